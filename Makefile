@@ -1,0 +1,85 @@
+# Every target makes what it needs, the environment included: a fresh clone needs only `make <target>`.
+# .ci/run calls these targets and nothing else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+WORKERS ?= 2
+ROUNDS ?= 20
+BENCH ?=
+
+# Written last, so that an installation that was cut short is begun again.
+READY := .venv/.installed
+CELERY_READY := .venv/.installed-celery
+
+QUICK_TESTS := $(wildcard $(addprefix tests/,unit property contract integration e2e snapshots compat))
+PROCESS_TESTS := $(wildcard $(addprefix tests/,integration e2e faults))
+CHECKED := $(wildcard jobctl tests benchmarks examples)
+
+.PHONY: help setup demo run test test-slow flaky lint types layers docs bench bench-smoke
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+setup: $(READY)  ## make .venv; again only when pyproject.toml changed
+
+$(READY): pyproject.toml
+	@python=''; \
+	for name in python3 python3.13 python3.12 python3.11; do \
+	  if "$$name" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    python="$$name"; break; \
+	  fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "make setup: no python3 >= 3.11 with venv on PATH (Debian: apt-get install python3-venv)" >&2; \
+	  exit 1; \
+	fi; \
+	[ -x $(BIN)/python ] || "$$python" -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,solar]'
+	@touch $@
+
+$(CELERY_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[celery]'
+	@touch $@
+
+demo: $(READY)  ## a daemon of its own, a few jobs, and what became of them
+	$(BIN)/python examples/demo.py
+
+run: $(READY)  ## the daemon in the foreground, with conf.example.toml
+	$(BIN)/jobctl --config conf.example.toml daemon
+
+test: $(READY)  ## the quick tests (no markers slow, celery)
+	$(PYTEST) -n $(WORKERS) -m 'not slow and not celery' $(QUICK_TESTS)
+
+test-slow: $(CELERY_READY)  ## every test that `make test` leaves out
+	$(PYTEST) -n $(WORKERS) -m 'slow or celery or fault' tests
+
+flaky: $(READY)  ## the process tests ROUNDS times in random order; the first failure ends it
+	@for ((round = 1; round <= $(ROUNDS); round++)); do \
+	  seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; \
+	  echo "flaky: round $$round of $(ROUNDS), seed $$seed"; \
+	  $(PYTEST) -p randomly -p "randomly_seed=$$seed" -x -n $(WORKERS) -m 'not celery' $(PROCESS_TESTS) || { \
+	    echo "flaky: failed in round $$round; again with: make flaky ROUNDS=1 SEED=$$seed" >&2; exit 1; }; \
+	done
+
+lint: $(READY)  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy, strict
+	$(BIN)/mypy $(CHECKED)
+
+layers: $(READY)  ## who may import whom
+	$(BIN)/lint-imports
+
+docs: $(READY)  ## the manual and the examples in docstrings
+	$(PYTEST) tests/docs
+
+bench: $(READY)  ## the budgets, side by side with peers; BENCH='name …' for some of them
+	$(BIN)/python -m benchmarks $(BENCH)
+
+bench-smoke: $(READY)  ## each bench once and short, so that it keeps working
+	$(BIN)/python -m benchmarks --smoke
