@@ -1,0 +1,49 @@
+"""The one module that reads time.
+
+A *moment* is an integer: microseconds since 1970-01-01 UTC (the form in which moments are stored and
+sent). A *span* is a float of seconds, measured with the monotonic clock. Zones appear only in
+schedules and on screens. A computer's wall clock may jump; nothing but a schedule may be decided by
+comparing two readings of it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final, Protocol, TypeAlias
+
+Moment: TypeAlias = int
+"""Microseconds since the epoch, UTC."""
+
+SECOND: Final = 1_000_000
+"""Microseconds in a second."""
+
+
+class Clock(Protocol):
+    """Two hands: the wall clock may jump, the monotonic one only moves forward."""
+
+    def now(self) -> Moment:
+        """The wall clock."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start that is the same for all processes of this boot."""
+        ...
+
+
+class SystemClock:
+    """The computer's clocks."""
+
+    def now(self) -> Moment:
+        """The wall clock, whole microseconds."""
+        return time.time_ns() // 1000
+
+    def monotonic(self) -> float:
+        """CLOCK_MONOTONIC: it stands still while the computer is suspended."""
+        return time.monotonic()
+
+
+def iso(moment: Moment) -> str:
+    """The moment as ISO 8601 in UTC, with microseconds: ``2026-11-20T04:00:00.000000+00:00``."""
+    seconds, micros = divmod(moment, SECOND)
+    parts = time.gmtime(seconds)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', parts)}.{micros:06d}+00:00"

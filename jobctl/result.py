@@ -1,0 +1,138 @@
+"""What one attempt came to.
+
+An `Outcome` is a plain value: made by a worker, a keeper, or by whoever proves that a worker is dead;
+sent over the worker's channel, or kept as a record on disk while no daemon listens; written into the
+store once. `Outcome.to_json` and `Outcome.from_json` give the form of channel and record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from jobctl.clock import Moment
+from jobctl.errors import ProtocolError
+
+
+class Verdict(StrEnum):
+    """How an attempt ended."""
+
+    SUCCESS = "success"
+    """The command's exit code counts as success, or the function returned."""
+    FAILURE = "failure"
+    """Another exit code, a signal, or an exception."""
+    TIMEOUT = "timeout"
+    """Stopped because it ran past its limit."""
+    CANCELLED = "cancelled"
+    """Stopped because somebody asked."""
+    LOST = "lost"
+    """Its worker or keeper died, and with it the exit status."""
+    RELEASED = "released"
+    """Nothing of it had begun; it does not count."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """The end of one attempt.
+
+    Attributes:
+        token: the attempt's random token; a result is accepted with the current one only.
+        job_id: whose attempt it was.
+        verdict: how it ended.
+        exit_code: of a command that ended by itself; None otherwise.
+        signal: number of the signal that ended the command or the worker; None otherwise.
+        result: JSON text of what a function returned; None for commands and for failures.
+        error: JSON text of ``{"type", "message", "traceback"}``; None for success.
+        started_at: begin of the work (the begin mark); None if it never began.
+        finished_at: end of the work.
+        user_s, system_s, max_rss_bytes: resource usage, where it is known.
+        output: what the attempt wrote, head and tail within the cap, if that is small enough to live
+            in the attempt's row; empty when it lies in a file.
+        output_bytes: how much was written in all.
+        output_file: the kept output lies in the attempt's file.
+        proof: how it is known that nothing of the attempt is left: ``"cgroup"``, ``"subreaper"``,
+            ``"process"``, ``"boot"`` or ``"unproved"``; empty when nobody asked.
+        remaining: processes that were still there, by pid.
+    """
+
+    token: int
+    job_id: int
+    verdict: Verdict
+    finished_at: Moment
+    started_at: Moment | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    result: str | None = None
+    error: str | None = None
+    user_s: float | None = None
+    system_s: float | None = None
+    max_rss_bytes: int | None = None
+    output: bytes = b""
+    output_bytes: int = 0
+    output_file: bool = False
+    proof: str = ""
+    remaining: tuple[int, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome as a JSON object; fields that hold their default are left out.
+
+        Bytes are given as Latin-1 text, so that any output survives.
+        """
+        data: dict[str, Any] = {
+            "token": self.token,
+            "job_id": self.job_id,
+            "verdict": self.verdict.value,
+            "finished_at": self.finished_at,
+        }
+        for name in _OPTIONAL:
+            value = getattr(self, name)
+            if value is not None and value != _DEFAULTS[name]:
+                data[name] = value
+        if self.output:
+            data["output"] = self.output.decode("latin-1")
+        if self.remaining:
+            data["remaining"] = list(self.remaining)
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Outcome:
+        """Read the form of `to_json`.
+
+        Raises:
+            ProtocolError: an unknown field, a missing one, or a value of another type.
+        """
+        fields = dict(data)
+        try:
+            output = fields.pop("output", "").encode("latin-1")
+            remaining = tuple(fields.pop("remaining", ()))
+            verdict = Verdict(fields.pop("verdict"))
+            outcome = cls(verdict=verdict, output=output, remaining=remaining, **fields)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise ProtocolError(f"an outcome cannot be read: {error}") from error
+        for name in ("token", "job_id", "finished_at"):
+            if type(getattr(outcome, name)) is not int:
+                raise ProtocolError(f'an outcome cannot be read: "{name}" is not an integer')
+        return outcome
+
+
+_OPTIONAL = (
+    "started_at",
+    "exit_code",
+    "signal",
+    "result",
+    "error",
+    "user_s",
+    "system_s",
+    "max_rss_bytes",
+    "output_bytes",
+    "output_file",
+    "proof",
+)
+_DEFAULTS: dict[str, Any] = {
+    "output_bytes": 0,
+    "output_file": False,
+    "proof": "",
+    **{name: None for name in _OPTIONAL[:8]},
+}
