@@ -15,7 +15,8 @@ BENCH ?=
 READY := .venv/.installed
 CELERY_READY := .venv/.installed-celery
 
-QUICK_TESTS := $(wildcard $(addprefix tests/,unit property contract integration e2e snapshots compat))
+# Each test is in one of the two, never in both: tests/conftest.py marks what lies in tests/faults.
+SLOW := slow or celery or fault
 PROCESS_TESTS := $(wildcard $(addprefix tests/,integration e2e faults))
 CHECKED := $(wildcard jobctl tests benchmarks examples)
 
@@ -51,17 +52,17 @@ demo: $(READY)  ## a daemon of its own, a few jobs, and what became of them
 run: $(READY)  ## the daemon in the foreground, with conf.example.toml
 	$(BIN)/jobctl --config conf.example.toml daemon
 
-test: $(READY)  ## the quick tests (no markers slow, celery)
-	$(PYTEST) -n $(WORKERS) -m 'not slow and not celery' $(QUICK_TESTS)
+test: $(READY)  ## the quick tests
+	$(PYTEST) -n $(WORKERS) -m 'not ($(SLOW))'
 
 test-slow: $(CELERY_READY)  ## every test that `make test` leaves out
-	$(PYTEST) -n $(WORKERS) -m 'slow or celery or fault' tests
+	$(PYTEST) -n $(WORKERS) -m '$(SLOW)'
 
 flaky: $(READY)  ## the process tests ROUNDS times in random order; the first failure ends it
 	@for ((round = 1; round <= $(ROUNDS); round++)); do \
 	  seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; \
 	  echo "flaky: round $$round of $(ROUNDS), seed $$seed"; \
-	  $(PYTEST) -p randomly -p "randomly_seed=$$seed" -x -n $(WORKERS) -m 'not celery' $(PROCESS_TESTS) || { \
+	  $(PYTEST) -p randomly --randomly-seed="$$seed" -x -n $(WORKERS) -m 'not celery' $(PROCESS_TESTS) || { \
 	    echo "flaky: failed in round $$round; again with: make flaky ROUNDS=1 SEED=$$seed" >&2; exit 1; }; \
 	done
 

@@ -1,0 +1,71 @@
+"""What the pages say about this repository is so: links, make targets, examples of TOML and Python."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import re
+import subprocess
+import textwrap
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+BLOCK = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+TARGET_IN_TEXT = re.compile(r"`make ([a-z-]+)")
+TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def heading_anchors(page: Path) -> set[str]:
+    """The anchors that a page's headings get on the usual hosts."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_link_inside_the_repository_leads_somewhere(page: Path) -> None:
+    broken = []
+    for link in LINK.findall(page.read_text()):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in heading_anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_example_can_be_read_by_its_language(page: Path) -> None:
+    for _, language, text in BLOCK.findall(page.read_text()):
+        source = textwrap.dedent(text)
+        if language == "toml":
+            tomllib.loads(source)
+        elif language == "python":
+            ast.parse(source)
+        elif language in {"sh", "bash"}:
+            subprocess.run(["bash", "-n"], input=source, text=True, check=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_make_target_that_a_page_names_exists(page: Path) -> None:
+    targets = set(TARGET.findall((ROOT / "Makefile").read_text()))
+    assert set(TARGET_IN_TEXT.findall(page.read_text())) - targets == set()
+
+
+def test_the_examples_in_docstrings_give_what_they_say() -> None:
+    # Only modules with examples are imported: some of the others need an extra.
+    for file in sorted(ROOT.glob("jobctl/**/*.py")):
+        if ">>> " not in file.read_text():
+            continue
+        name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        outcome = doctest.testmod(importlib.import_module(name))
+        assert outcome.failed == 0, f"{name}: run python -m doctest {file}"
