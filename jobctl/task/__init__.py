@@ -1,0 +1,420 @@
+"""What a task is: a command or a Python function, with its options.
+
+A `Task` is a plain value. Its fields are the keys of a ``[tasks.X]`` table, each described once by the
+`Key` in its metadata (`jobctl.task.keys`); the file, the options of ``@task``, the JSON between
+processes and the reference page all follow from them. What a task cannot be in spite of correct keys
+(two bodies, options that contradict each other) is told by `task_faults`. When a task runs is a
+matter of schedules, and not said here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from jobctl.task.keys import (
+    ARGS,
+    ENVIRONMENT,
+    FLAG,
+    FOLDER,
+    FUNCTION,
+    GROWTH,
+    KWARGS,
+    NAME,
+    POSITIVE_SPAN,
+    SIZE,
+    SPAN,
+    TEXT,
+    UMASK,
+    USER,
+    Json,
+    Mark,
+    choice,
+    key,
+    keys_of,
+    list_of,
+    read_values,
+    whole,
+    write_values,
+)
+from jobctl.task.stop import (
+    DEFAULT_STOP,
+    Send,
+    StopStep,
+    Wait,
+    format_stop,
+    parse_stop,
+)
+from jobctl.task.units import Fault, InvalidValue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "Kind",
+    "Send",
+    "Source",
+    "StopStep",
+    "Task",
+    "Wait",
+    "format_stop",
+    "make_task",
+    "parse_stop",
+    "task_faults",
+]
+
+DEFAULT_QUEUE: Final = "default"
+DEFAULT_OUTPUT_CAP_BYTES: Final = 1 << 20
+
+ON_LOST: Final = choice("fail", "retry")
+ON_OVERLAP: Final = choice("skip", "queue", "replace", "allow")
+ON_MISSED: Final = choice("skip", "once", "all")
+
+_COMMAND: Final = list_of(
+    TEXT,
+    at_least=1,
+    hint='A command is a list of words: ["tar", "-xf", "a.tar"]. For a shell line write shell = "…".',
+)
+_NAMES: Final = list_of(NAME, distinct=True)
+_CODES: Final = list_of(whole(0, 255, word="exit codes"), at_least=1, distinct=True)
+_STOP: Final = Mark(
+    word="stop sequence",
+    read=parse_stop,
+    write=format_stop,
+    schema={"type": "string", "examples": ["TERM,30s,KILL"]},
+)
+
+
+class Kind(StrEnum):
+    """What makes the attempts of a task."""
+
+    COMMAND = "command"
+    """A keeper runs a program or a shell line."""
+    FUNCTION = "function"
+    """A worker calls a Python function."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where something was declared. ``line`` and ``column`` count from 1; 0 when they are unknown."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    def to_json(self) -> dict[str, Json]:
+        """Give ``file``, ``line``, ``column``."""
+        return {"file": self.file, "line": self.line, "column": self.column}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Source:
+        """Take what `to_json` gave."""
+        return cls(file=data["file"], line=data["line"], column=data["column"])
+
+
+UNKNOWN_SOURCE: Final = Source(file="?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A named definition. Exactly one of ``command``, ``shell`` and ``function`` is set.
+
+    Arguments and environments may hold secrets and are left out of ``repr``.
+    """
+
+    name: str
+    command: tuple[str, ...] | None = field(
+        default=None,
+        metadata=key(
+            "command",
+            _COMMAND,
+            "The program and its arguments; no shell is involved. "
+            "A whole argument `{1}` or `{name}` is replaced by an argument of the job.",
+        ),
+    )
+    shell: str | None = field(
+        default=None,
+        metadata=key(
+            "shell", TEXT, 'A line for `/bin/sh`. Arguments of the job are `"$1"` and following.'
+        ),
+    )
+    function: str | None = field(
+        default=None, metadata=key("function", FUNCTION, "The Python function to call.")
+    )
+    description: str = field(
+        default="", metadata=key("description", TEXT, "What the task is for, for people.")
+    )
+    queue: str = field(
+        default=DEFAULT_QUEUE, metadata=key("queue", NAME, "The queue in which its jobs wait.")
+    )
+    priority: int = field(
+        default=0,
+        metadata=key(
+            "priority",
+            whole(-32768, 32767),
+            "Which of the jobs of a queue goes first: the higher one.",
+        ),
+    )
+    args: tuple[Json, ...] = field(
+        default=(),
+        repr=False,
+        metadata=key("args", ARGS, "Positional arguments of a job that is submitted without any."),
+    )
+    kwargs: Mapping[str, Json] = field(
+        default_factory=dict,
+        repr=False,
+        metadata=key("kwargs", KWARGS, "Named arguments; those of a job replace them one by one."),
+    )
+    timeout_s: float | None = field(
+        default=None,
+        metadata=key(
+            "timeout",
+            POSITIVE_SPAN,
+            "How long one attempt may take before it is stopped.",
+            default_text="no limit",
+        ),
+    )
+    stop: tuple[StopStep, ...] = field(
+        default=DEFAULT_STOP,
+        metadata=key(
+            "stop", _STOP, "How an attempt is stopped: signals and waits, ending with `KILL`."
+        ),
+    )
+    retries: int = field(
+        default=0,
+        metadata=key("retries", whole(0, 1_000_000), "How many more attempts follow a failed one."),
+    )
+    retry_delay_s: float = field(
+        default=1.0,
+        metadata=key("retry_delay", SPAN, "The wait before the first of these attempts."),
+    )
+    retry_backoff: float = field(
+        default=2.0,
+        metadata=key(
+            "retry_backoff",
+            GROWTH,
+            "The factor by which the wait grows with each failure; `true` is 2, `false` keeps it.",
+        ),
+    )
+    retry_backoff_max_s: float = field(
+        default=600.0,
+        metadata=key("retry_backoff_max", POSITIVE_SPAN, "The longest wait that it grows to."),
+    )
+    retry_jitter: bool = field(
+        default=True,
+        metadata=key(
+            "retry_jitter",
+            FLAG,
+            "Draw each wait evenly from zero to its length, so that jobs which failed together "
+            "do not come back together.",
+        ),
+    )
+    success_codes: tuple[int, ...] = field(
+        default=(0,),
+        metadata=key(
+            "success_codes", _CODES, "The exit codes that count as success.", commands_only=True
+        ),
+    )
+    on_lost: str = field(
+        default="fail",
+        metadata=key(
+            "on_lost",
+            ON_LOST,
+            "What becomes of a job whose worker died or whose host went down: `fail` runs it at most "
+            "once, `retry` at least once.",
+        ),
+    )
+    max_lost: int = field(
+        default=3,
+        metadata=key(
+            "max_lost",
+            whole(1, 1_000_000),
+            'After how many losses a job with `on_lost = "retry"` fails. A loss uses up no retry.',
+        ),
+    )
+    on_overlap: str = field(
+        default="skip",
+        metadata=key(
+            "on_overlap",
+            ON_OVERLAP,
+            "What a due instant does while an earlier job of the same schedule is unfinished: `skip` "
+            "makes no job, `queue` lets one wait, `replace` cancels the earlier one, `allow` does not look.",
+        ),
+    )
+    on_missed: str = field(
+        default="skip",
+        metadata=key(
+            "on_missed",
+            ON_MISSED,
+            "What follows instants that passed while no daemon ran: `skip` nothing, `once` one job for "
+            "all of them, `all` one job for each.",
+        ),
+    )
+    leftover: str = field(
+        default="leave",
+        metadata=key(
+            "leftover",
+            choice("leave", "kill", "wait"),
+            "What happens to processes that a command leaves running when its main process ends.",
+            commands_only=True,
+        ),
+    )
+    stderr: str = field(
+        default="merge",
+        metadata=key(
+            "stderr",
+            choice("merge", "separate"),
+            "Whether standard error is kept together with standard output or apart from it.",
+            commands_only=True,
+        ),
+    )
+    output_cap_bytes: int = field(
+        default=DEFAULT_OUTPUT_CAP_BYTES,
+        metadata=key(
+            "max_output",
+            SIZE,
+            "How much output of one attempt is kept: the first and the last part within this size.",
+            commands_only=True,
+        ),
+    )
+    user: str | None = field(
+        default=None,
+        metadata=key(
+            "user",
+            USER,
+            "The user as whom the command runs; only a daemon of root can change it. "
+            "For functions set it on their worker group.",
+            default_text="the daemon's",
+            commands_only=True,
+        ),
+    )
+    cwd: str | None = field(
+        default=None,
+        metadata=key(
+            "cwd",
+            FOLDER,
+            "The directory in which the command runs.",
+            default_text="the user's home",
+            commands_only=True,
+        ),
+    )
+    umask: int | None = field(
+        default=None,
+        metadata=key(
+            "umask",
+            UMASK,
+            "The permissions that new files do not get.",
+            default_text='"022"',
+            commands_only=True,
+        ),
+    )
+    env: Mapping[str, str] = field(
+        default_factory=dict,
+        repr=False,
+        metadata=key(
+            "env",
+            ENVIRONMENT,
+            "Variables that are added to the clean environment of the command.",
+            commands_only=True,
+        ),
+    )
+    expires_s: float | None = field(
+        default=None,
+        metadata=key(
+            "expires",
+            POSITIVE_SPAN,
+            "How long after its submission a job may still start; later it is revoked.",
+            default_text="never",
+        ),
+    )
+    aliases: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            "aliases", _NAMES, "Earlier names, so that jobs submitted under them still run."
+        ),
+    )
+    source: Source = field(default=UNKNOWN_SOURCE, compare=False)
+
+    @property
+    def kind(self) -> Kind:
+        """Whether a keeper runs it or a worker calls it. A shell line is a command."""
+        return Kind.COMMAND if self.function is None else Kind.FUNCTION
+
+    def to_json(self) -> dict[str, Json]:
+        """Give ``name``, ``source`` and the keys of its table.
+
+        Keys without a value are left out, and those that a function cannot have.
+        """
+        keys = write_values(self)
+        if self.kind is Kind.FUNCTION:
+            for name, bound in keys_of(Task).items():
+                if bound.key.commands_only:
+                    keys.pop(name, None)
+        return {"name": self.name, "source": self.source.to_json(), **keys}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Task:
+        """Take what `to_json` gave. Raises `InvalidValue` for anything else."""
+        written = {name: value for name, value in data.items() if name not in ("name", "source")}
+        return make_task(data["name"], written, source=Source.from_json(data["source"]))
+
+
+BODIES: Final = ("command", "shell", "function")
+"""The keys of which a task has exactly one."""
+
+
+def make_task(name: str, written: Mapping[str, object], *, source: Source = UNKNOWN_SOURCE) -> Task:
+    """Make a task from the keys of its table. Raises `InvalidValue` with every fault."""
+    values = read_values(keys_of(Task), written)
+    faults = list(task_faults(values))
+    try:
+        NAME.read(name)
+    except InvalidValue as invalid:
+        faults.extend(invalid.faults)
+    if faults:
+        raise InvalidValue(faults=tuple(faults))
+    return Task(name=name, source=source, **values)
+
+
+def task_faults(values: Mapping[str, object]) -> tuple[Fault, ...]:
+    """Judge keys that were read against each other; ``values`` are by field, only those written."""
+    bodies = [body for body in BODIES if values.get(body) is not None]
+    faults = []
+    if not bodies:
+        hint = 'Write command = ["program", "argument"], shell = "line" or function = "module:function".'
+        faults.append(Fault(message="nothing to run: no command, shell or function", hint=hint))
+    faults.extend(
+        Fault(
+            path=(body,),
+            message=f"a task has one of {', '.join(BODIES)}, but {' and '.join(bodies)} are set",
+            hint="Keep one of them.",
+        )
+        for body in bodies[1:]
+    )
+    if bodies == ["function"]:
+        faults.extend(_faults_of_function(values))
+    command = values.get("command")
+    if isinstance(command, tuple) and command and not command[0].strip():
+        faults.append(Fault(path=("command", 0), message="the program has no name"))
+    if values.get("shell") is not None and not str(values["shell"]).strip():
+        faults.append(Fault(path=("shell",), message="the shell line is empty"))
+    return tuple(faults)
+
+
+def _faults_of_function(values: Mapping[str, object]) -> list[Fault]:
+    # An option that is not kept is refused, never ignored.
+    return [
+        Fault(
+            path=(name,),
+            message=f"{name} belongs to commands, but this task calls a function",
+            hint="Set it on the worker group that serves its queue."
+            if name in ("user", "cwd", "env")
+            else "Remove it.",
+        )
+        for name, bound in keys_of(Task).items()
+        if bound.key.commands_only and bound.field in values
+    ]
