@@ -1,0 +1,21 @@
+"""Schedules: pure rules that give instants.
+
+`parse_schedule` makes one from its text; a `Schedule` answers which instants come after, before and
+between moments. Nothing here reads a clock, and nothing here knows what becomes of an instant.
+`jobctl.schedule.explain` says in words what a schedule means and warns about what it may not.
+"""
+
+from jobctl.schedule.base import Kind, Schedule, ScheduleError
+from jobctl.schedule.grammar import Dialect
+from jobctl.schedule.parse import kind_of, parse_schedule
+from jobctl.schedule.zone import reread_zones
+
+__all__ = [
+    "Dialect",
+    "Kind",
+    "Schedule",
+    "ScheduleError",
+    "kind_of",
+    "parse_schedule",
+    "reread_zones",
+]
