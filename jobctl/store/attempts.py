@@ -1,0 +1,74 @@
+"""Attempts: one row each, written once, when the attempt has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from jobctl.clock import Moment
+from jobctl.result import Outcome
+from jobctl.store.database import Database
+from jobctl.store.statements import statement
+
+
+def row_of(
+    outcome: Outcome, *, number: int, worker: str, claimed_at: Moment, ran_with: str | None
+) -> tuple[Any, ...]:
+    """The bindings of `add` for an outcome."""
+    return (
+        outcome.job_id,
+        number,
+        outcome.token,
+        worker,
+        outcome.verdict.value,
+        claimed_at,
+        outcome.started_at,
+        outcome.finished_at,
+        outcome.exit_code,
+        outcome.signal,
+        outcome.result,
+        outcome.error,
+        outcome.user_s,
+        outcome.system_s,
+        outcome.max_rss_bytes,
+        outcome.output or None,
+        outcome.output_bytes,
+        int(outcome.output_file),
+        _proof(outcome),
+        ran_with,
+    )
+
+
+def _proof(outcome: Outcome) -> str | None:
+    if outcome.remaining:
+        return f"{outcome.proof}: {', '.join(map(str, outcome.remaining))} remain"
+    return outcome.proof or None
+
+
+def add(database: Database, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write attempts that have ended, each as `row_of` gives it."""
+    database.executemany(statement("attempts/add"), rows)
+
+
+def of_job(database: Database, job_id: int) -> list[dict[str, Any]]:
+    """A job's ended attempts, first to last."""
+    return database.dicts(statement("attempts/of_job"), (job_id,))
+
+
+def find_token(database: Database, *, job_id: int, token: int) -> tuple[int, str] | None:
+    """``(number, verdict)`` of the recorded attempt with this token, or None."""
+    row = database.row(statement("attempts/find_token"), (job_id, token))
+    return None if row is None else (row[0], row[1])
+
+
+def add_late(database: Database, *, job_id: int, token: int, late: str) -> bool:
+    """Keep an outcome that came too late beside its attempt; False when none is recorded."""
+    database.execute(
+        statement("attempts/add_late"), {"job_id": job_id, "token": token, "late": late}
+    )
+    return database.changes() == 1
+
+
+def prune(database: Database, job_ids: Iterable[int]) -> None:
+    """Remove all attempts of these jobs."""
+    database.executemany(statement("attempts/prune"), ((job_id,) for job_id in job_ids))

@@ -1,0 +1,294 @@
+"""The one connection: opening, checking, upgrading, and the transaction of a turn.
+
+Settings are set *and read back*, because a driver or a build of SQLite may change them in silence.
+The file is never opened, copied or hashed outside SQLite: closing such a descriptor would drop
+SQLite's locks (How To Corrupt An SQLite Database File, 2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from jobctl.errors import StateDirectoryInUse, StateDirectoryUnusable, StorageError, StoreTooNew
+from jobctl.store.statements import migrations
+
+APPLICATION_ID: Final = 0x6A6F6263
+"""``jobc``: stands in the header of every database of ours."""
+
+CACHE_BYTES: Final = 32 * 1024 * 1024
+"""The page cache's limit: it holds the hot end of every table and index, and bounds the memory."""
+
+CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
+"""The write-ahead log is written back when it is longer than this."""
+
+_PRAGMAS: Final[tuple[tuple[str, str | int, str | int], ...]] = (
+    # name, value to set, value that must come back. Exclusive before anything else: then no
+    # wal-index is ever shared, and a second process is refused by SQLite itself.
+    ("locking_mode", "EXCLUSIVE", "exclusive"),
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", 2),
+    ("mmap_size", 0, 0),
+    ("foreign_keys", "ON", 1),
+    ("trusted_schema", "OFF", 0),
+    ("cell_size_check", "ON", 1),
+    ("temp_store", "MEMORY", 2),
+    # 0: checkpoints are made between turns, never inside a commit.
+    ("wal_autocheckpoint", 0, 0),
+    ("cache_size", -(CACHE_BYTES // 1024), -(CACHE_BYTES // 1024)),
+)
+
+_NETWORK_FILE_SYSTEMS: Final = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "ncpfs"}
+)
+
+
+class Database:
+    """The open store. All of it runs on one thread."""
+
+    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+        self.connection = connection
+        self.path = path
+        self._is_open = False
+        self.execute = connection.execute
+        self.executemany = connection.executemany
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One durable step: committed when the block ends, rolled back when it raises.
+
+        Raises:
+            StorageError: the store refused; nothing of the block remains.
+        """
+        self.begin()
+        try:
+            yield
+            self.commit()
+        except apsw.Error as error:
+            self.rollback()
+            raise storage_error(error) from error
+        except BaseException:
+            self.rollback()
+            raise
+
+    def begin(self) -> None:
+        """Begin the turn's transaction unless it has begun. Raises StorageError."""
+        if self._is_open:
+            return
+        try:
+            self.execute("BEGIN IMMEDIATE")
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        self._is_open = True
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """A turn's transaction has begun."""
+        return self._is_open
+
+    def commit(self) -> None:
+        """End the transaction; when this returns it is on stable storage. Raises apsw.Error."""
+        if self._is_open:
+            self.execute("COMMIT")
+            self._is_open = False
+
+    def rollback(self) -> None:
+        """Forget the transaction. Safe when SQLite has rolled back by itself."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        if self.connection.in_transaction:
+            self.execute("ROLLBACK")
+
+    def rows(self, sql: str, bindings: Any = ()) -> list[tuple[Any, ...]]:
+        """All rows of a statement."""
+        return self.execute(sql, bindings).fetchall()
+
+    def row(self, sql: str, bindings: Any = ()) -> tuple[Any, ...] | None:
+        """The first row of a statement, or None."""
+        return self.execute(sql, bindings).fetchone()
+
+    def dicts(self, sql: str, bindings: Any = ()) -> list[dict[str, Any]]:
+        """All rows of a statement, each as a mapping from column names."""
+        cursor = self.connection.cursor()
+        names: list[str] = []
+
+        def note(executed: apsw.Cursor, row: apsw.SQLiteValues) -> apsw.SQLiteValues:
+            if not names:
+                names.extend(column[0] for column in executed.get_description())
+            return row
+
+        cursor.row_trace = note
+        return [dict(zip(names, row, strict=True)) for row in cursor.execute(sql, bindings)]
+
+    def changes(self) -> int:
+        """How many rows the last statement changed."""
+        return self.connection.changes()
+
+    def checkpoint(self, *, truncate: bool = False) -> int:
+        """Write the log back into the file; gives back the log's size in pages before that."""
+        mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if truncate else apsw.SQLITE_CHECKPOINT_PASSIVE
+        try:
+            pages, _ = self.connection.wal_checkpoint(mode=mode)
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        return pages
+
+    def close(self) -> None:
+        """Write the log back and close. Raises nothing: what is committed is safe either way."""
+        self.rollback()
+        try:
+            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error:
+            # A full disk refuses this; the log stays and is read at the next open.
+            pass
+        self.connection.close()
+
+
+def open_database(path: Path, *, is_read_only: bool = False) -> Database:
+    """Open the store, make or upgrade it where that is needed, and verify its settings.
+
+    Raises:
+        StateDirectoryInUse: another process has it open.
+        StoreTooNew: a later jobctl wrote it; it was not touched.
+        StateDirectoryUnusable: the folder cannot be written or is a network file system.
+        StorageError: the file is damaged, or not a store of jobctl, or the disk refuses.
+    """
+    _refuse_network_file_system(path)
+    flags = apsw.SQLITE_OPEN_READWRITE
+    if not is_read_only:
+        flags |= apsw.SQLITE_OPEN_CREATE
+    try:
+        connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
+    except apsw.CantOpenError as error:
+        raise StateDirectoryUnusable(
+            f'the store "{path}" cannot be opened: {error}',
+            hint="The folder must exist and belong to the daemon's user.",
+        ) from error
+    database = Database(connection, path)
+    try:
+        _set_up(database)
+        _upgrade(database)
+    except apsw.Error as error:
+        connection.close()
+        raise storage_error(error, path) from error
+    except BaseException:
+        connection.close()
+        raise
+    return database
+
+
+def _set_up(database: Database) -> None:
+    for name, value, expected in _PRAGMAS:
+        database.row(f"PRAGMA {name} = {value}")
+        row = database.row(f"PRAGMA {name}")
+        if row is None or row[0] != expected:
+            raise StorageError(
+                f"SQLite did not take the setting {name} = {value}: it says {row}",
+                hint="This build of SQLite cannot keep jobctl's promises; install apsw from PyPI.",
+            )
+
+
+def _upgrade(database: Database) -> None:
+    """Bring the schema to the newest version: whole steps, each with its number, or nothing."""
+    version = _header(database, "user_version")
+    application_id = _header(database, "application_id")
+    steps = migrations()
+    has_tables = database.row("SELECT 1 FROM sqlite_schema LIMIT 1") is not None
+    if application_id != APPLICATION_ID and (application_id or has_tables):
+        raise StorageError(
+            f'"{database.path}" is a database, but not one of jobctl',
+            hint="Set state_dir to a folder of jobctl's own.",
+        )
+    if version > len(steps):
+        raise StoreTooNew(
+            f'"{database.path}" has schema {version}, this jobctl knows {len(steps)}',
+            hint="Start the later jobctl again, or restore a backup made before the upgrade.",
+        )
+    if version and version < len(steps):
+        _back_up(database, version)
+    for number, _, script in steps[version:]:
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            database.execute(script)
+            database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            database.execute(f"PRAGMA user_version = {number}")
+            database.execute("COMMIT")
+        except BaseException:
+            database.execute("ROLLBACK")
+            raise
+
+
+def _header(database: Database, name: str) -> int:
+    row = database.row(f"PRAGMA {name}")
+    assert row is not None
+    return int(row[0])
+
+
+def _back_up(database: Database, version: int) -> None:
+    """Copy the store before its schema changes, and check the copy, through SQLite alone."""
+    target = database.path.with_name(f"{database.path.name}.schema-{version}.backup")
+    target.unlink(missing_ok=True)
+    copy = apsw.Connection(str(target))
+    try:
+        with copy.backup("main", database.connection, "main") as backup:
+            backup.step(-1)
+        verdict = copy.execute("PRAGMA integrity_check").fetchall()
+    finally:
+        copy.close()
+    if verdict != [("ok",)]:
+        raise StorageError(
+            f'the backup "{target}" did not pass its check; the store was not upgraded',
+            hint="Check the disk, then start again.",
+        )
+
+
+def _refuse_network_file_system(path: Path) -> None:
+    folder = str(path.parent.resolve())
+    best, kind = "", ""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields, _, rest = line.partition(" - ")
+        mount_point = fields.split()[4].encode().decode("unicode_escape")
+        inside = folder == mount_point or folder.startswith(mount_point.rstrip("/") + "/")
+        if inside and len(mount_point) >= len(best):
+            best, kind = mount_point, rest.split()[0]
+    if kind in _NETWORK_FILE_SYSTEMS or kind.startswith("fuse.sshfs"):
+        raise StateDirectoryUnusable(
+            f'"{folder}" lies on {kind}, a network file system',
+            hint="SQLite's log cannot be trusted there; set state_dir to a local folder.",
+        )
+
+
+def storage_error(error: apsw.Error, path: Path | None = None) -> StorageError:
+    """The error of ours for an error of SQLite, told apart by its code, never by its words."""
+    where = f' "{path}"' if path else ""
+    match error:
+        case apsw.FullError():
+            return StorageError(
+                f"the store{where} cannot grow: the disk is full",
+                hint="Free some space; the daemon goes on by itself.",
+            )
+        case apsw.BusyError() | apsw.LockedError():
+            return StateDirectoryInUse(
+                f"the store{where} is open in another process",
+                hint="Another daemon runs with this state_dir; stop it or choose another folder.",
+            )
+        case apsw.ReadOnlyError():
+            return StorageError(
+                f"the store{where} is read-only", hint="Check the mount and the file's owner."
+            )
+        case apsw.CorruptError() | apsw.NotADBError():
+            return StorageError(
+                f"the store{where} is damaged: {error}",
+                hint="Restore a backup; keep the damaged file.",
+            )
+        case apsw.IOError():
+            return StorageError(
+                f"the disk under the store{where} failed: {error}",
+                hint="See the kernel's log (dmesg).",
+            )
+    return StorageError(f"the store{where} refused: {error}", hint="The daemon's log says more.")

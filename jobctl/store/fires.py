@@ -1,0 +1,56 @@
+"""Fires: the fate of every instant of a schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from jobctl.clock import Moment
+from jobctl.store.database import Database
+from jobctl.store.statements import statement
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fire:
+    """One instant with its job, or a closed range of ``count`` instants that share a fate."""
+
+    schedule: int
+    first: Moment
+    last: Moment
+    count: int
+    fate: str
+    job_id: int | None = None
+    reason: str | None = None
+
+
+def add(database: Database, fire: Fire) -> None:
+    """Write a fate."""
+    database.execute(
+        statement("fires/add"),
+        (
+            fire.schedule,
+            fire.first,
+            fire.last,
+            fire.count,
+            fire.fate,
+            fire.job_id,
+            fire.reason,
+        ),
+    )
+
+
+def of_schedule(
+    database: Database, *, name: str, before: Moment, limit: int
+) -> list[dict[str, Any]]:
+    """Fates of a schedule before a moment, newest first."""
+    return database.dicts(
+        statement("fires/of_schedule"), {"name": name, "before": before, "limit": limit}
+    )
+
+
+def prune(database: Database, *, schedule: int, before: Moment, limit: int) -> int:
+    """Remove old fates of a schedule; how many."""
+    database.execute(
+        statement("fires/prune"), {"schedule": schedule, "before": before, "limit": limit}
+    )
+    return database.changes()

@@ -1,0 +1,309 @@
+"""Jobs: submitted, claimed, ended, and looked at. The functions have the names of their statements.
+
+Every function runs inside the caller's transaction and changes nothing but what its statement says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from jobctl.clock import Moment
+from jobctl.store.database import Database
+from jobctl.store.statements import statement
+
+ETA_LINE = "eta"
+
+
+def ready_line(kind: str, queue: str) -> str:
+    """The line in which jobs of a kind and a queue wait to be claimed."""
+    return f"{'f' if kind == 'function' else 'c'}/{queue}"
+
+
+def worker_line(instance: str) -> str:
+    """The line of the jobs that one worker holds."""
+    return f"w/{instance}"
+
+
+def parked_line(task: str) -> str:
+    """The line of the jobs whose task the plan does not have."""
+    return f"task/{task}"
+
+
+def worker_of(line: str) -> str:
+    """The instance whose line this is; empty for any other line."""
+    return line[2:] if line.startswith("w/") else ""
+
+
+class NewJob(NamedTuple):
+    """What `submit` writes, in the order of its statement.
+
+    ``payload``, ``overrides`` and ``labels`` are JSON texts. A named tuple, because it is made and bound
+    for every job: a frozen dataclass costs 2 µs more.
+    """
+
+    id: int
+    kind: str
+    task: str | None
+    queue: str
+    priority: int
+    line: str
+    payload: str
+    overrides: str | None
+    labels: str | None
+    uid: int
+    schedule: int | None
+    submitted_at: Moment
+    eta: Moment | None
+    expires_at: Moment | None
+    reason: str | None
+
+
+class Claimed(NamedTuple):
+    """A job that was just taken for a worker, as `claim` gives it back. A tuple as `NewJob` is."""
+
+    id: int
+    priority: int
+    kind: str
+    task: str | None
+    queue: str
+    payload: str
+    overrides: str | None
+    token: int
+    number: int
+    failures: int
+    losses: int
+    uid: int
+    started_at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The running attempt of a job, as the store knows it."""
+
+    id: int
+    token: int
+    number: int
+    line: str
+    claimed_at: Moment
+    task: str | None
+    kind: str
+    overrides: str | None
+    failures: int
+    losses: int
+    stop_asked: str | None
+
+    @property
+    def worker(self) -> str:
+        """The instance that holds the attempt."""
+        return worker_of(self.line)
+
+
+def submit(database: Database, jobs: Iterable[NewJob]) -> None:
+    """Add jobs, waiting."""
+    database.executemany(statement("jobs/submit"), jobs)
+
+
+def claim(
+    database: Database, *, line: str, instance: str, limit: int, now: Moment
+) -> list[Claimed]:
+    """Take up to ``limit`` jobs of a line for a worker; highest priority first, then oldest."""
+    rows = database.rows(
+        statement("jobs/claim"),
+        {"line": line, "worker_line": worker_line(instance), "limit": limit, "now": now},
+    )
+    if len(rows) > 1:
+        rows.sort(key=_claim_order)
+    return [Claimed._make(row) for row in rows]
+
+
+def _claim_order(row: tuple[Any, ...]) -> tuple[int, int]:
+    return -row[1], row[0]
+
+
+def succeed(
+    database: Database, ends: Iterable[tuple[Moment, int, int]]
+) -> dict[int, tuple[int, Moment]]:
+    """End jobs by ``(finished_at, id, token)``.
+
+    Gives back ``{id: (number, claimed_at)}`` of those that were running with that token; the tokens
+    of all others are stale.
+    """
+    rows = database.executemany(statement("jobs/succeed"), ends).fetchall()
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def fail(
+    database: Database,
+    *,
+    id: int,
+    token: int,
+    failures: int,
+    losses: int,
+    reason: str,
+    now: Moment,
+) -> bool:
+    """End a job as failed; False when the token is stale."""
+    bindings = {
+        "id": id,
+        "token": token,
+        "failures": failures,
+        "losses": losses,
+        "reason": reason,
+        "now": now,
+    }
+    database.execute(statement("jobs/fail"), bindings)
+    return database.changes() == 1
+
+
+def try_again(
+    database: Database,
+    *,
+    id: int,
+    token: int,
+    failures: int,
+    losses: int,
+    reason: str,
+    eta: Moment,
+) -> bool:
+    """Let a job wait for its next attempt; False when the token is stale."""
+    bindings = {
+        "id": id,
+        "token": token,
+        "failures": failures,
+        "losses": losses,
+        "reason": reason,
+        "eta": eta,
+    }
+    database.execute(statement("jobs/try_again"), bindings)
+    return database.changes() == 1
+
+
+def release(database: Database, *, id: int, token: int) -> str | None:
+    """Give a claimed job back uncounted; its ready line, or None when the token is stale."""
+    row = database.row(statement("jobs/release"), (id, token))
+    return None if row is None else str(row[0])
+
+
+def revoke_started(
+    database: Database, *, id: int, token: int, reason: str, now: Moment
+) -> bool:
+    """End a job whose attempt was stopped; False when the token is stale."""
+    database.execute(
+        statement("jobs/revoke_started"), {"id": id, "token": token, "reason": reason, "now": now}
+    )
+    return database.changes() == 1
+
+
+def revoke_waiting(database: Database, *, id: int, reason: str, now: Moment) -> bool:
+    """End a job that waits; False when it runs or has ended."""
+    database.execute(
+        statement("jobs/revoke_waiting"), {"id": id, "reason": reason, "now": now}
+    )
+    return database.changes() == 1
+
+
+def ask_stop(database: Database, *, id: int, reason: str) -> tuple[int, str] | None:
+    """Remember that a running attempt shall stop: ``(token, instance)``, or None if none runs."""
+    row = database.row(statement("jobs/ask_stop"), {"id": id, "reason": reason})
+    return None if row is None else (row[0], worker_of(row[1]))
+
+
+def expire(database: Database, *, now: Moment, limit: int) -> list[int]:
+    """End waiting jobs whose latest start has passed; their ids."""
+    return [row[0] for row in database.rows(statement("jobs/expire"), {"now": now, "limit": limit})]
+
+
+def ripen(database: Database, *, now: Moment, limit: int) -> list[str]:
+    """Let jobs stand in their ready lines whose time has come; a line for each job moved."""
+    return [row[0] for row in database.rows(statement("jobs/ripen"), {"now": now, "limit": limit})]
+
+
+def renew(database: Database, *, id: int) -> str | None:
+    """Begin a fresh round of an ended job; its ready line, or None when it has not ended."""
+    row = database.row(statement("jobs/renew"), {"id": id})
+    return None if row is None else str(row[0])
+
+
+def park(database: Database, *, id: int, token: int) -> None:
+    """Put a job aside that was claimed in this transaction: its task is not in the plan."""
+    database.execute(statement("jobs/park"), {"id": id, "token": token})
+
+
+def unpark(database: Database, *, task: str, queue: str, limit: int) -> list[str]:
+    """Bring jobs back whose task is in the plan again; a line for each job moved."""
+    bindings = {"task": task, "queue": queue, "limit": limit}
+    return [row[0] for row in database.rows(statement("jobs/unpark"), bindings)]
+
+
+def move(database: Database, *, line: str, task: str, queue: str, limit: int) -> int:
+    """Move waiting jobs of a task to the line of another queue; how many were moved."""
+    bindings = {"line": line, "task": task, "queue": queue, "limit": limit}
+    return len(database.rows(statement("jobs/move"), bindings))
+
+
+def get(database: Database, id: int) -> dict[str, Any] | None:
+    """The row of one job, or None."""
+    rows = database.dicts(statement("jobs/get"), (id,))
+    return rows[0] if rows else None
+
+
+def started(database: Database) -> list[Running]:
+    """Every running attempt, by worker and in the order of claims."""
+    return [
+        Running(row[0], row[1], row[2], *row[3:]) for row in database.rows(statement("jobs/started"))
+    ]
+
+
+def running(database: Database, *, id: int, token: int) -> Running | None:
+    """The running attempt of a job, or None when the token is stale."""
+    row = database.row(statement("jobs/running"), (id, token))
+    return None if row is None else Running(row[0], token, *row[1:])
+
+
+def next_eta(database: Database) -> Moment | None:
+    """When the next waiting job becomes ready."""
+    row = database.row(statement("jobs/next_eta"))
+    return row[0] if row else None
+
+
+def next_expiry(database: Database) -> Moment | None:
+    """When the next waiting job expires."""
+    row = database.row(statement("jobs/next_expiry"))
+    return row[0] if row else None
+
+
+def count_lines(database: Database) -> dict[str, int]:
+    """How many unfinished jobs stand in each line."""
+    return {row[0]: row[1] for row in database.rows(statement("jobs/count_lines"))}
+
+
+def page(database: Database, *, before: int, limit: int) -> list[dict[str, Any]]:
+    """A slice of all jobs below an id, newest first."""
+    return database.dicts(statement("jobs/page"), {"before": before, "limit": limit})
+
+
+def highest_id(database: Database) -> int:
+    """The highest id in the store, 0 when it is empty."""
+    row = database.row(statement("jobs/highest_id"))
+    return (row[0] or 0) if row else 0
+
+
+def unfinished_of_schedule(
+    database: Database, *, schedule: int, limit: int
+) -> list[tuple[int, str, int | None, str]]:
+    """``(id, state, token, line)`` of a schedule's unfinished jobs, oldest first."""
+    bindings = {"schedule": schedule, "limit": limit}
+    return [
+        (row[0], row[1], row[2], row[3])
+        for row in database.rows(statement("jobs/unfinished_of_schedule"), bindings)
+    ]
+
+
+def prune(
+    database: Database, *, after: int, until: int, before: Moment, limit: int
+) -> list[int]:
+    """Remove ended jobs; their ids. Their attempts are the caller's to remove."""
+    bindings = {"after": after, "until": until, "before": before, "limit": limit}
+    return [row[0] for row in database.rows(statement("jobs/prune"), bindings)]

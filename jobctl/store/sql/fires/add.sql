@@ -1,0 +1,2 @@
+-- Writes the fate of an instant or of a range of instants.
+INSERT INTO fires (schedule, first, last, count, fate, job_id, reason) VALUES (?, ?, ?, ?, ?, ?, ?)

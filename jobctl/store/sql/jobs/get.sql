@@ -1,0 +1,2 @@
+-- One job whole. No row: no such job.
+SELECT * FROM jobs WHERE id = ?

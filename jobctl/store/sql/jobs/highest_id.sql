@@ -1,0 +1,2 @@
+-- The highest id of a job that is in the store.
+SELECT max(id) FROM jobs

@@ -1,0 +1,7 @@
+-- Gives a claimed job back: nothing of the attempt had begun, so it is not counted.
+-- No row: the token is stale. Changes: RELEASE.
+UPDATE jobs
+SET state = 'PENDING', token = NULL, started_at = NULL, number = number - 1, reason = NULL,
+    line = iif(kind = 'function', 'f/', 'c/') || queue
+WHERE id = ? AND token = ? AND state = 'STARTED'
+RETURNING line

@@ -1,0 +1,121 @@
+-- The first schema. STRICT tables; the database itself refuses impossible rows.
+
+CREATE TABLE meta (
+  name  TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One row a job. The running attempt lives in it (token, number, started_at); its own row in
+-- "attempts" is written once, when it ends.
+--
+-- "line" is where an unfinished job stands, and the only thing a claim looks at:
+--   f/<queue>, c/<queue>  ready: functions, commands
+--   eta                   waits for its time
+--   task/<name>           the plan has no such task
+--   w/<instance>          with a worker
+-- What cannot be claimed stands in another line, so a claim reads no row that it cannot take.
+CREATE TABLE jobs (
+  id           INTEGER PRIMARY KEY,
+  state        TEXT NOT NULL CHECK (state IN
+                 ('PENDING', 'STARTED', 'RETRY', 'SUCCESS', 'FAILURE', 'REVOKED')),
+  kind         TEXT NOT NULL CHECK (kind IN ('command', 'function')),
+  task         TEXT,
+  queue        TEXT NOT NULL,
+  priority     INTEGER NOT NULL DEFAULT 0,
+  line         TEXT,
+  payload      TEXT NOT NULL,
+  overrides    TEXT,
+  labels       TEXT,
+  uid          INTEGER NOT NULL,
+  schedule     INTEGER,
+  submitted_at INTEGER NOT NULL,
+  eta          INTEGER,
+  expires_at   INTEGER,
+  reason       TEXT,
+  number       INTEGER NOT NULL DEFAULT 0,
+  failures     INTEGER NOT NULL DEFAULT 0,
+  losses       INTEGER NOT NULL DEFAULT 0,
+  token        INTEGER,
+  started_at   INTEGER,
+  stop_asked   TEXT,
+  finished_at  INTEGER,
+  CHECK ((line IS NULL) = (state IN ('SUCCESS', 'FAILURE', 'REVOKED'))),
+  CHECK ((finished_at IS NULL) = (line IS NOT NULL)),
+  CHECK ((token IS NULL) = (state <> 'STARTED'))
+) STRICT;
+
+-- Every unfinished job, by line and in the order of claims.
+CREATE INDEX jobs_line ON jobs (line, priority DESC, id) WHERE line IS NOT NULL;
+CREATE INDEX jobs_eta ON jobs (eta) WHERE line = 'eta';
+CREATE INDEX jobs_expiry ON jobs (expires_at)
+  WHERE expires_at IS NOT NULL AND state IN ('PENDING', 'RETRY');
+-- Overlap: the unfinished jobs of a schedule.
+CREATE INDEX jobs_schedule ON jobs (schedule) WHERE schedule IS NOT NULL AND line IS NOT NULL;
+
+CREATE TABLE attempts (
+  job_id        INTEGER NOT NULL,
+  number        INTEGER NOT NULL,
+  token         INTEGER NOT NULL,
+  worker        TEXT NOT NULL,
+  verdict       TEXT NOT NULL CHECK (verdict IN
+                  ('success', 'failure', 'timeout', 'cancelled', 'lost', 'released')),
+  claimed_at    INTEGER NOT NULL,
+  started_at    INTEGER,
+  finished_at   INTEGER NOT NULL,
+  exit_code     INTEGER,
+  signal        INTEGER,
+  result        TEXT,
+  error         TEXT,
+  user_s        REAL,
+  system_s      REAL,
+  max_rss_bytes INTEGER,
+  output        BLOB,
+  output_bytes  INTEGER NOT NULL DEFAULT 0,
+  output_file   INTEGER NOT NULL DEFAULT 0 CHECK (output_file IN (0, 1)),
+  proof         TEXT,
+  ran_with      TEXT,
+  late          TEXT,
+  PRIMARY KEY (job_id, number)
+) STRICT, WITHOUT ROWID;
+
+-- Idempotency: who submitted which key for which job, and a digest of what was asked for.
+CREATE TABLE keys (
+  uid     INTEGER NOT NULL,
+  key     TEXT NOT NULL,
+  job_id  INTEGER NOT NULL,
+  digest  BLOB NOT NULL,
+  PRIMARY KEY (uid, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE queues (
+  name         TEXT PRIMARY KEY,
+  paused_at    INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- "watermark": every instant up to it, bounds included, has its fate. It never moves back.
+CREATE TABLE schedules (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  name       TEXT NOT NULL UNIQUE,
+  identity   TEXT NOT NULL,
+  anchor_at  INTEGER NOT NULL,
+  watermark  INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  removed_at INTEGER,
+  stored     TEXT
+) STRICT;
+
+-- One instant with its job, or a closed range of instants that share a fate.
+CREATE TABLE fires (
+  schedule  INTEGER NOT NULL REFERENCES schedules (id),
+  first     INTEGER NOT NULL,
+  last      INTEGER NOT NULL,
+  count     INTEGER NOT NULL CHECK (count > 0),
+  fate      TEXT NOT NULL CHECK (fate IN ('submitted', 'skipped', 'missed', 'coalesced', 'held')),
+  job_id    INTEGER,
+  reason    TEXT,
+  PRIMARY KEY (schedule, first),
+  CHECK (first <= last),
+  CHECK ((fate = 'submitted') = (job_id IS NOT NULL)),
+  CHECK (fate <> 'submitted' OR (first = last AND count = 1))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX fires_job ON fires (job_id) WHERE job_id IS NOT NULL;

@@ -1,0 +1,2 @@
+-- Lets a paused queue go on.
+UPDATE queues SET paused_at = NULL WHERE name = :name

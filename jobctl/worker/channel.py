@@ -1,0 +1,100 @@
+"""The worker's end of a channel to the daemon: JSON lines, one daemon at a time.
+
+A worker listens; the daemon connects. When another connection arrives, a new daemon has taken over:
+the old channel is closed *before* anything is read from the new one, so that no order of a dead
+daemon can follow the greeting of the living one.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from jobctl.protocol.compact import dumps, loads
+
+PROTOCOLS = (1,)
+"""Numbers of the worker protocol that this side speaks, oldest first."""
+
+_RECEIVE_BYTES = 262_144
+
+
+class Channel:
+    """One connection to a daemon, non-blocking."""
+
+    __slots__ = ("_buffer", "connection", "fd")
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self.connection = connection
+        self.fd = connection.fileno()
+        self._buffer = b""
+
+    def receive(self) -> list[dict[str, Any]] | None:
+        """Every whole message that has arrived; None when the daemon is gone."""
+        messages: list[dict[str, Any]] = []
+        while True:
+            try:
+                data = self.connection.recv(_RECEIVE_BYTES)
+            except BlockingIOError:
+                return messages
+            except OSError:
+                return messages or None
+            if not data:
+                return messages or None
+            *lines, self._buffer = (self._buffer + data).split(b"\n")
+            messages.extend(loads(line.decode()) for line in lines)
+            if len(data) < _RECEIVE_BYTES:
+                return messages
+
+    def send(self, message: dict[str, Any]) -> bool:
+        """Send one message whole; False when the daemon is gone."""
+        return self.send_text(dumps(message))
+
+    def send_text(self, text: str) -> bool:
+        """Send one message that is JSON already; waits while the daemon reads other things."""
+        data = text.encode() + b"\n"
+        try:
+            sent = self.connection.send(data)
+            if sent < len(data):
+                # The daemon is busy, not gone: it drains every channel in each turn.
+                self.connection.setblocking(True)
+                self.connection.sendall(data[sent:])
+                self.connection.setblocking(False)
+        except BlockingIOError:
+            return self._send_blocking(data)
+        except OSError:
+            return False
+        return True
+
+    def _send_blocking(self, data: bytes) -> bool:
+        try:
+            self.connection.setblocking(True)
+            self.connection.sendall(data)
+            self.connection.setblocking(False)
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close; safe to repeat."""
+        self.connection.close()
+
+
+def accept(listener: socket.socket) -> Channel | None:
+    """The newest connection that waits at ``listener``; older ones are closed. None when none is."""
+    newest = None
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return Channel(newest) if newest is not None else None
+        if newest is not None:
+            newest.close()
+        newest = connection
+
+
+def common_protocol(offered: object) -> int | None:
+    """The highest number that both sides speak, or None."""
+    if not isinstance(offered, list):
+        return None
+    return max((number for number in PROTOCOLS if number in offered), default=None)

@@ -1,0 +1,104 @@
+"""The folder of one template, worker or keeper: how it is found, and how it is known to live.
+
+::
+
+    run/<template>/lock          flock, held from birth to death; holds pid, start time, boot id
+    run/<template>/sock          where the daemon connects
+    run/<template>/outcomes/     outcomes that no daemon has acknowledged yet
+    run/<template>/<worker>/     the same lock and sock for each of its children; marks and tickets
+
+The *parent* makes folder, lock and listener, and the child inherits them: whoever is told of the
+child can connect at once, and there is no moment at which the child lives without its lock. The lock
+is never given back by hand (``LOCK_UN`` in one process would free it for all that share it); the
+kernel does it with the last descriptor. All descriptors are close-on-exec.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+
+from jobctl.protocol.compact import dumps
+
+BACKLOG = 1024
+"""A stopped worker's listener must take a connection from each daemon of a long row of restarts."""
+
+
+class Instance:
+    """The parent's or the child's hold on one instance's folder."""
+
+    __slots__ = ("directory", "listener", "lock_fd", "name")
+
+    def __init__(self, directory: str, listener: socket.socket, lock_fd: int) -> None:
+        self.directory = directory
+        self.name = directory.rpartition("/")[2]
+        self.listener = listener
+        self.lock_fd = lock_fd
+
+    def close(self) -> None:
+        """Let go of lock and listener in this process; another process may still hold both."""
+        self.listener.close()
+        os.close(self.lock_fd)
+
+    def announce(self, kind: str, cgroup: str) -> None:
+        """Write who holds the lock, so that the next daemon finds the process behind it."""
+        pid = os.getpid()
+        text = dumps(
+            {
+                "pid": pid,
+                "start": process_start(pid),
+                "boot": boot_id(),
+                "kind": kind,
+                "cgroup": cgroup,
+            }
+        )
+        os.pwrite(self.lock_fd, text.encode() + b"\n", 0)
+
+
+def create(directory: str) -> Instance:
+    """Make the folder, take the lock and listen. Raises OSError; then nothing is left open."""
+    os.mkdir(directory, 0o700)
+    lock_fd = os.open(f"{directory}/lock", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        listener = bind(directory)
+    except BaseException:
+        os.close(lock_fd)
+        raise
+    return Instance(directory, listener, lock_fd)
+
+
+def bind(directory: str) -> socket.socket:
+    """Listen at ``directory``/sock. The name goes through a descriptor: an address holds 107 bytes."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    folder = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+    try:
+        os.fchmod(listener.fileno(), 0o600)
+        listener.bind(f"/proc/self/fd/{folder}/sock")
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    finally:
+        os.close(folder)
+    return listener
+
+
+def process_start(pid: int) -> int:
+    """Start time of a process in clock ticks since boot (proc(5), stat, field 22).
+
+    Together with the pid and the boot id it names a process for good.
+
+    Raises:
+        OSError: no such process.
+    """
+    with open(f"/proc/{pid}/stat", "rb") as stat:
+        # The second field is the name in brackets and may itself hold brackets and blanks.
+        return int(stat.read().rpartition(b")")[2].split()[19])
+
+
+def boot_id() -> str:
+    """Random name of this boot of the kernel."""
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()

@@ -1,0 +1,406 @@
+"""The keeper: the worker of one command at a time.
+
+A keeper starts a command, reads what it writes, enforces its time limit, stops it when asked, and
+keeps its outcome until a daemon has acknowledged it. It needs no daemon for any of this: a command
+whose daemon is killed runs on, keeps its limit, and its exit status and output reach the next daemon.
+
+It is a small subreaper: whatever the command leaves running becomes its child. An attempt ends with
+the command's main process; a keeper with left-overs stays with them and takes no other command.
+
+Standard library only, and little of it: there is one keeper for each running command.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from typing import Any
+
+from jobctl.protocol.compact import dumps
+from jobctl.worker import processes
+from jobctl.worker.channel import Channel, accept, common_protocol
+from jobctl.worker.command import CannotStart, start
+from jobctl.worker.instance import Instance
+from jobctl.worker.kernel import become_subreaper
+from jobctl.worker.output import Output
+from jobctl.worker.record import drop_record, write_record
+
+_READ_BYTES = 65_536
+
+
+class Keeper:
+    """One keeper; `run` never returns."""
+
+    def __init__(self, instance: Instance, outcomes_dir: str) -> None:
+        self._instance = instance
+        self._outcomes_dir = outcomes_dir
+        self._channel: Channel | None = None
+        self._poll = select.poll()
+        self._poll.register(instance.listener.fileno(), select.POLLIN)
+        self._order: dict[str, Any] | None = None
+        self._pid = 0
+        self._pipe = -1
+        self._output: Output | None = None
+        self._output_error = ""
+        self._is_followed = False
+        self._started_at = 0
+        self._stop_steps: list[tuple[int, float]] = []
+        self._stop_verdict = ""
+        self._deadline: float | None = None
+        self._unacked: dict[str, Any] | None = None
+        self._has_leftovers = False
+        self._pending_end: dict[str, Any] | None = None
+        self._is_retiring = False
+        become_subreaper()
+        # Every child's end, also of processes that were reparented to this one, writes a byte here.
+        self._wakeup, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _ignore)
+        self._poll.register(self._wakeup, select.POLLIN)
+
+    def run(self) -> None:
+        """Serve until told to retire, or until the daemon is gone and nothing is left to do."""
+        while not self._is_done():
+            timeout_ms = None
+            if self._deadline is not None:
+                timeout_ms = max(int((self._deadline - time.monotonic()) * 1000) + 1, 0)
+            for fd, _ in self._poll.poll(timeout_ms):
+                self._handle(fd)
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                self._next_stop_step()
+
+    def _is_done(self) -> bool:
+        idle = self._order is None and self._unacked is None and not self._has_leftovers
+        return idle and self._is_retiring
+
+    def _handle(self, fd: int) -> None:
+        if fd == self._instance.listener.fileno():
+            self._meet_daemon()
+        elif self._channel is not None and fd == self._channel.fd:
+            self._obey()
+        elif fd == self._pipe:
+            self._read_output()
+        elif fd == self._wakeup:
+            self._reap()
+
+    # -- the daemon -------------------------------------------------------------------------------
+
+    def _meet_daemon(self) -> None:
+        channel = accept(self._instance.listener)
+        if channel is None:
+            return
+        self._drop_channel()
+        self._channel = channel
+        self._poll.register(channel.fd, select.POLLIN)
+
+    def _drop_channel(self) -> None:
+        if self._channel is None:
+            return
+        self._poll.unregister(self._channel.fd)
+        self._channel.close()
+        self._channel = None
+        self._is_followed = False
+
+    def _lose_daemon(self) -> None:
+        """The daemon is gone: what it has not acknowledged goes to disk."""
+        self._drop_channel()
+        if self._unacked is not None:
+            self._record()
+        elif self._order is None and not self._has_leftovers:
+            # Nothing depends on an idle keeper: the next daemon starts one of its own version.
+            self._is_retiring = True
+
+    def _obey(self) -> None:
+        channel = self._channel
+        assert channel is not None
+        messages = channel.receive()
+        for message in messages or ():
+            if not self._obey_one(message):
+                return self._lose_daemon()
+        if messages is None:
+            self._lose_daemon()
+        return None
+
+    def _obey_one(self, message: dict[str, Any]) -> bool:
+        """Carry out one message; False when the channel cannot be used any more."""
+        match message["do"]:
+            case "hello":
+                return self._greet(message)
+            case "run":
+                self._begin(message["order"])
+            case "ack":
+                self._forget(message["tokens"])
+            case "stop":
+                self._stop(message["token"], message["steps"], message["verdict"])
+            case "follow":
+                self._follow(message["token"])
+            case "retire":
+                self._is_retiring = True
+        return True
+
+    def _greet(self, message: dict[str, Any]) -> bool:
+        protocol = common_protocol(message.get("protocol"))
+        reply: dict[str, Any] = {
+            "is": "hello",
+            "protocol": protocol,
+            "kind": "keeper",
+            "pid": os.getpid(),
+            "running": [self._order["token"]] if self._order is not None else [],
+            "leftovers": self._has_leftovers,
+        }
+        if not self._send(reply) or protocol is None:
+            return False
+        return self._unacked is None or self._send({"is": "outcomes", "outcomes": [self._unacked]})
+
+    def _send(self, message: dict[str, Any]) -> bool:
+        return self._channel is not None and self._channel.send(message)
+
+    def _forget(self, tokens: list[int]) -> None:
+        if self._unacked is not None and self._unacked["token"] in tokens:
+            drop_record(self._outcomes_dir, self._unacked["token"])
+            self._unacked = None
+            if self._channel is None and self._order is None and not self._has_leftovers:
+                self._is_retiring = True
+
+    # -- the command ------------------------------------------------------------------------------
+
+    def _begin(self, order: dict[str, Any]) -> None:
+        self._order = order
+        self._started_at = time.time_ns() // 1000
+        self._output = Output(order["output_path"], order["output_cap_bytes"])
+        self._output_error = ""
+        self._stop_steps = []
+        self._stop_verdict = ""
+        read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._pid = start(order, write_end, write_end)
+        except CannotStart as failure:
+            os.close(read_end)
+            os.close(write_end)
+            self._refuse(failure)
+            return
+        os.close(write_end)
+        os.set_blocking(read_end, False)
+        self._pipe = read_end
+        self._poll.register(read_end, select.POLLIN)
+        # The next daemon finds the command by this when the keeper is dead.
+        os.pwrite(self._instance.lock_fd, b"%d %d\n" % (self._pid, order["token"]), 512)
+        if order.get("timeout_s") is not None:
+            self._deadline = time.monotonic() + order["timeout_s"]
+
+    def _refuse(self, failure: CannotStart) -> None:
+        error = {"type": failure.kind, "message": failure.message, "traceback": ""}
+        self._finish({"verdict": "failure", "exit_code": failure.exit_code, "error": dumps(error)})
+
+    def _read_output(self) -> None:
+        """Read until the pipe is empty or everybody who could write to it is gone."""
+        while True:
+            try:
+                data = os.read(self._pipe, _READ_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                self._close_pipe()
+                return
+            self._take(data)
+            if len(data) < _READ_BYTES:
+                return
+
+    def _take(self, data: bytes) -> None:
+        """Keep output of the attempt; what left-overs write after its end is read and dropped."""
+        if self._output is None or self._output_error:
+            return
+        try:
+            self._output.write(data)
+        except OSError as error:
+            # A full disk must not stop the command; the outcome says what happened to its output.
+            self._output_error = f"output could not be kept: {error.strerror}"
+            return
+        if self._is_followed and self._order is not None:
+            token = self._order["token"]
+            self._send({"is": "wrote", "token": token, "bytes": self._output.total})
+
+    def _close_pipe(self) -> None:
+        if self._pipe >= 0:
+            self._poll.unregister(self._pipe)
+            os.close(self._pipe)
+            self._pipe = -1
+
+    def _follow(self, token: int) -> None:
+        if self._order is None or self._order["token"] != token or self._output is None:
+            return
+        self._is_followed = True
+        try:
+            self._output.spill()
+        except OSError as error:
+            self._output_error = f"output could not be kept: {error.strerror}"
+        self._send({"is": "wrote", "token": token, "bytes": self._output.total})
+
+    def _reap(self) -> None:
+        """Collect every child that ended; ECHILD proves that nothing is left (wait4(2))."""
+        os.read(self._wakeup, 4096)
+        main_end = None
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                has_children = False
+                break
+            if pid == 0:
+                has_children = True
+                break
+            if pid == self._pid:
+                self._pid = 0
+                main_end = (status, usage)
+        if main_end is not None:
+            self._has_leftovers = has_children
+            self._end(*main_end)
+        elif self._has_leftovers and not has_children:
+            self._has_leftovers = False
+            self._lose_last_leftover()
+
+    def _end(self, status: int, usage: Any) -> None:
+        """The main process ended: take what it wrote, see to what it left, report."""
+        order = self._order
+        assert order is not None
+        if self._pipe >= 0:
+            self._drain()
+        end = self._describe_end(status, usage, order)
+        must_clear = bool(self._stop_verdict) or order["leftover"] == "kill"
+        if self._has_leftovers and (must_clear or order["leftover"] == "wait"):
+            self._pending_end = end
+            if must_clear and not self._stop_verdict:
+                self._begin_stopping(order["stop"], "")
+            return
+        self._finish(end)
+
+    def _drain(self) -> None:
+        """Take what is in the pipe now; a left-over that keeps writing does not hold the end up."""
+        for _ in range(64):
+            try:
+                data = os.read(self._pipe, _READ_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                self._close_pipe()
+                return
+            self._take(data)
+
+    def _describe_end(self, status: int, usage: Any, order: dict[str, Any]) -> dict[str, Any]:
+        code = os.waitstatus_to_exitcode(status)
+        end: dict[str, Any] = {
+            "user_s": round(usage.ru_utime, 6),
+            "system_s": round(usage.ru_stime, 6),
+            "max_rss_bytes": usage.ru_maxrss * 1024,
+        }
+        if code >= 0:
+            end["exit_code"] = code
+        else:
+            end["signal"] = -code
+        if self._stop_verdict:
+            end["verdict"] = self._stop_verdict
+        elif code >= 0 and code in order["success_codes"]:
+            end["verdict"] = "success"
+        else:
+            end["verdict"] = "failure"
+        return end
+
+    def _finish(self, end: dict[str, Any]) -> None:
+        """Report the attempt's outcome and be ready for the next order."""
+        order, output = self._order, self._output
+        assert order is not None
+        assert output is not None
+        in_file = output.is_in_file
+        total = output.total
+        kept = b""
+        try:
+            kept = output.finish()
+        except OSError as error:
+            self._output_error = f"output could not be kept: {error.strerror}"
+        outcome = {
+            "token": order["token"],
+            "job_id": order["job_id"],
+            "started_at": self._started_at,
+            "finished_at": time.time_ns() // 1000,
+            "output_bytes": total,
+            **end,
+        }
+        if kept:
+            outcome["output"] = kept.decode("latin-1")
+        if in_file:
+            outcome["output_file"] = True
+        if self._stop_verdict and "proof" not in outcome:
+            outcome["proof"] = "subreaper"
+        if self._output_error and "error" not in outcome:
+            error_text = {"type": "OutputLost", "message": self._output_error, "traceback": ""}
+            outcome["error"] = dumps(error_text)
+        self._unacked = outcome
+        self._order = None
+        self._output = None
+        self._deadline = None
+        self._stop_verdict = ""
+        self._pending_end = None
+        self._is_followed = False
+        if not self._has_leftovers:
+            self._close_pipe()
+        if self._channel is None:
+            self._record()
+        elif not self._send({"is": "outcomes", "outcomes": [outcome], "leftovers": self._has_leftovers}):
+            self._lose_daemon()
+
+    def _record(self) -> None:
+        """Keep the outcome on disk; when the disk refuses, in memory until a daemon comes."""
+        assert self._unacked is not None
+        try:
+            write_record(self._outcomes_dir, self._unacked["token"], dumps(self._unacked))
+        except OSError:
+            return
+        self._unacked = None
+        if not self._has_leftovers:
+            self._is_retiring = True
+
+    # -- stopping ---------------------------------------------------------------------------------
+
+    def _stop(self, token: int, steps: list[list[Any]], verdict: str) -> None:
+        if self._order is None or self._order["token"] != token:
+            return
+        self._begin_stopping(steps, verdict)
+
+    def _begin_stopping(self, steps: list[list[Any]], verdict: str) -> None:
+        self._stop_verdict = verdict or self._stop_verdict
+        self._stop_steps = [(int(number), float(wait_s)) for number, wait_s in steps]
+        self._next_stop_step()
+
+    def _next_stop_step(self) -> None:
+        """The time limit or a step's patience ran out: go one step further."""
+        order = self._order
+        if order is None:
+            self._deadline = None
+            return
+        if not self._stop_verdict and not self._stop_steps and self._pending_end is None:
+            self._begin_stopping(order["stop"], "timeout")
+            return
+        # The last step is repeated, since the tree may have grown while it was walked.
+        number, wait_s = self._stop_steps.pop(0) if self._stop_steps else (signal.SIGKILL, 1.0)
+        for pid in processes.descendants(os.getpid()):
+            processes.send(pid, number)
+        self._deadline = time.monotonic() + wait_s
+
+    # -- left-overs -------------------------------------------------------------------------------
+
+    def _lose_last_leftover(self) -> None:
+        if self._pending_end is not None:
+            self._pending_end["proof"] = "subreaper"
+            self._finish(self._pending_end)
+            return
+        self._close_pipe()
+        if self._channel is None and self._unacked is None:
+            self._is_retiring = True
+        else:
+            self._send({"is": "clear"})
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Do nothing. Not SIG_IGN, which a command would inherit."""

@@ -1,0 +1,117 @@
+"""Finding and signalling the processes that belong to an attempt.
+
+While a keeper lives, everything its command started is below it in the process tree, because it is a
+subreaper: the tree is exact, whatever the processes did to their sessions and environments. When the
+keeper is dead the tree is gone. Then a cgroup is exact, and without one the session and the
+environment are searched, which a process can escape.
+
+Signals go through pidfds: a pid may have been given to another process since it was read.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+
+def children(pid: int) -> list[int]:
+    """Living and dead direct children of ``pid``; empty when it is gone.
+
+    A kernel without CONFIG_PROC_CHILDREN has no such file; then all of /proc is read.
+    """
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    found: list[int] = []
+    for thread in threads:
+        try:
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                found.extend(int(child) for child in file.read().split())
+        except FileNotFoundError:
+            if not os.path.exists(f"/proc/{pid}/task"):
+                return found
+            return [child for child in all_pids() if _parent(child) == pid]
+        except OSError:
+            continue
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Everything below ``pid`` in the process tree, parents before children."""
+    found: list[int] = []
+    todo = children(pid)
+    while todo:
+        child = todo.pop(0)
+        found.append(child)
+        todo.extend(children(child))
+    return found
+
+
+def all_pids() -> list[int]:
+    """Every process that this one can see."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _stat(pid: int) -> list[bytes]:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()
+    except OSError:
+        return []
+
+
+def _parent(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
+def is_alive(pid: int) -> bool:
+    """The process exists and is not a zombie (which a signal would still reach)."""
+    fields = _stat(pid)
+    return bool(fields) and fields[0] not in (b"Z", b"X")
+
+
+def session_of(pid: int) -> int:
+    """The process's session id, 0 when it is gone."""
+    fields = _stat(pid)
+    return int(fields[3]) if fields else 0
+
+
+def carries(pid: int, variable: bytes) -> bool:
+    """``variable`` (``b"NAME=value"``) stands in the environment with which the process was started.
+
+    A process can overwrite that memory: a hit proves, a miss does not.
+    """
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return variable in file.read().split(b"\0")
+    except OSError:
+        return False
+
+
+def in_cgroup(cgroup: str) -> list[int]:
+    """Every living process of a cgroup and of those below it; empty when it does not exist."""
+    found: list[int] = []
+    for folder, _, _ in os.walk(cgroup):
+        try:
+            with open(f"{folder}/cgroup.procs", "rb") as file:
+                found.extend(int(pid) for pid in file.read().split())
+        except OSError:
+            continue
+    return [pid for pid in found if is_alive(pid)]
+
+
+def send(pid: int, number: int) -> bool:
+    """Send a signal; False when the process is gone or not ours to signal."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except OSError:
+        return False
+    finally:
+        os.close(pidfd)
+    return True

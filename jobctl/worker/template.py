@@ -1,0 +1,219 @@
+"""The template: a warm, single-threaded process from which the workers of one group are forked.
+
+It is started with the group's interpreter, imports what its children need, reports what it found,
+and then only forks on request and reports how its children ended: a worker's exit status reaches
+nobody but its parent. It outlives the daemon. When a new daemon does not want it, its idle children
+go at once, the busy ones after their attempt, and the template with the last of them.
+
+TERM, INT and HUP do nothing here and in the children: a service manager that signals the whole unit
+must not take exit codes away from running jobs. They are caught rather than ignored, because an
+ignored signal stays ignored in everything that user code starts.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from jobctl import __version__
+from jobctl.worker import kernel
+from jobctl.worker.channel import Channel, accept, common_protocol
+from jobctl.worker.instance import Instance, create
+
+ChildMain = Callable[[Instance], None]
+"""What a forked child does; it may return, the child then ends with status 0."""
+
+
+class Template:
+    """One template; `run` ends when it is told to retire and has no child left."""
+
+    def __init__(self, instance: Instance, kind: str, child_main: ChildMain | None) -> None:
+        self._instance = instance
+        self._kind = kind
+        self._child_main = child_main
+        self._channel: Channel | None = None
+        self._spec: dict[str, Any] = {}
+        self._report: dict[str, Any] = {}
+        self._children: dict[int, str] = {}
+        self._ended: list[dict[str, Any]] = []
+        self._is_retiring = False
+        self._poll = select.poll()
+        self._poll.register(instance.listener.fileno(), select.POLLIN)
+        self._wakeup, self._wakeup_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
+        self._poll.register(self._wakeup, select.POLLIN)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, _ignore)
+
+    def run(self) -> None:
+        """Serve until retired and childless."""
+        while not (self._is_retiring and not self._children):
+            for fd, _ in self._poll.poll():
+                if fd == self._instance.listener.fileno():
+                    self._meet_daemon()
+                elif fd == self._wakeup:
+                    self._reap()
+                elif self._channel is not None and fd == self._channel.fd:
+                    self._obey()
+
+    def _meet_daemon(self) -> None:
+        channel = accept(self._instance.listener)
+        if channel is not None:
+            self._drop_channel()
+            self._channel = channel
+            self._poll.register(channel.fd, select.POLLIN)
+
+    def _drop_channel(self) -> None:
+        if self._channel is not None:
+            self._poll.unregister(self._channel.fd)
+            self._channel.close()
+            self._channel = None
+
+    def _obey(self) -> None:
+        assert self._channel is not None
+        messages = self._channel.receive()
+        for message in messages or ():
+            match message["do"]:
+                case "hello":
+                    self._greet(message)
+                case "fork":
+                    self._fork(message["instance"], message["cgroup"])
+                case "retire":
+                    self._is_retiring = True
+        if messages is None:
+            self._drop_channel()
+
+    def _greet(self, message: dict[str, Any]) -> None:
+        if not self._spec:
+            self._spec = message["spec"]
+            self._report = self._prepare()
+        self._send(
+            {
+                "is": "hello",
+                "protocol": common_protocol(message.get("protocol")),
+                "kind": self._kind,
+                "pid": os.getpid(),
+                "version": __version__,
+                "python": sys.version.split()[0],
+                "spec": self._spec,
+                "report": self._report,
+                "children": {name: pid for pid, name in self._children.items()},
+            }
+        )
+        for end in self._ended:
+            self._send(end)
+        self._ended.clear()
+
+    def _prepare(self) -> dict[str, Any]:
+        """Import what the children need, once; what was found is told to every daemon that asks."""
+        if self._kind == "keeper":
+            from jobctl.worker.keeper import Keeper
+
+            outcomes_dir = f"{self._instance.directory}/outcomes"
+            self._child_main = lambda instance: Keeper(instance, outcomes_dir).run()
+            report: dict[str, Any] = {}
+        else:
+            from jobctl.worker.functions import prepare
+
+            self._child_main, report = prepare(self._spec, self._instance.directory)
+        # What stands now is never collected, so the collector does not touch pages that are shared.
+        gc.collect()
+        gc.freeze()
+        return report
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._channel is None or not self._channel.send(message):
+            self._drop_channel()
+            if message["is"] == "ended":
+                # Only this process knows how a child died: the next daemon is told.
+                self._ended.append(message)
+
+    def _fork(self, name: str, cgroup: str) -> None:
+        try:
+            child = create(f"{self._instance.directory}/{name}")
+            pid = os.fork()
+        except OSError as error:
+            self._send({"is": "refused", "instance": name, "message": str(error)})
+            return
+        if pid == 0:
+            self._become_child(child, cgroup)
+        child.close()
+        self._children[pid] = name
+        self._send({"is": "forked", "instance": name, "pid": pid})
+
+    def _become_child(self, child: Instance, cgroup: str) -> NoReturn:
+        """In the child: let go of everything that is the template's, then work."""
+        status = 1
+        try:
+            # First of all: a lock or channel kept by a child would hide the template's death.
+            self._instance.close()
+            self._drop_channel()
+            signal.set_wakeup_fd(-1)
+            os.close(self._wakeup)
+            os.close(self._wakeup_write)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setsid()
+            kernel.set_name(f"jobctl-{self._kind}")
+            child.announce(self._kind, join_cgroup(cgroup))
+            self._children = {}
+            assert self._child_main is not None
+            self._child_main(child)
+            status = 0
+        except BaseException:  # noqa: BLE001 -- the child ends here whatever it met, and says so
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(status)
+
+    def _reap(self) -> None:
+        os.read(self._wakeup, 4096)
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            name = self._children.pop(pid, None)
+            if name is not None:
+                code = os.waitstatus_to_exitcode(status)
+                peak = usage.ru_maxrss * 1024
+                self._send({"is": "ended", "instance": name, "code": code, "max_rss_bytes": peak})
+
+
+def join_cgroup(cgroup: str) -> str:
+    """Move this process into ``cgroup``; gives back the name, or an empty one if that failed."""
+    if not cgroup:
+        return ""
+    try:
+        with open(f"{cgroup}/cgroup.procs", "w") as file:
+            file.write("0")
+    except OSError:
+        return ""
+    return cgroup
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Do nothing, and let commands start with the signal's default."""
+
+
+def run_template(kind: str, directory: str) -> None:
+    """Become the template of ``directory``: its parent has made the folder, lock and listener.
+
+    Descriptors 3 and 4 are the lock and the listener.
+    """
+    import socket
+
+    lock_fd, listener_fd = 3, 4
+    os.set_inheritable(lock_fd, False)
+    os.set_inheritable(listener_fd, False)
+    listener = socket.socket(fileno=listener_fd)
+    listener.setblocking(False)
+    instance = Instance(directory, listener, lock_fd)
+    kernel.set_name(f"jobctl-tmpl-{kind}")
+    instance.announce(f"template-{kind}", "")
+    Template(instance, kind, None).run()
