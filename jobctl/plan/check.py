@@ -1,0 +1,218 @@
+"""Rules that hold between the parts of a plan: references, names, expressions, arguments.
+
+Each function gives `Fault` values whose path begins with the table and the name, such as
+``("tasks", "backup", "queue")``; whoever knows the files turns them into places. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import zoneinfo
+from typing import TYPE_CHECKING, TypeAlias
+
+from jobctl.arguments import Given, Parameter, bind, build_argv, texts, with_defaults
+from jobctl.arguments import malformed_placeholders as malformed
+from jobctl.errors import InvalidArguments
+from jobctl.plan.tables import TABLES, TASK_KEYS, ScheduleSpec, WorkerGroup, build_schedule
+from jobctl.task.keys import nearest, read_values
+from jobctl.task.units import Fault, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from jobctl.plan.file import FilePlan
+    from jobctl.plan.tables import Override, Queue
+    from jobctl.task import Source, Task
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+def check_file(file: FilePlan) -> tuple[Fault, ...]:
+    """Judge a file by itself. What code may still add (tasks of modules it imports) is left to the merge."""
+    tasks = {task.name: task for task in file.tasks}
+    owners: dict[str, Source] = {task.name: task.source for task in file.tasks}
+    owners.update((override.name, override.source) for override in file.overrides)
+    own = [spec for override in file.overrides if (spec := own_schedule(override)) is not None]
+    specs = [*file.schedules, *own]
+    zone = file.settings.timezone
+    faults = [*zone_faults(zone, ("daemon", "timezone"))]
+    fallback = zone if zone and not faults else "UTC"
+    for spec in specs:
+        faults.extend(schedule_faults(spec, path_of(spec, owners), fallback))
+    faults.extend(alias_faults(file.tasks))
+    faults.extend(queue_faults(file.tasks, file.queues, file.groups))
+    for task in file.tasks:
+        faults.extend(command_faults(task))
+    for spec in specs:
+        if spec.task in tasks:
+            faults.extend(argument_faults(spec, tasks[spec.task], None, path_of(spec, owners)))
+    if not file.imports:
+        faults.extend(body_faults(file.overrides, ()))
+        known = {*tasks, *owners, *(alias for task in file.tasks for alias in task.aliases)}
+        faults.extend(task_reference_faults(file.schedules, known, owners))
+    return tuple(faults)
+
+
+def own_schedule(override: Override) -> ScheduleSpec | None:
+    """Give the schedule that the table of an override carries, if it does."""
+    values = read_values(TASK_KEYS, override.options)
+    names = ("every", "cron", "at", "solar", "timezone", "dialect", "jitter_s")
+    rest = {field: values[field] for field in names if field in values}
+    if not {"every", "cron", "at", "solar"} & rest.keys():
+        return None
+    return build_schedule(override.name, {**rest, "task": override.name}, source=override.source)
+
+
+def path_of(spec: ScheduleSpec, owners: Mapping[str, Source]) -> Path:
+    """Give the table in which a schedule stands: its task's own, or one of its own.
+
+    ``owners`` are the places of the task tables by name: a schedule of a task's own table shares it.
+    """
+    own = spec.name == spec.task and owners.get(spec.name) == spec.source
+    return ("tasks" if own else "schedules", spec.name)
+
+
+def zone_faults(zone: str | None, path: Path) -> Iterator[Fault]:
+    """Judge the name of a time zone; None is fine."""
+    if zone is None:
+        return
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        known = zoneinfo.available_timezones()
+        folded = {name.lower(): name for name in known}
+        near = folded.get(nearest(zone.replace(" ", "_"), [*folded]).lower(), "")
+        hint = f'Did you mean "{near}"?' if near else 'Write a zone as "Europe/Berlin" or "UTC".'
+        yield Fault(path=path, message=f"unknown time zone {shown(zone)}", hint=hint)
+
+
+def schedule_faults(spec: ScheduleSpec, path: Path, default_zone: str) -> Iterator[Fault]:
+    """Judge the zone and the expression of a schedule."""
+    # Imported here because parsing needs croniter: a template in the environment of an application
+    # imports jobctl.plan too, for its report, and has nothing of what jobctl depends on.
+    from jobctl.schedule import ScheduleError, parse_schedule
+
+    of_zone = [*zone_faults(spec.timezone, (*path, "timezone"))]
+    yield from of_zone
+    zone = default_zone if of_zone or spec.timezone is None else spec.timezone
+    try:
+        parse_schedule(spec.kind, spec.expression, timezone=zone, dialect=spec.dialect)
+    except ScheduleError as error:
+        yield Fault(path=(*path, spec.when_key), message=error.message, hint=error.hint)
+
+
+def alias_faults(tasks: Iterable[Task]) -> Iterator[Fault]:
+    """Find aliases that are another task's name or alias."""
+    tasks = tuple(tasks)
+    names = {task.name: task for task in tasks}
+    taken: dict[str, Task] = {}
+    for task in tasks:
+        for position, alias in enumerate(task.aliases):
+            path = ("tasks", task.name, "aliases", position)
+            other = names.get(alias) or taken.get(alias)
+            if other is not None:
+                message = f"the alias {shown(alias)} is taken by task {shown(other.name)} at {other.source}"
+                hint = "An alias is an earlier name of one task; remove it here or there."
+                yield Fault(path=path, message=message, hint=hint)
+            else:
+                taken[alias] = task
+
+
+def queue_faults(
+    tasks: Iterable[Task], queues: Iterable[Queue], groups: Iterable[WorkerGroup]
+) -> Iterator[Fault]:
+    """Find queues that no worker group serves: their jobs would wait for ever."""
+    groups = tuple(groups)
+    if not groups or any(not group.queues for group in groups):
+        return
+    served = {queue for group in groups for queue in group.queues}
+    wanted: list[tuple[Path, str]]
+    wanted = [(("tasks", task.name, "queue"), task.queue) for task in tasks]
+    wanted += [(("queues", queue.name), queue.name) for queue in queues]
+    for path, queue in wanted:
+        if queue not in served:
+            near = nearest(queue, sorted(served))
+            meant = f'Did you mean "{near}"? ' if near else ""
+            hint = f"{meant}Add it to the queues of a [workers.X] table."
+            yield Fault(
+                path=path, message=f"no worker group serves the queue {shown(queue)}", hint=hint
+            )
+
+
+def command_faults(task: Task) -> Iterator[Fault]:
+    """Find words of a command that were meant as placeholders and are none."""
+    for position in malformed(task.command or ()):
+        hint = "Positional arguments count from {1}."
+        message = f"there is no argument {(task.command or ())[position]}"
+        yield Fault(path=("tasks", task.name, "command", position), message=message, hint=hint)
+
+
+def argument_faults(
+    spec: ScheduleSpec, task: Task, parameters: tuple[Parameter, ...] | None, path: Path
+) -> Iterator[Fault]:
+    """Find out whether the jobs of a schedule could begin with the arguments they would get."""
+    own = Given.exact(() if spec.args is None else spec.args, spec.kwargs or {})
+    given = with_defaults(own, task.args, task.kwargs)
+    try:
+        if task.function is not None:
+            if parameters is not None:
+                bind(parameters, given)
+        elif task.command is not None:
+            build_argv(task.command, texts(given))
+        else:
+            texts(given)
+    except InvalidArguments as error:
+        where = "args" if spec.args is not None else "kwargs" if spec.kwargs else None
+        inside = (*path, where) if where else path
+        yield Fault(
+            path=inside, message=f"its jobs could not run: {error.message}", hint=error.hint
+        )
+
+
+def body_faults(overrides: Iterable[Override], known: Iterable[str]) -> Iterator[Fault]:
+    """Find tables that override options of a task that nothing declares."""
+    known = tuple(known)
+    for override in overrides:
+        near = nearest(override.name, known)
+        hint = (
+            f'Did you mean "{near}"?'
+            if near
+            else 'Write command = ["program", "argument"], shell = "line" or function = "module:function".'
+        )
+        message = "nothing to run: no command, shell or function, and no @task of this name"
+        yield Fault(path=("tasks", override.name), message=message, hint=hint)
+
+
+def task_reference_faults(
+    specs: Iterable[ScheduleSpec], known: Iterable[str], owners: Mapping[str, Source]
+) -> Iterator[Fault]:
+    """Find schedules of tasks that do not exist."""
+    known = frozenset(known)
+    for spec in specs:
+        if spec.task not in known:
+            near = nearest(spec.task, sorted(known))
+            hint = (
+                f'Did you mean "{near}"?' if near else "Declare the task, or remove the schedule."
+            )
+            path = (*path_of(spec, owners), "task")
+            yield Fault(path=path, message=f"there is no task {shown(spec.task)}", hint=hint)
+
+
+def subject(path: Path) -> str:
+    """Give what a path is about, for the beginning of a message: ``task "backup"``."""
+    table = TABLES.get(str(path[0])) if path else None
+    if table is None:
+        return ""
+    return f'{table.noun} "{path[1]}"' if table.named and len(path) > 1 else f"[{table.name}]"
+
+
+def dotted(path: Path) -> str:
+    """Give a path as the file would write it: ``tasks."shop.send".args[2]``; empty for the whole file."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+            continue
+        bare = step.replace("-", "").replace("_", "")
+        quoted = step if bare.isascii() and bare.isalnum() else '"' + step.replace('"', '\\"') + '"'
+        text += f".{quoted}" if text else quoted
+    return text

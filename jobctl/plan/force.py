@@ -1,0 +1,156 @@
+"""The plan in force: immutable, with every reference resolved.
+
+Made by `jobctl.plan.merge.merge` alone. Dispatcher, beat and handlers read it; a reload replaces it
+whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from jobctl.errors import NotFound
+from jobctl.plan.tables import implicit_queue
+from jobctl.task.keys import Json, nearest, write_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobctl.arguments import Parameter
+    from jobctl.plan.tables import DaemonSettings, Queue, ScheduleSpec, WorkerGroup
+    from jobctl.task import Task
+
+_SECRET = ("env", "args", "kwargs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is in force.
+
+    Attributes:
+        files: what was read, the main file first.
+        settings: ``timezone`` is always set.
+        groups: worker groups by name, at least one.
+        queues: every queue that something names, by name.
+        tasks: by name; those of the code included.
+        aliases: name of a task by each of its aliases.
+        schedules: by name; ``timezone`` is always set.
+        parameters: signatures of functions by the name of their task; None where it is not known.
+        unavailable: why a task cannot run now, by its name; a task that only an import would declare
+            stands here and not in ``tasks``.
+    """
+
+    files: tuple[str, ...]
+    settings: DaemonSettings
+    groups: Mapping[str, WorkerGroup]
+    queues: Mapping[str, Queue]
+    tasks: Mapping[str, Task]
+    aliases: Mapping[str, str]
+    schedules: Mapping[str, ScheduleSpec]
+    parameters: Mapping[str, tuple[Parameter, ...] | None] = field(repr=False)
+    unavailable: Mapping[str, str]
+
+    def find(self, name: str) -> Task | None:
+        """Give the task of this name or alias, None when there is none."""
+        return self.tasks.get(name) or self.tasks.get(self.aliases.get(name, ""))
+
+    def task(self, name: str) -> Task:
+        """Give the task of this name or alias. Raises `NotFound` with the nearest name as a hint."""
+        task = self.find(name)
+        if task is None:
+            near = nearest(name, tuple(self.tasks))
+            hint = (
+                f'Did you mean "{near}"?' if near else "jobctl inspect registered lists the tasks."
+            )
+            if name in self.unavailable:
+                raise NotFound(f'task "{name}" is unavailable: {self.unavailable[name]}')
+            raise NotFound(f'there is no task "{name}"', hint=hint)
+        return task
+
+    def queue(self, name: str) -> Queue:
+        """Give the queue of this name; one that nothing names has no limits."""
+        return self.queues.get(name) or implicit_queue(name)
+
+    def groups_serving(self, queue: str) -> tuple[WorkerGroup, ...]:
+        """Give the worker groups that take jobs of a queue, in the order of the file; may be empty.
+
+        A group that names no queues serves every queue that no other group names.
+        """
+        return self._named_groups.get(queue) or self._other_groups
+
+    def modules_of(self, group: WorkerGroup) -> tuple[str, ...]:
+        """Give the modules that the template of a group imports, in order, each once; may be empty.
+
+        Those of ``[daemon] imports``, the group's own, and those of the functions that the file names
+        for queues of the group.
+        """
+        modules = [*self.settings.imports, *group.imports]
+        modules += [
+            task.function.partition(":")[0]
+            for task in self.tasks.values()
+            if task.function is not None and group in self.groups_serving(task.queue)
+        ]
+        return tuple(dict.fromkeys(modules))
+
+    def schedules_of(self, task: str) -> tuple[ScheduleSpec, ...]:
+        """Give the schedules of a task, by its name; may be empty."""
+        return tuple(
+            spec
+            for spec in self.schedules.values()
+            if task in (spec.task, self.aliases.get(spec.task))
+        )
+
+    def arguments_of(self, spec: ScheduleSpec) -> tuple[tuple[Json, ...], dict[str, Json]]:
+        """Give the arguments of the jobs of a schedule: its own, completed by its task's."""
+        task = self.find(spec.task)
+        args = spec.args or (task.args if task else ())
+        return args, {**(task.kwargs if task else {}), **(spec.kwargs or {})}
+
+    def on_overlap_of(self, spec: ScheduleSpec) -> str:
+        """Give ``skip``, ``queue``, ``replace`` or ``allow``: the schedule's word, else its task's."""
+        task = self.find(spec.task)
+        return spec.on_overlap or (task.on_overlap if task else "skip")
+
+    def on_missed_of(self, spec: ScheduleSpec) -> str:
+        """Give ``skip``, ``once`` or ``all``: the schedule's word, else its task's."""
+        task = self.find(spec.task)
+        return spec.on_missed or (task.on_missed if task else "skip")
+
+    def to_json(self) -> dict[str, Json]:
+        """Give the plan for people (``inspect conf``): ``files``, ``daemon``, and by name ``workers``,
+        ``queues``, ``tasks``, ``schedules``; ``unavailable``.
+
+        Values of arguments and of environments may be secrets and are hidden; their names are shown.
+        """
+        return {
+            "files": list(self.files),
+            "daemon": write_values(self.settings),
+            "workers": {name: _hidden(write_values(part)) for name, part in self.groups.items()},
+            "queues": {name: write_values(part) for name, part in self.queues.items()},
+            "tasks": {name: _hidden(part.to_json()) for name, part in self.tasks.items()},
+            "schedules": {name: _hidden(part.to_json()) for name, part in self.schedules.items()},
+            "unavailable": dict(self.unavailable),
+        }
+
+    @cached_property
+    def _named_groups(self) -> dict[str, tuple[WorkerGroup, ...]]:
+        served: dict[str, tuple[WorkerGroup, ...]] = {}
+        for group in self.groups.values():
+            for queue in group.queues:
+                served[queue] = (*served.get(queue, ()), group)
+        return served
+
+    @cached_property
+    def _other_groups(self) -> tuple[WorkerGroup, ...]:
+        return tuple(group for group in self.groups.values() if not group.queues)
+
+
+def _hidden(keys: dict[str, Json]) -> dict[str, Json]:
+    for name in _SECRET:
+        value = keys.get(name)
+        if isinstance(value, dict):
+            keys[name] = dict.fromkeys(value, "…")
+        elif isinstance(value, list):
+            keys[name] = ["…"] * len(value)
+    return keys

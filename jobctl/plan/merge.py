@@ -1,0 +1,294 @@
+"""One plan from three sources: the file, the code, the stored schedules.
+
+The rules (DESIGN section 8): the file declares tasks; the code declares tasks with ``@task``; a
+``[tasks.X]`` table without a body overrides the options of a task of the code, key by key; schedules
+come from both and from the store. Any other meeting of names is an error that names both places. All
+errors are told at once, and nothing comes of a merge that has one.
+
+A module that does not import refuses the merge (``check``, reload), unless ``strict`` is false (start):
+then its tasks are unavailable, and everything else is in force.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from jobctl.errors import PlanError, Problem
+from jobctl.plan.check import (
+    alias_faults,
+    argument_faults,
+    body_faults,
+    command_faults,
+    dotted,
+    own_schedule,
+    path_of,
+    queue_faults,
+    schedule_faults,
+    subject,
+    task_reference_faults,
+    zone_faults,
+)
+from jobctl.plan.force import Plan
+from jobctl.plan.tables import implicit_group, implicit_queue, read_task_table
+from jobctl.task import UNKNOWN_SOURCE, Source, Task
+from jobctl.task.units import Fault, InvalidValue, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from jobctl.arguments import Parameter
+    from jobctl.plan.code import CodeReport, CodeTask
+    from jobctl.plan.file import FilePlan
+    from jobctl.plan.tables import Override, ScheduleSpec
+    from jobctl.task.keys import Json
+
+_WHEN = ("every", "cron", "at", "solar")
+
+
+class PlanRefused(PlanError):
+    """File, code and store do not go together. ``problems`` holds everything, at least one."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        place = f"{first.file}:{first.line}: " if first.line else f"{first.file}: "
+        super().__init__(f"{place}{first.message}{more}", hint=first.hint)
+        self.problems = problems
+
+
+def merge(
+    file: FilePlan,
+    reports: Sequence[CodeReport] = (),
+    stored: Iterable[ScheduleSpec] = (),
+    *,
+    host_timezone: str = "UTC",
+    strict: bool = True,
+) -> Plan:
+    """Give the plan that is in force with these three. Raises `PlanRefused` with every fault.
+
+    ``reports`` holds one report for each worker group that imports anything. ``host_timezone`` is used
+    by every schedule when neither it nor ``[daemon]`` names one. A stored schedule whose task is gone
+    is no fault: it is held.
+    """
+    return _Merge(file, reports, tuple(stored), host_timezone, strict=strict).plan()
+
+
+class _Merge:
+    """One merge: collects faults and the places of names as it goes."""
+
+    def __init__(
+        self,
+        file: FilePlan,
+        reports: Sequence[CodeReport],
+        stored: tuple[ScheduleSpec, ...],
+        host_timezone: str,
+        *,
+        strict: bool,
+    ) -> None:
+        self.file = file
+        self.reports = reports
+        self.stored = stored
+        self.strict = strict
+        self.timezone = file.settings.timezone or host_timezone
+        self.faults: list[Fault] = []
+        self.tasks: dict[str, Task] = {}
+        self.schedules: dict[str, ScheduleSpec] = {}
+        self.parameters: dict[str, tuple[Parameter, ...] | None] = {}
+        self.unavailable: dict[str, str] = {}
+        self.owners: dict[str, Source] = {}
+        self.groups = file.groups or (implicit_group(),)
+        self.places: dict[tuple[str | int, ...], Source] = {
+            ("daemon",): file.settings.source,
+            **{("workers", group.name): group.source for group in file.groups},
+            **{("queues", queue.name): queue.source for queue in file.queues},
+            **{("schedules", spec.name): spec.source for spec in (*stored, *file.schedules)},
+        }
+
+    def plan(self) -> Plan:
+        """The story of a merge, step by step."""
+        self.take_failures()
+        self.take_tasks_of_file()
+        self.take_tasks_of_code()
+        self.take_schedules()
+        self.mark_unavailable()
+        self.check()
+        if self.faults:
+            raise PlanRefused(tuple(self.problem(fault) for fault in self.faults))
+        settings = dataclasses.replace(self.file.settings, timezone=self.timezone)
+        queues = {queue.name: queue for queue in self.file.queues}
+        named = [task.queue for task in self.tasks.values()]
+        named += [queue for group in self.groups for queue in group.queues]
+        for name in named:
+            queues.setdefault(name, implicit_queue(name))
+        aliases = {alias: task.name for task in self.tasks.values() for alias in task.aliases}
+        return Plan(
+            files=self.file.files,
+            settings=settings,
+            groups=MappingProxyType({group.name: group for group in self.groups}),
+            queues=MappingProxyType(queues),
+            tasks=MappingProxyType(self.tasks),
+            aliases=MappingProxyType(aliases),
+            schedules=MappingProxyType(self.schedules),
+            parameters=MappingProxyType(self.parameters),
+            unavailable=MappingProxyType(self.unavailable),
+        )
+
+    def take_failures(self) -> None:
+        if not self.strict:
+            return
+        for report in self.reports:
+            own = ("workers", report.group)
+            path = own if own in self.places else ("daemon",)
+            self.faults.extend(
+                Fault(
+                    path=path,
+                    message=f"{failure.module} cannot be imported by worker group "
+                    f'"{report.group}": {failure.message}',
+                    hint="Correct the module, or the python, pythonpath and cwd of the worker group.",
+                )
+                for failure in report.failures
+            )
+
+    def take_tasks_of_file(self) -> None:
+        for task in self.file.tasks:
+            self.tasks[task.name] = task
+            self.places["tasks", task.name] = self.owners[task.name] = task.source
+        for override in self.file.overrides:
+            self.places["tasks", override.name] = self.owners[override.name] = override.source
+        for report in self.reports:
+            for task in self.file.tasks:
+                if task.function is not None and task.function in report.functions:
+                    self.parameters[task.name] = report.functions[task.function]
+
+    def take_tasks_of_code(self) -> None:
+        overrides = {override.name: override for override in self.file.overrides}
+        declared: dict[str, tuple[CodeTask, str]] = {}
+        for report in self.reports:
+            for task in report.tasks:
+                if task.name in declared and declared[task.name][0] != task:
+                    self.faults.append(_told_twice(task, *declared[task.name], report.group))
+                declared.setdefault(task.name, (task, report.group))
+        for task, _ in declared.values():
+            if task.name in self.tasks:
+                self.faults.append(_declared_twice(task))
+            else:
+                self.take_task_of_code(task, overrides.pop(task.name, None))
+        failed = {failure.module for report in self.reports for failure in report.failures}
+        if failed and not self.strict:
+            reason = f"its module cannot be imported ({', '.join(sorted(failed))})"
+            self.unavailable.update(dict.fromkeys(overrides, reason))
+        else:
+            known = [name for name in declared if name not in self.owners]
+            self.faults.extend(body_faults(overrides.values(), known))
+
+    def take_task_of_code(self, task: CodeTask, override: Override | None) -> None:
+        written: dict[str, Json] = dict(task.options)
+        source = task.source
+        if override is not None:
+            source = override.source
+            if any(name in override.options for name in _WHEN):
+                # A schedule is one thing: that of the file replaces that of the code whole.
+                written = {name: value for name, value in written.items() if name not in _WHEN}
+            written.update(override.options)
+        self.places["tasks", task.name] = self.owners[task.name] = source
+        try:
+            table = read_task_table(
+                task.name, {**written, "function": task.function}, source=source
+            )
+        except InvalidValue as invalid:
+            self.faults.extend(fault.under("tasks", task.name) for fault in invalid.faults)
+            return
+        assert table.task is not None
+        self.tasks[task.name] = table.task
+        self.parameters[task.name] = task.parameters
+        if table.schedule is not None:
+            self.take_schedule(table.schedule)
+
+    def take_schedules(self) -> None:
+        for spec in self.file.schedules:
+            self.take_schedule(spec)
+        for override in self.file.overrides:
+            # Those of tasks that are there came with the task; this one is kept while its task is not.
+            if override.name in self.unavailable and (own := own_schedule(override)):
+                self.take_schedule(own)
+        for spec in self.stored:
+            self.take_schedule(spec)
+
+    def take_schedule(self, spec: ScheduleSpec) -> None:
+        other = self.schedules.get(spec.name)
+        if other is not None:
+            message = f"declared twice, here and at {other.source}"
+            hint = "A schedule in a task's own table is named like the task; rename the other one."
+            self.faults.append(Fault(path=("schedules", spec.name), message=message, hint=hint))
+            self.places["schedules", spec.name] = spec.source
+            return
+        zone = spec.timezone or self.timezone
+        self.schedules[spec.name] = dataclasses.replace(spec, timezone=zone)
+
+    def mark_unavailable(self) -> None:
+        for report in self.reports:
+            reasons = {failure.module: failure.message for failure in report.failures}
+            for task in self.tasks.values():
+                module = (task.function or "").partition(":")[0]
+                for missing in (task.function, module):
+                    if missing in reasons and not self.strict:
+                        self.unavailable[task.name] = (
+                            f"{missing} cannot be imported: {reasons[missing]}"
+                        )
+
+    def check(self) -> None:
+        tasks = self.tasks.values()
+        of_zone = [*zone_faults(self.timezone, ("daemon", "timezone"))]
+        self.faults.extend(of_zone)
+        kept = {spec.name for spec in self.stored}
+        for spec in self.schedules.values():
+            path = path_of(spec, self.owners)
+            if not of_zone:
+                self.faults.extend(schedule_faults(spec, path, self.timezone))
+            task = self.tasks.get(spec.task)
+            if task is not None and spec.name not in kept:
+                found = self.parameters.get(task.name)
+                self.faults.extend(argument_faults(spec, task, found, path))
+        self.faults.extend(alias_faults(tasks))
+        self.faults.extend(queue_faults(tasks, self.file.queues, self.groups))
+        for task in tasks:
+            self.faults.extend(command_faults(task))
+        if self.strict or not any(report.failures for report in self.reports):
+            known = {
+                *self.tasks,
+                *self.owners,
+                *(alias for task in tasks for alias in task.aliases),
+            }
+            self.faults.extend(task_reference_faults(self.file.schedules, known, self.owners))
+
+    def problem(self, fault: Fault) -> Problem:
+        source = self.places.get(fault.path[:2]) or self.places.get(fault.path[:1])
+        source = source or UNKNOWN_SOURCE
+        about = subject(fault.path)
+        return Problem(
+            file=source.file,
+            line=source.line,
+            column=source.column,
+            key=dotted(fault.path),
+            message=f"{about}: {fault.message}" if about else fault.message,
+            hint=fault.hint,
+        )
+
+
+def _declared_twice(task: CodeTask) -> Fault:
+    return Fault(
+        path=("tasks", task.name),
+        message=f"declared twice, here and in the code at {task.source}",
+        hint="Remove its command, shell or function here to override options only, or rename one of them.",
+    )
+
+
+def _told_twice(task: CodeTask, other: CodeTask, group: str, other_group: str) -> Fault:
+    return Fault(
+        path=("tasks", task.name),
+        message=f'worker group "{other_group}" declares it at {task.source}, worker group "{group}" '
+        f"otherwise at {other.source} (functions {shown(task.function)} and {shown(other.function)})",
+        hint="Give one of them another name.",
+    )
