@@ -110,6 +110,22 @@ def _times_of(rule: CrontabRule) -> LocalTimes:
     return LocalTimes(rule)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClockChange:
+    """A change of the clocks that touches a crontab: some of its times are skipped or repeated.
+
+    ``at`` is the moment of the change in microseconds. ``first`` and ``last`` are the named times
+    that it touches, as local seconds since 1970-01-01 00:00; ``resumes`` is the local time that
+    clocks show right after it.
+    """
+
+    at: int
+    is_gap: bool
+    first: int
+    last: int
+    resumes: int
+
+
 class ZonedTimes:
     """The instants of a rule in a zone, in whole seconds since the epoch.
 
@@ -173,6 +189,24 @@ class ZonedTimes:
             segment = self._zone.segment_at(segment.end)
         return count
 
+    def touched(self, after_s: int, until_s: int) -> list[ClockChange]:
+        """The changes of the clocks in (after, until] that skip or repeat a named time, in order."""
+        found = []
+        for segment in self._zone.changes(after_s, until_s):
+            low, high = sorted((segment.reached, segment.local_start))
+            first, last = self._times.next_after(low - 1), self._times.previous_before(high)
+            if first is not None and last is not None and first < high:
+                found.append(
+                    ClockChange(
+                        at=segment.start * MICROSECONDS,
+                        is_gap=segment.reached < segment.local_start,
+                        first=first,
+                        last=last,
+                        resumes=segment.local_start,
+                    )
+                )
+        return found
+
     def _earliest(self, segment: Segment) -> int:
         """The first local time whose run the segment holds."""
         return segment.local_start if self._is_real_time else segment.reached
@@ -222,6 +256,14 @@ class CrontabSchedule(Schedule):
         if self._times is None or until_s <= after_s:
             return 0
         return self._times.count(after_s, until_s)
+
+    def touched_by_clocks(self, after_us: int, until_us: int) -> list[ClockChange]:
+        """The changes of the clocks in (after, until] that skip or repeat a named time, in order."""
+        after_s = max(after_us // MICROSECONDS, FIRST_S + 1)
+        until_s = min(until_us // MICROSECONDS, LAST_S - 1)
+        if self._times is None or until_s <= after_s:
+            return []
+        return self._times.touched(after_s, until_s)
 
 
 def parse_crontab(

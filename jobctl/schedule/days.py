@@ -18,6 +18,7 @@ EVERY_WEEKDAY = tuple(range(7))
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _FIRST_YEAR, _LAST_YEAR = 1, 9998
+_LEAP_DAY = 31 + 28  # counted from 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,19 @@ class DayFinder:
         self.is_never = not self.is_daily and not any(
             1 in self._mask_of(year) for year in range(2001, 2029)
         )
+
+    @property
+    def is_leap_day_only(self) -> bool:
+        """Whether 29 February is the only day that is ever meant."""
+        if self.is_daily or self.is_never:
+            return False
+        days = {
+            (day, len(mask))
+            for mask in (self._mask_of(year) for year in range(2001, 2029))
+            for day, is_meant in enumerate(mask)
+            if is_meant
+        }
+        return days == {(_LEAP_DAY, 366)}
 
     def is_match(self, day: int) -> bool:
         """Whether the day is meant."""

@@ -87,8 +87,16 @@ def _quartz(text: str, fields: list[str]) -> Foreign:
     if len(fields) == 7 and fields[6] != "*":
         return Foreign(message, "Years cannot be said here; use start and end of the schedule.")
     second, minute, hour, day, month, weekday = fields[:6]
+    minute, hour = _with_range(minute, 59), _with_range(hour, 23)
+    day, month = _with_range(day, 31), _with_range(month, 12)
+    second = _with_range(second, 59)
     ours = [minute, hour, day, month, _from_sunday_one(weekday)]
     return Foreign(message, _hint(ours if second == "0" else [*ours, second]))
+
+
+def _with_range(field: str, high: int) -> str:
+    """Quartz means ``5/15`` as from 5 to the end; cron wants the end said."""
+    return re.sub(r"(?<![0-9*/-])([0-9]+)/", rf"\1-{high}/", field)
 
 
 def _from_sunday_one(weekday: str) -> str:

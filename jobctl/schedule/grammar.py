@@ -316,7 +316,7 @@ def _range(span: re.Match[str], at: _Place, dialect: Dialect) -> tuple[int, ...]
         if dialect is Dialect.CELERY:
             return tuple(_folded(value, at.field) for value in wrapped)
         raise at.refuse(
-            f'"{span[0]}" runs backwards, which cron takes without a word and never as meant',
+            f'"{span[0]}" runs backwards; cron takes it, but not as it is meant',
             f'Write "{_wrapped_text(low, high, step, at.field)}".',
         )
     return _expand(at.field, low, high, step)
