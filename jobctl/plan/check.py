@@ -26,10 +26,17 @@ if TYPE_CHECKING:
 Path: TypeAlias = tuple[str | int, ...]
 
 
-def check_file(file: FilePlan) -> tuple[Fault, ...]:
-    """Judge a file by itself. What code may still add (tasks of modules it imports) is left to the merge."""
+def check_file(
+    file: FilePlan, *, seen: Mapping[str, Source] | None = None, whole: bool = True
+) -> tuple[Fault, ...]:
+    """Judge a file by itself. What code may still add (tasks of modules it imports) is left to the merge.
+
+    ``seen`` are the tables of tasks that are declared but could not be read. ``whole`` false means that parts
+    are missing which were written: then nothing is concluded from the absence of a task or a group.
+    """
     tasks = {task.name: task for task in file.tasks}
     owners: dict[str, Source] = {task.name: task.source for task in file.tasks}
+    owners.update(seen or {})
     owners.update((override.name, override.source) for override in file.overrides)
     own = [spec for override in file.overrides if (spec := own_schedule(override)) is not None]
     specs = [*file.schedules, *own]
@@ -39,13 +46,14 @@ def check_file(file: FilePlan) -> tuple[Fault, ...]:
     for spec in specs:
         faults.extend(schedule_faults(spec, path_of(spec, owners), fallback))
     faults.extend(alias_faults(file.tasks))
-    faults.extend(queue_faults(file.tasks, file.queues, file.groups))
+    if whole:
+        faults.extend(queue_faults(file.tasks, file.queues, file.groups))
     for task in file.tasks:
         faults.extend(command_faults(task))
     for spec in specs:
         if spec.task in tasks:
             faults.extend(argument_faults(spec, tasks[spec.task], None, path_of(spec, owners)))
-    if not file.imports:
+    if whole and not file.imports:
         faults.extend(body_faults(file.overrides, ()))
         known = {*tasks, *owners, *(alias for task in file.tasks for alias in task.aliases)}
         faults.extend(task_reference_faults(file.schedules, known, owners))

@@ -487,8 +487,8 @@ class Table:
         """Give the fault of a key that is known and not available yet, else None."""
         if name not in self.later:
             return None
-        hint = "Remove it; no job would be run by it."
-        return Fault(path=(name,), message=f'"{name}" is not available yet', hint=hint)
+        hint = "Remove it for now."
+        return Fault(path=(name,), message=f'"{name}" is not available yet', hint=hint, on_key=True)
 
 
 TABLES: Final[Mapping[str, Table]] = {
@@ -656,7 +656,7 @@ def _faults_of_when(values: Mapping[str, Any], *, required: bool) -> tuple[Fault
         )
     hint = "Keep one of them; give the others a [schedules.NAME] table of their own."
     return tuple(
-        Fault(path=(name,), message=f"{' and '.join(written)} are both set", hint=hint)
+        Fault(path=(name,), message=f"{' and '.join(written)} are both set", hint=hint, on_key=True)
         for name in written[1:]
     )
 

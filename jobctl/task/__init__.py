@@ -392,6 +392,7 @@ def task_faults(values: Mapping[str, object]) -> tuple[Fault, ...]:
             path=(body,),
             message=f"a task has one of {', '.join(BODIES)}, but {' and '.join(bodies)} are set",
             hint="Keep one of them.",
+            on_key=True,
         )
         for body in bodies[1:]
     )
@@ -414,6 +415,7 @@ def _faults_of_function(values: Mapping[str, object]) -> list[Fault]:
             hint="Set it on the worker group that serves its queue."
             if name in ("user", "cwd", "env")
             else "Remove it.",
+            on_key=True,
         )
         for name, bound in keys_of(Task).items()
         if bound.key.commands_only and bound.field in values

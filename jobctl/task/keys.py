@@ -169,7 +169,7 @@ def unknown_key(name: str, known: Sequence[str] | Mapping[str, object]) -> Fault
     """Give the fault of a key that does not exist, with the nearest one that does."""
     near = nearest(name, tuple(known))
     hint = f'Did you mean "{near}"?' if near else f"Known keys: {', '.join(sorted(known))}."
-    return Fault(path=(name,), message=f"unknown key {shown(name)}", hint=hint)
+    return Fault(path=(name,), message=f"unknown key {shown(name)}", hint=hint, on_key=True)
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -389,12 +389,12 @@ def _read_environment(value: object) -> dict[str, str]:
     for name, text in value.items():
         if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
             hint = "Letters, digits and _, not beginning with a digit."
-            faults.append(
-                Fault(path=(str(name),), message=f"{shown(name)} cannot name a variable", hint=hint)
-            )
+            message = f"{shown(name)} cannot name a variable"
+            faults.append(Fault(path=(str(name),), message=message, hint=hint, on_key=True))
         elif name.startswith("JOBCTL_"):
             message = f"{name} cannot be set: names that begin with JOBCTL_ are given by jobctl"
-            faults.append(Fault(path=(name,), message=message, hint="Choose another name."))
+            advice = "Choose another name."
+            faults.append(Fault(path=(name,), message=message, hint=advice, on_key=True))
         elif not isinstance(text, str) or "\0" in text:
             hint = "Put it in quotes."
             faults.append(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from jobctl.errors import UsageError
@@ -46,15 +46,19 @@ _RATE: Final = re.compile(r"([0-9]+) ?/ ?([0-9][0-9.a-z]*|[a-z]+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that is wrong inside a value: where in it (keys and positions), what, and the way out."""
+    """One thing that is wrong inside a value: where in it (keys and positions), what, and the way out.
+
+    ``on_key`` says that the key itself is wrong, not what stands behind it.
+    """
 
     path: tuple[str | int, ...] = ()
     message: str
     hint: str = ""
+    on_key: bool = False
 
     def under(self, *path: str | int) -> Fault:
         """Give the same fault as seen from the value around it."""
-        return Fault(path=(*path, *self.path), message=self.message, hint=self.hint)
+        return replace(self, path=(*path, *self.path))
 
 
 class InvalidValue(UsageError, ValueError):

@@ -1,0 +1,20 @@
+"""The configuration file: read and judged whole, in a child, with every error at once.
+
+What the keys are is said in `jobctl.task` and `jobctl.plan`; here they are read from TOML. The names
+given out here need the standard library only; `jobctl.config.load`, its models and its schema need tomli
+and pydantic and are imported in the child alone.
+"""
+
+from __future__ import annotations
+
+from jobctl.config.child import load_in_child, parse_result, start_child
+from jobctl.config.problems import problem_text, problem_to_json, problems_text
+
+__all__ = [
+    "load_in_child",
+    "parse_result",
+    "problem_text",
+    "problem_to_json",
+    "problems_text",
+    "start_child",
+]

@@ -1,0 +1,90 @@
+"""The daemon's side of the configuration child (`jobctl.config.load`).
+
+Start, reload and ``check`` read the configuration through it. `load_in_child` waits; a process with an
+event loop uses `start_child`, reads the child's output when its descriptor is ready, and gives the whole
+to `parse_result`. Standard library only, no pydantic: that is what the child is for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Final
+
+from jobctl.config.problems import problem_from_json
+from jobctl.errors import ConfigError, Problem
+from jobctl.plan.file import FilePlan
+from jobctl.task.units import InvalidValue
+
+PATIENCE_S: Final = 60.0
+"""How long `load_in_child` waits; a configuration of thousands of tasks takes about a second."""
+
+
+def start_child(
+    path: str | os.PathLike[str], *, python: str = sys.executable
+) -> subprocess.Popen[bytes]:  # noqa: TID251 - named, not started, here
+    """Start reading a configuration. Does not wait.
+
+    ``stdout`` is a pipe that ends when the child has answered; read it to its end, ``wait()`` for the
+    child and give the bytes to `parse_result`. Its standard error is this process's. Whoever started it
+    reaps it.
+    """
+    # -P keeps the working directory off the module path: root may check a file while standing in a
+    # folder where somebody else has put a json.py.
+    command = [python, "-P", "-m", "jobctl.config.load", "--json", os.fspath(path)]
+    return subprocess.Popen(  # noqa: TID251 - not an attempt: a short-lived part of this program
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
+
+
+def parse_result(output: bytes, path: str | os.PathLike[str]) -> FilePlan:
+    """Give the plan that a child printed. Raises `ConfigError` with every problem that it printed.
+
+    A child that died without an answer, or answered what cannot be understood, is a problem too.
+    """
+    try:
+        answer = json.loads(output)
+        if answer["ok"]:
+            return FilePlan.from_json(answer["plan"])
+        problems = tuple(problem_from_json(data) for data in answer["errors"])
+    except (ValueError, KeyError, TypeError, InvalidValue) as error:
+        raise ConfigError((_no_answer(path, output, error),)) from None
+    raise ConfigError(problems)
+
+
+def load_in_child(
+    path: str | os.PathLike[str], *, python: str = sys.executable, timeout_s: float = PATIENCE_S
+) -> FilePlan:
+    """Give the plan of a configuration file. Blocks for a good tenth of a second.
+
+    Raises `ConfigError` with every problem, also when the child does not answer within ``timeout_s``
+    (it is killed then).
+    """
+    with start_child(path, python=python) as child:
+        try:
+            output, _ = child.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            message = f"reading the configuration took longer than {timeout_s:g} s and was ended"
+            raise ConfigError((_whole_file(path, message, ""),)) from None
+    return parse_result(output, path)
+
+
+def _no_answer(path: str | os.PathLike[str], output: bytes, error: Exception) -> Problem:
+    if not output:
+        return _whole_file(
+            path,
+            "the process that reads the configuration ended without an answer",
+            "Its own message stands before this one; the installation may be incomplete.",
+        )
+    return _whole_file(
+        path,
+        f"the process that reads the configuration gave an answer that is not understood: {error!r}",
+        "Are two versions of jobctl installed over each other?",
+    )
+
+
+def _whole_file(path: str | os.PathLike[str], message: str, hint: str) -> Problem:
+    return Problem(file=os.fspath(path), line=0, column=0, key="", message=message, hint=hint)
