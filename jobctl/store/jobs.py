@@ -18,7 +18,7 @@ ETA_LINE = "eta"
 
 def ready_line(kind: str, queue: str) -> str:
     """The line in which jobs of a kind and a queue wait to be claimed."""
-    return f"{'f' if kind == 'function' else 'c'}/{queue}"
+    return f"{kind[0]}/{queue}"
 
 
 def worker_line(instance: str) -> str:

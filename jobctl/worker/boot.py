@@ -1,4 +1,6 @@
-"""The script with which a template begins: ``python boot.py KIND DIRECTORY``.
+"""The script with which a template begins: ``python boot.py KIND DIRECTORY LOCK LISTENER``.
+
+LOCK and LISTENER are the numbers of two inherited descriptors.
 
 It is run by path, with the interpreter of a worker group in which jobctl need not be installed. It
 makes this very copy of jobctl importable, and nothing else of the folder that copy lies in: the
@@ -19,7 +21,8 @@ def main() -> None:
         del sys.path[0]
     from jobctl.worker.template import run_template
 
-    run_template(kind=sys.argv[1], directory=sys.argv[2])
+    _, kind, directory, lock_fd, listener_fd = sys.argv
+    run_template(kind, directory, int(lock_fd), int(listener_fd))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ BACKLOG = 1024
 """A stopped worker's listener must take a connection from each daemon of a long row of restarts."""
 
 
+COMMAND_OFFSET = 4096
+"""Where in its lock file a keeper writes pid and token of its command, for whoever buries it."""
+
+
 class Instance:
     """The parent's or the child's hold on one instance's folder."""
 
@@ -41,7 +45,7 @@ class Instance:
         self.listener.close()
         os.close(self.lock_fd)
 
-    def announce(self, kind: str, cgroup: str) -> None:
+    def announce(self, kind: str, cgroup: str = "", group: str = "") -> None:
         """Write who holds the lock, so that the next daemon finds the process behind it."""
         pid = os.getpid()
         text = dumps(
@@ -51,6 +55,7 @@ class Instance:
                 "boot": boot_id(),
                 "kind": kind,
                 "cgroup": cgroup,
+                "group": group,
             }
         )
         os.pwrite(self.lock_fd, text.encode() + b"\n", 0)

@@ -22,7 +22,7 @@ from jobctl.protocol.compact import dumps
 from jobctl.worker import processes
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.command import CannotStart, start
-from jobctl.worker.instance import Instance
+from jobctl.worker.instance import COMMAND_OFFSET, Instance
 from jobctl.worker.kernel import become_subreaper
 from jobctl.worker.output import Output
 from jobctl.worker.record import drop_record, write_record
@@ -152,7 +152,10 @@ class Keeper:
         }
         if not self._send(reply) or protocol is None:
             return False
-        return self._unacked is None or self._send({"is": "outcomes", "outcomes": [self._unacked]})
+        if self._unacked is not None:
+            self._send({"is": "outcomes", "outcomes": [self._unacked]})
+        # Whatever the daemon believes this keeper holds beyond that was never begun.
+        return self._send({"is": "settled"})
 
     def _send(self, message: dict[str, Any]) -> bool:
         return self._channel is not None and self._channel.send(message)
@@ -186,7 +189,7 @@ class Keeper:
         self._pipe = read_end
         self._poll.register(read_end, select.POLLIN)
         # The next daemon finds the command by this when the keeper is dead.
-        os.pwrite(self._instance.lock_fd, b"%d %d\n" % (self._pid, order["token"]), 512)
+        os.pwrite(self._instance.lock_fd, b"%d %d\n" % (self._pid, order["token"]), COMMAND_OFFSET)
         if order.get("timeout_s") is not None:
             self._deadline = time.monotonic() + order["timeout_s"]
 

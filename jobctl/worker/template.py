@@ -16,6 +16,7 @@ import gc
 import os
 import select
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -32,10 +33,10 @@ ChildMain = Callable[[Instance], None]
 class Template:
     """One template; `run` ends when it is told to retire and has no child left."""
 
-    def __init__(self, instance: Instance, kind: str, child_main: ChildMain | None) -> None:
+    def __init__(self, instance: Instance, kind: str) -> None:
         self._instance = instance
         self._kind = kind
-        self._child_main = child_main
+        self._child_main: ChildMain | None = None
         self._channel: Channel | None = None
         self._spec: dict[str, Any] = {}
         self._report: dict[str, Any] = {}
@@ -82,7 +83,7 @@ class Template:
                 case "hello":
                     self._greet(message)
                 case "fork":
-                    self._fork(message["instance"], message["cgroup"])
+                    self._fork(message["instance"], message["cgroup"], message["group"])
                 case "retire":
                     self._is_retiring = True
         if messages is None:
@@ -133,7 +134,7 @@ class Template:
                 # Only this process knows how a child died: the next daemon is told.
                 self._ended.append(message)
 
-    def _fork(self, name: str, cgroup: str) -> None:
+    def _fork(self, name: str, cgroup: str, group: str) -> None:
         try:
             child = create(f"{self._instance.directory}/{name}")
             pid = os.fork()
@@ -141,12 +142,12 @@ class Template:
             self._send({"is": "refused", "instance": name, "message": str(error)})
             return
         if pid == 0:
-            self._become_child(child, cgroup)
+            self._become_child(child, cgroup, group)
         child.close()
         self._children[pid] = name
         self._send({"is": "forked", "instance": name, "pid": pid})
 
-    def _become_child(self, child: Instance, cgroup: str) -> NoReturn:
+    def _become_child(self, child: Instance, cgroup: str, group: str) -> NoReturn:
         """In the child: let go of everything that is the template's, then work."""
         status = 1
         try:
@@ -159,7 +160,7 @@ class Template:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
             kernel.set_name(f"jobctl-{self._kind}")
-            child.announce(self._kind, join_cgroup(cgroup))
+            child.announce(self._kind, join_cgroup(cgroup), group)
             self._children = {}
             assert self._child_main is not None
             self._child_main(child)
@@ -201,19 +202,13 @@ def _ignore(_number: int, _frame: object) -> None:
     """Do nothing, and let commands start with the signal's default."""
 
 
-def run_template(kind: str, directory: str) -> None:
-    """Become the template of ``directory``: its parent has made the folder, lock and listener.
-
-    Descriptors 3 and 4 are the lock and the listener.
-    """
-    import socket
-
-    lock_fd, listener_fd = 3, 4
+def run_template(kind: str, directory: str, lock_fd: int, listener_fd: int) -> None:
+    """Become the template of ``directory``: the daemon has made its folder, lock and listener."""
     os.set_inheritable(lock_fd, False)
     os.set_inheritable(listener_fd, False)
     listener = socket.socket(fileno=listener_fd)
     listener.setblocking(False)
     instance = Instance(directory, listener, lock_fd)
     kernel.set_name(f"jobctl-tmpl-{kind}")
-    instance.announce(f"template-{kind}", "")
-    Template(instance, kind, None).run()
+    instance.announce(f"template-{kind}")
+    Template(instance, kind).run()

@@ -2,6 +2,6 @@
 -- No row: the token is stale. Changes: RELEASE.
 UPDATE jobs
 SET state = 'PENDING', token = NULL, started_at = NULL, number = number - 1, reason = NULL,
-    line = iif(kind = 'function', 'f/', 'c/') || queue
+    line = substr(kind, 1, 1) || '/' || queue
 WHERE id = ? AND token = ? AND state = 'STARTED'
 RETURNING line

@@ -1,7 +1,7 @@
 -- Starts a fresh round of a job that has ended; its history is kept. No row: it has not ended.
 -- Changes: RENEW.
 UPDATE jobs
-SET state = 'PENDING', line = iif(kind = 'function', 'f/', 'c/') || queue, reason = NULL,
+SET state = 'PENDING', line = substr(kind, 1, 1) || '/' || queue, reason = NULL,
     failures = 0, losses = 0, finished_at = NULL, eta = NULL, expires_at = NULL
 WHERE id = :id AND state IN ('SUCCESS', 'FAILURE', 'REVOKED')
 RETURNING line

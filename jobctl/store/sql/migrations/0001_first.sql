@@ -10,6 +10,7 @@ CREATE TABLE meta (
 --
 -- "line" is where an unfinished job stands, and the only thing a claim looks at:
 --   f/<queue>, c/<queue>  ready: functions, commands
+--   l/<queue>             ready: functions with a limit of their own, never in a batch
 --   eta                   waits for its time
 --   task/<name>           the plan has no such task
 --   w/<instance>          with a worker
@@ -18,7 +19,7 @@ CREATE TABLE jobs (
   id           INTEGER PRIMARY KEY,
   state        TEXT NOT NULL CHECK (state IN
                  ('PENDING', 'STARTED', 'RETRY', 'SUCCESS', 'FAILURE', 'REVOKED')),
-  kind         TEXT NOT NULL CHECK (kind IN ('command', 'function')),
+  kind         TEXT NOT NULL CHECK (kind IN ('command', 'function', 'limited')),
   task         TEXT,
   queue        TEXT NOT NULL,
   priority     INTEGER NOT NULL DEFAULT 0,

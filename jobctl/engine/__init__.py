@@ -1,0 +1,1 @@
+"""Where claimed attempts run. `base` says what every engine promises."""

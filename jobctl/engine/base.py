@@ -1,0 +1,135 @@
+"""What an engine promises.
+
+An engine takes claimed attempts and gives back outcomes, both plain values. It never meets the store:
+the dispatcher claims before it hands an attempt over, and acknowledges after it has committed an
+outcome. Between these two an engine never loses an outcome and never runs an attempt twice:
+
+* `Engine.start` may be called only for attempts whose claim is durable.
+* Every attempt that was started ends in exactly one event that the engine repeats after a restart of
+  the daemon until it is acknowledged.
+* An attempt is reported lost only when it is proved that nothing of it runs any more, or when the
+  outcome says that this could not be proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from jobctl.clock import Moment
+from jobctl.result import Outcome
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """A claimed attempt on its way to a worker.
+
+    Attributes:
+        token: random, unique to this attempt.
+        payload: JSON text ``{"args": […], "kwargs": {…}}`` for a function.
+        order: what a keeper is told, for a command; None for a function.
+        timeout_s: limit from the begin of the work; None: none.
+        may_share: it may wait behind others in a batch. False for attempts with limits of their own.
+    """
+
+    token: int
+    job_id: int
+    number: int
+    task: str | None
+    claimed_at: Moment
+    payload: str = "{}"
+    order: Mapping[str, Any] | None = None
+    timeout_s: float | None = None
+    stop: Sequence[tuple[int, float]] = ()
+    may_share: bool = True
+
+
+class Done(NamedTuple):
+    """A function that returned: the compact form of an outcome, for the hot path."""
+
+    token: int
+    job_id: int
+    started_at: Moment
+    finished_at: Moment
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Attempts of one worker that ended. Repeated until acknowledged."""
+
+    worker: str
+    done: Sequence[Done] = ()
+    outcomes: Sequence[Outcome] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Room at one worker: it takes up to ``room`` attempts of ``kind`` from these queues."""
+
+    worker: str
+    kind: str
+    queues: tuple[str, ...]
+    room: int
+
+
+@dataclass(kw_only=True, slots=True)
+class Adoptable:
+    """A running attempt of the store, offered to an engine at start."""
+
+    token: int
+    job_id: int
+    number: int
+    task: str | None
+    claimed_at: Moment
+    timeout_s: float | None = None
+    stop: Sequence[tuple[int, float]] = field(default_factory=tuple)
+
+
+class Poller(Protocol):
+    """The loop's side of waiting: calls back when a descriptor is ready."""
+
+    def watch(self, fd: int, callback: Callable[[], None], *, write: bool = False) -> None:
+        """Call back whenever ``fd`` can be read (or written); repeat to change the wish."""
+        ...
+
+    def unwatch(self, fd: int) -> None:
+        """Stop calling back for ``fd``; harmless when it is not watched."""
+        ...
+
+
+class Engine(Protocol):
+    """The promise; see the module."""
+
+    def adopt(self, running: Mapping[str, Sequence[Adoptable]]) -> None:
+        """Take over what the store knows to be running, by worker. Once, before anything else."""
+        ...
+
+    def slots(self) -> list[Slot]:
+        """Where there is room now."""
+        ...
+
+    def want(self, kind: str, queue: str) -> None:
+        """Jobs of this kind wait in this queue and found no slot: make room if that is allowed."""
+        ...
+
+    def start(self, worker: str, attempts: Sequence[Attempt]) -> None:
+        """Hand attempts over whose claims are durable."""
+        ...
+
+    def collect(self) -> list[Settled]:
+        """What ended since the last call."""
+        ...
+
+    def acknowledge(self, settled: Settled) -> None:
+        """The outcomes are durable in the store; the engine may forget them."""
+        ...
+
+    def stop(self, worker: str, token: int, verdict: str) -> None:
+        """Stop a running attempt by its stop sequence; its outcome will carry ``verdict``."""
+        ...
+
+    def step(self, monotonic: float) -> float | None:
+        """Do what is due; gives back the next deadline on the monotonic clock, or None."""
+        ...

@@ -1,0 +1,122 @@
+"""The daemon's end of a channel to a template, worker or keeper: JSON lines, never blocking."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from jobctl.engine.base import Poller
+
+PROTOCOLS: Final = (1,)
+"""Numbers of the worker protocol that this side speaks, oldest first."""
+
+_RECEIVE_BYTES = 1 << 20
+_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Link:
+    """One connection. ``on_messages`` gets whole messages; ``on_end`` is called once, at its end;
+    ``on_drained`` when everything that had to wait has left this process."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        poller: Poller,
+        *,
+        on_messages: Callable[[list[dict[str, Any]]], None],
+        on_end: Callable[[], None],
+        on_drained: Callable[[], None] | None = None,
+    ) -> None:
+        connection.setblocking(False)
+        self._connection = connection
+        self._poller = poller
+        self._on_messages = on_messages
+        self._on_end = on_end
+        self._on_drained = on_drained
+        self._received = b""
+        self._unsent = b""
+        self._is_open = True
+        poller.watch(connection.fileno(), self._ready)
+
+    @property
+    def is_open(self) -> bool:
+        """The other side has not ended the connection, as far as this side knows."""
+        return self._is_open
+
+    @property
+    def is_drained(self) -> bool:
+        """All that was sent has left this process."""
+        return not self._unsent
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send one message; what the socket does not take now is sent when it can."""
+        self.send_bytes(_dumps(message).encode() + b"\n")
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send whole lines that are JSON already."""
+        if not self._is_open:
+            return
+        if self._unsent:
+            self._unsent += data
+            return
+        try:
+            sent = self._connection.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # The end is read from the same socket, after what the other side still said.
+        if sent < len(data):
+            self._unsent = data[sent:]
+            self._poller.watch(self._connection.fileno(), self._ready, write=True)
+
+    def _ready(self) -> None:
+        if self._unsent:
+            self._flush()
+        self.read()
+
+    def _flush(self) -> None:
+        try:
+            sent = self._connection.send(self._unsent)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._unsent = b""
+            return
+        self._unsent = self._unsent[sent:]
+        if not self._unsent:
+            self._poller.watch(self._connection.fileno(), self._ready)
+            if self._on_drained is not None:
+                self._on_drained()
+
+    def read(self) -> None:
+        """Take everything that has arrived."""
+        while self._is_open:
+            try:
+                data = self._connection.recv(_RECEIVE_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self.close()
+                self._on_end()
+                return
+            *lines, self._received = (self._received + data).split(b"\n")
+            if len(self._received) > _MAX_MESSAGE_BYTES:
+                self.close()
+                self._on_end()
+                return
+            if lines:
+                self._on_messages([json.loads(line) for line in lines])
+            if len(data) < _RECEIVE_BYTES:
+                return
+
+    def close(self) -> None:
+        """Close; ``on_end`` is not called. Safe to repeat."""
+        if self._is_open:
+            self._is_open = False
+            self._poller.unwatch(self._connection.fileno())
+            self._connection.close()

@@ -1,0 +1,142 @@
+"""Starting templates, and the daemon's view of one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jobctl.worker.boot
+from jobctl.engine.local.link import PROTOCOLS, Link
+from jobctl.paths import bind_unix
+
+BACKLOG = 128
+_BOOT = Path(jobctl.worker.boot.__file__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What a template is made of. Two templates with equal recipes are interchangeable.
+
+    Attributes:
+        kind: ``"keeper"`` or ``"function"``.
+        group: the worker group whose functions it serves; empty for keepers, which serve all groups.
+        python: the interpreter.
+        cwd, env: folder and whole environment of the template and its children.
+        user: ``(uid, gid, groups)`` to become, or None.
+        spec: what a function template imports: ``imports``, ``functions``, ``path``.
+    """
+
+    kind: str
+    group: str
+    python: str
+    cwd: str
+    env: Mapping[str, str] = field(hash=False)
+    user: tuple[int, int, tuple[int, ...]] | None = None
+    spec: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that the template is told and repeats to every daemon."""
+        return {
+            "kind": self.kind,
+            "group": self.group,
+            "python": self.python,
+            "cwd": self.cwd,
+            "env": dict(self.env),
+            "user": list(self.user[:2]) if self.user else None,
+            **dict(self.spec),
+        }
+
+
+class Template:
+    """One template process, ours or taken over from an earlier daemon."""
+
+    def __init__(self, instance: str, directory: Path, recipe: Recipe | None) -> None:
+        self.instance = instance
+        self.directory = directory
+        self.recipe = recipe
+        self.kind = recipe.kind if recipe else ""
+        self.group = recipe.group if recipe else ""
+        self.link: Link | None = None
+        self.process: subprocess.Popen[bytes] | None = None
+        self.pid = 0
+        self.pidfd = -1
+        self.report: dict[str, Any] | None = None
+        self.said: dict[str, Any] = {}
+        self.is_retiring = False
+
+    @property
+    def outcomes_dir(self) -> Path:
+        """Where its children leave outcomes that no daemon has acknowledged."""
+        return self.directory / "outcomes"
+
+    @property
+    def is_ready(self) -> bool:
+        """It has imported everything and forks on request."""
+        return self.report is not None and self.link is not None and not self.is_retiring
+
+    def greet(self, link: Link) -> None:
+        """Say hello over a new connection."""
+        self.link = link
+        spec = self.recipe.to_json() if self.recipe else {}
+        link.send({"do": "hello", "protocol": list(PROTOCOLS), "spec": spec})
+
+    def retire(self) -> None:
+        """No new children; it ends with the last one it has."""
+        self.is_retiring = True
+        if self.link is not None:
+            self.link.send({"do": "retire"})
+
+
+def spawn(recipe: Recipe, directory: Path) -> subprocess.Popen[bytes]:
+    """Make the template's folder, lock and listener, and start its process with them.
+
+    The keeper's template runs without ``site`` and user settings: what it does not load, two hundred
+    keepers need not share. A function template sees the site-packages of its own interpreter, and
+    neither ``PYTHONPATH`` nor the folder it happens to stand in.
+
+    Raises:
+        OSError: the interpreter does not exist, or the folder cannot be made.
+    """
+    directory.mkdir(mode=0o700)
+    (directory / "outcomes").mkdir(mode=0o700)
+    lock_fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        listener = bind_unix(directory / "sock", backlog=BACKLOG)
+    except BaseException:
+        os.close(lock_fd)
+        raise
+    options: dict[str, Any] = {}
+    if recipe.user is not None:
+        uid, gid, groups = recipe.user
+        for path in (directory, directory / "outcomes", directory / "lock", directory / "sock"):
+            os.chown(path, uid, gid, follow_symlinks=False)
+        options = {"user": uid, "group": gid, "extra_groups": list(groups)}
+    flags = ["-I", "-S"] if recipe.kind == "keeper" else ["-I"]
+    try:
+        return subprocess.Popen(
+            [
+                recipe.python,
+                *flags,
+                str(_BOOT),
+                recipe.kind,
+                str(directory),
+                str(lock_fd),
+                str(listener.fileno()),
+            ],
+            stdin=subprocess.DEVNULL,
+            cwd=recipe.cwd,
+            env=dict(recipe.env),
+            pass_fds=(lock_fd, listener.fileno()),
+            start_new_session=True,
+            **options,
+        )
+    finally:
+        listener.close()
+        os.close(lock_fd)
+

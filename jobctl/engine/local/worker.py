@@ -1,0 +1,239 @@
+"""The daemon's view of one worker or keeper: what it holds, whether it lives, what it may be given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from jobctl.engine.base import Adoptable, Attempt, Done, Poller, Settled
+from jobctl.engine.local.link import PROTOCOLS, Link
+from jobctl.result import Outcome
+from jobctl.worker.functions import TICKETS
+from jobctl.worker.marks import SLOTS
+
+BATCH_LIMIT = 128
+"""Most jobs in one batch. Two batches and their outcomes must fit a worker's slots."""
+
+BATCH_US = 4_000
+"""How long a batch should take: long enough to be worth its message, short enough to be fair."""
+
+TAKE_BACK_S = 0.010
+"""A batch without news for this long is held up by a long job: the rest is taken back."""
+
+assert BATCH_LIMIT * 3 < SLOTS
+
+
+class Phase(Enum):
+    """Where a worker stands in its life."""
+
+    STARTING = "starting"
+    """Asked for; its template has not forked it yet."""
+    GREETING = "greeting"
+    """It lives; it has not answered this daemon's hello (it may be busy in user code)."""
+    SERVING = "serving"
+    """It takes work."""
+    DYING = "dying"
+    """Its process has ended; its attempts are being settled."""
+
+
+class Worker:
+    """One worker of either kind."""
+
+    def __init__(
+        self,
+        *,
+        instance: str,
+        kind: str,
+        group: str,
+        directory: Path,
+        queues: tuple[str, ...],
+        cgroup: str,
+    ) -> None:
+        self.instance = instance
+        self.kind = kind
+        self.group = group
+        self.directory = directory
+        self.queues = queues
+        self.cgroup = cgroup
+        self.phase = Phase.STARTING
+        self.pid = 0
+        self.pidfd = -1
+        self.link: Link | None = None
+        self.attempts: dict[int, Attempt | Adoptable] = {}
+        self.made = 0
+        self.exit_code: int | None = None
+        self.is_retiring = False
+        self.has_leftovers = False
+        self.is_forgetting = False
+        self.mean_us = float(BATCH_US)
+        self.news_at = 0.0
+        self.stopping: dict[int, str] = {}
+        self.not_running: list[int] = []
+        self.is_buried = False
+        self.is_from_earlier_boot = False
+        self._tickets = -1
+        self._owed_tickets = 0
+        self._sent_stops: set[int] = set()
+
+    # -- life -------------------------------------------------------------------------------------
+
+    def connect(self, link: Link) -> None:
+        """Greet the worker over a new connection."""
+        self.link = link
+        self.phase = Phase.GREETING
+        link.send({"do": "hello", "protocol": list(PROTOCOLS)})
+
+    def serve(self) -> None:
+        """It has answered: it takes work from now on."""
+        self.phase = Phase.SERVING
+        if self.kind == "function" and self._tickets < 0:
+            self.open_tickets()
+
+    def open_tickets(self) -> None:
+        """Open the pipe of tickets. Raises OSError when the worker has not made it."""
+        flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._tickets = os.open(self.directory / TICKETS, flags)
+
+    def retire(self) -> None:
+        """Let it go when its work is done."""
+        self.is_retiring = True
+        if self.link is not None:
+            self.link.send({"do": "retire"})
+
+    def close(self, poller: Poller) -> None:
+        """Let go of everything this process holds of it."""
+        if self.link is not None:
+            self.link.close()
+            self.link = None
+        if self.pidfd >= 0:
+            poller.unwatch(self.pidfd)
+            os.close(self.pidfd)
+            self.pidfd = -1
+        if self._tickets >= 0:
+            os.close(self._tickets)
+            self._tickets = -1
+
+    # -- work -------------------------------------------------------------------------------------
+
+    def room(self) -> int:
+        """How many more attempts it may be given now."""
+        if self.phase is not Phase.SERVING or self.is_retiring or self.has_leftovers:
+            return 0
+        held = len(self.attempts)
+        if self.kind == "keeper":
+            return 1 - held
+        if self.is_forgetting:
+            return 0
+        if held == 0:
+            return self.batch()
+        batch = self.batch()
+        if batch == 1 or held > batch or not self._all_share():
+            return 0
+        return batch
+
+    def batch(self) -> int:
+        """How many jobs make a batch, going by how long the last ones took."""
+        return max(1, min(BATCH_LIMIT, int(BATCH_US / max(self.mean_us, 1.0))))
+
+    def _all_share(self) -> bool:
+        return all(
+            isinstance(attempt, Attempt) and attempt.may_share for attempt in self.attempts.values()
+        )
+
+    def give(self, attempts: Sequence[Attempt], monotonic: float) -> None:
+        """Hand attempts over; their claims are durable."""
+        assert self.link is not None
+        for attempt in attempts:
+            self.attempts[attempt.token] = attempt
+        self.made += len(attempts)
+        self.news_at = monotonic
+        if self.kind == "keeper":
+            (attempt,) = attempts
+            assert attempt.order is not None
+            self.link.send({"do": "run", "order": dict(attempt.order)})
+            return
+        jobs = ",".join(
+            f'[{attempt.token},{attempt.job_id},"{attempt.task}",{attempt.payload}]'
+            for attempt in attempts
+        )
+        self.link.send_bytes(f'{{"do":"run","jobs":[{jobs}]}}\n'.encode())
+        self._owed_tickets += len(attempts)
+        self.pay_tickets()
+
+    def pay_tickets(self) -> None:
+        """Allow the jobs that were handed over to begin, once their message has left this process.
+
+        A ticket must not arrive before its message: the worker would begin a job that it has been
+        told to forget.
+        """
+        if self._owed_tickets and self.link is not None and self.link.is_drained:
+            os.write(self._tickets, b"." * self._owed_tickets)
+            self._owed_tickets = 0
+
+    def drain_tickets(self) -> int:
+        """Take every ticket back that the worker has not taken; how many."""
+        try:
+            return len(os.read(self._tickets, 65_536))
+        except BlockingIOError:
+            return 0
+
+    def take_back(self) -> list[Attempt | Adoptable]:
+        """Take back what it has not begun and now never will; in the order of handing over."""
+        if self._tickets < 0:
+            return []
+        count = self.drain_tickets() + self._owed_tickets
+        self._owed_tickets = 0
+        if not count:
+            return []
+        taken = list(self.attempts.values())[-count:]
+        for attempt in taken:
+            del self.attempts[attempt.token]
+        if self.link is not None:
+            self.is_forgetting = True
+            self.link.send({"do": "forget", "tokens": [attempt.token for attempt in taken]})
+        return taken
+
+    def is_held_up(self, monotonic: float) -> bool:
+        """Jobs wait behind one that takes long."""
+        return len(self.attempts) > 1 and monotonic - self.news_at >= TAKE_BACK_S
+
+    def stop(self, token: int, verdict: str, stop: Iterable[tuple[int, float]]) -> None:
+        """Ask a keeper to stop its command. Repeating it is harmless."""
+        if token in self._sent_stops or self.link is None:
+            return
+        self._sent_stops.add(token)
+        steps = [[number, wait_s] for number, wait_s in stop]
+        self.link.send({"do": "stop", "token": token, "steps": steps, "verdict": verdict})
+
+    def take_outcomes(self, message: dict[str, Any], monotonic: float) -> Settled:
+        """What a message of outcomes says; the attempts stay until they are acknowledged."""
+        done = [Done._make(row) for row in message.get("done", ())]
+        outcomes = [Outcome.from_json(data) for data in message.get("outcomes", ())]
+        self.news_at = monotonic
+        if done:
+            spent_us = sum(row.finished_at - row.started_at for row in done) / len(done)
+            # Slow to trust, quick to doubt: one long job ends large batches at once.
+            self.mean_us = max(spent_us, (self.mean_us + spent_us) / 2, 1.0)
+        elif outcomes and self.kind == "function":
+            last = outcomes[-1]
+            if last.started_at is not None:
+                self.mean_us = max(float(last.finished_at - last.started_at), 1.0)
+        if "leftovers" in message:
+            self.has_leftovers = bool(message["leftovers"])
+        return Settled(self.instance, done, outcomes)
+
+    def forget(self, settled: Settled) -> None:
+        """The outcomes are durable: the worker may forget them, and has room again."""
+        tokens = [row.token for row in settled.done]
+        tokens.extend(outcome.token for outcome in settled.outcomes)
+        for token in tokens:
+            self.attempts.pop(token, None)
+            self._sent_stops.discard(token)
+            self.stopping.pop(token, None)
+        if self.link is not None:
+            self.link.send_bytes(f'{{"do":"ack","tokens":{tokens}}}\n'.encode())
+
+

@@ -1,0 +1,334 @@
+"""Every request that a client may make, as types; closed schemas, one set for each protocol number.
+
+A frame is ``{"id": n, "do": "<name>", …fields}``; ``id`` is the client's, any integer, and comes back
+in every answer to it. Answers: ``{"id": n, "ok": {…}}``, ``{"id": n, "error": {"code", "message",
+"hint", "exit_code"}}``, and before one of these any number of ``{"id": n, "more": {…}}`` where the
+request asks for a stream. A connection begins with the request `Hello`; what follows it may be sent at
+once. An unknown field is an error, and so is a missing or a mistyped one: data never names code, and
+nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Final, TypeAlias, get_args, get_origin, get_type_hints
+
+from jobctl.errors import ProtocolError
+
+PROTOCOLS: Final = (1,)
+"""Numbers of the client protocol that this version speaks, oldest first."""
+
+Json: TypeAlias = Any
+"""Any JSON value: data of jobs, never looked into by the protocol."""
+
+
+class Request:
+    """Base of all requests; ``do`` is the name on the wire."""
+
+    do: ClassVar[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hello(Request):
+    """First on every connection. Answer: ``protocol``, ``version``, ``pid``, ``daemon``
+    (``"up"`` or ``"down"``)."""
+
+    do: ClassVar[str] = "hello"
+    protocol: list[int]
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Submit(Request):
+    """Submit jobs, all or none. Answer: ``jobs``, a list of ``id``, ``state``, ``duplicate``.
+
+    The answer is sent after the commit is on stable storage. Each job is a mapping with the fields of
+    `NewJob`.
+    """
+
+    do: ClassVar[str] = "submit"
+    jobs: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewJob(Request):
+    """One job of a `Submit`: either ``task`` or ``command``.
+
+    Attributes:
+        task: name of a task.
+        command: argument vector of an ad-hoc command; it runs as the submitter, in ``cwd``.
+        args, kwargs: arguments. With ``typed`` true they are values as they shall arrive; otherwise they
+            are texts as somebody typed them and the daemon converts (DESIGN section 8, Arguments).
+        raw: the names of those ``kwargs`` that hold JSON values although ``typed`` is false
+            (``name:=JSON``).
+        key: idempotency key, 1-200 bytes: the same key gives the same job again.
+        eta, expires_at: moments in µs; ``delay_s``: seconds from now, instead of ``eta``.
+        queue, priority, retries, timeout_s: instead of the task's own.
+        labels: name → value, shown and filtered by.
+        cwd, env, umask: of an ad-hoc command.
+    """
+
+    do: ClassVar[str] = "job"
+    task: str | None = None
+    command: list[str] | None = None
+    args: list[Json] | None = None
+    kwargs: dict[str, Json] | None = None
+    typed: bool = False
+    raw: list[str] | None = None
+    key: str | None = None
+    eta: int | None = None
+    delay_s: float | None = None
+    expires_at: int | None = None
+    queue: str | None = None
+    priority: int | None = None
+    retries: int | None = None
+    timeout_s: float | None = None
+    labels: dict[str, str] | None = None
+    cwd: str | None = None
+    env: dict[str, str] | None = None
+    umask: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status(Request):
+    """One job whole. Answer: the keys of ``status --json``."""
+
+    do: ClassVar[str] = "status"
+    job: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class List(Request):
+    """Jobs, newest first. Answer: ``jobs``, ``next`` (cursor for ``before``, or None).
+
+    ``count`` true: answer ``count`` alone. Filters combine; ``limit`` is at most 1,000.
+    """
+
+    do: ClassVar[str] = "list"
+    states: list[str] | None = None
+    task: str | None = None
+    queue: str | None = None
+    labels: dict[str, str] | None = None
+    before: int | None = None
+    limit: int = 100
+    count: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Logs(Request):
+    """Output of an attempt. Answers: ``more`` with ``data`` (Latin-1 text), ``offset`` (its place in
+    the stream), then ``ok`` with ``attempt``, ``bytes`` (in all), ``state``.
+
+    ``attempt`` None is the newest. ``tail_bytes``: only the last part. ``follow``: until the job ends.
+    """
+
+    do: ClassVar[str] = "logs"
+    job: int
+    attempt: int | None = None
+    offset: int = 0
+    tail_bytes: int | None = None
+    follow: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wait(Request):
+    """Wait until jobs have ended. Answer: ``jobs``, a list of ``id``, ``state``, ``reason``,
+    ``exit_code``, ``signal``, ``verdict``, in the order asked for; ``timed_out``."""
+
+    do: ClassVar[str] = "wait"
+    jobs: list[int]
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result(Request):
+    """What a job came to, now. Answer: ``id``, ``state``, ``result`` (JSON value), ``error``."""
+
+    do: ClassVar[str] = "result"
+    job: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cancel(Request):
+    """End a job. Answer, when nothing of it is left: ``id``, ``state``, ``gone``, ``remaining``."""
+
+    do: ClassVar[str] = "cancel"
+    job: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retry(Request):
+    """Begin a fresh round of a job that has ended. Answer: ``id``, ``state``."""
+
+    do: ClassVar[str] = "retry"
+    job: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspect(Request):
+    """Look into the daemon. ``what``: ping, active, reserved, scheduled, registered, queues, workers,
+    stats, conf. Answer: see the handler of that name."""
+
+    do: ClassVar[str] = "inspect"
+    what: str
+    limit: int = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Schedules(Request):
+    """All schedules in force. Answer: ``schedules``: ``name``, ``task``, ``kind``, ``expression``,
+    ``normal``, ``timezone``, ``enabled``, ``next``, ``last`` (a fire or None), ``source``."""
+
+    do: ClassVar[str] = "schedules"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Next(Request):
+    """The agenda. Answer: ``fires``: ``schedule``, ``task``, ``at``; by time. ``schedule`` narrows it."""
+
+    do: ClassVar[str] = "next"
+    schedule: str | None = None
+    limit: int = 10
+    within_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class History(Request):
+    """Fires of a schedule, newest first. Answer: ``fires``: ``schedule``, ``task``, ``at``, ``last``,
+    ``count``, ``fate``, ``job_id``, ``reason``."""
+
+    do: ClassVar[str] = "history"
+    schedule: str
+    before: int | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pause(Request):
+    """Pause or resume a queue; it survives restarts. Answer: ``queue``, ``paused``."""
+
+    do: ClassVar[str] = "pause"
+    queue: str
+    paused: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reload(Request):
+    """Read the configuration again. Answer: ``changes``, a list of texts; an error changes nothing."""
+
+    do: ClassVar[str] = "reload"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stop(Request):
+    """Stop the daemon. ``mode``: keep, drain, kill, or None for the configured one. Answer: ``mode``,
+    ``running``; the connection ends when the daemon has."""
+
+    do: ClassVar[str] = "stop"
+    mode: str | None = None
+
+
+REQUESTS: Final[dict[str, type[Request]]] = {
+    kind.do: kind
+    for kind in (
+        Hello,
+        Submit,
+        Status,
+        List,
+        Logs,
+        Wait,
+        Result,
+        Cancel,
+        Retry,
+        Inspect,
+        Schedules,
+        Next,
+        History,
+        Pause,
+        Reload,
+        Stop,
+    )
+}
+"""Every request by its name on the wire."""
+
+
+@dataclass(frozen=True)
+class _Field:
+    name: str
+    hint: Any
+    is_required: bool
+
+
+_tables: dict[type[Request], tuple[dict[str, _Field], frozenset[str]]] = {}
+
+
+def _table(kind: type[Request]) -> tuple[dict[str, _Field], frozenset[str]]:
+    if kind not in _tables:
+        hints = get_type_hints(kind)
+        found = {
+            field.name: _Field(
+                field.name,
+                hints[field.name],
+                field.default is MISSING and field.default_factory is MISSING,
+            )
+            for field in fields(kind)  # type: ignore[arg-type]
+        }
+        required = frozenset(field.name for field in found.values() if field.is_required)
+        _tables[kind] = (found, required)
+    return _tables[kind]
+
+
+def read(kind: type[Request], data: Mapping[str, Any]) -> Any:
+    """An instance of ``kind`` from the fields of a frame.
+
+    Raises:
+        ProtocolError: an unknown, missing or mistyped field; the text names it.
+    """
+    table, required = _table(kind)
+    for name, value in data.items():
+        field = table.get(name)
+        if field is None:
+            raise ProtocolError(
+                f'request "{kind.do}" has no field "{name}"',
+                hint="Client and daemon may be of different versions.",
+            )
+        if not _fits(value, field.hint):
+            raise ProtocolError(f'request "{kind.do}": field "{name}" has a value of a wrong type')
+    missing = required - data.keys()
+    if missing:
+        raise ProtocolError(f'request "{kind.do}" lacks the field "{min(missing)}"')
+    return kind(**data)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """The JSON value is of the type. ``True`` is no integer, an integer is a float."""
+    if hint is Any:
+        return True
+    origin = get_origin(hint)
+    if origin is UnionType or (origin is not None and NoneType in get_args(hint)):
+        return any(_fits(value, part) for part in get_args(hint))
+    if hint is NoneType:
+        return value is None
+    if origin is list:
+        (part,) = get_args(hint)
+        return isinstance(value, list) and all(_fits(item, part) for item in value)
+    if origin is dict:
+        _, part = get_args(hint)
+        return isinstance(value, dict) and all(_fits(item, part) for item in value.values())
+    if hint is int:
+        return type(value) is int and -(2**63) <= value < 2**63
+    if hint is float:
+        return type(value) in (int, float)
+    return isinstance(value, hint)
+
+
+def write(request: Request) -> dict[str, Any]:
+    """The fields of a frame for a request; those at their defaults are left out."""
+    data: dict[str, Any] = {"do": request.do}
+    for field in fields(request):  # type: ignore[arg-type]
+        value = getattr(request, field.name)
+        if value != field.default:
+            data[field.name] = value
+    return data

@@ -1,0 +1,460 @@
+"""The function worker: Python functions, one at a time, in batches.
+
+A batch is handed over as one message, but each job in it is *begun* only with a ticket: a byte in a
+named pipe that the daemon fills and the worker empties. Reading a pipe is atomic, so a job is either
+begun by the worker or taken back by the daemon, never both, and the daemon can take back what waits
+behind a long job although the worker is busy in user code and reads no messages.
+
+An outcome is safe from the moment of its end mark (see `jobctl.worker.marks`): a worker that is killed
+a moment later loses nothing that had ended.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from jobctl.protocol.compact import dumps
+from jobctl.worker.channel import Channel, accept, common_protocol
+from jobctl.worker.instance import Instance
+from jobctl.worker.marks import RESULT_BYTES, Marks
+from jobctl.worker.output import ROW_BYTES
+from jobctl.worker.record import drop_record, write_record
+
+TICKETS = "tickets"
+_FLUSH_NS = 5_000_000
+_quote = json.encoder.encode_basestring_ascii  # type: ignore[attr-defined]
+_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+Function = Callable[..., Any]
+
+
+class Printed(io.TextIOBase):
+    """Stands in for standard output and error: keeps the first and the last part of what is printed."""
+
+    def __init__(self) -> None:
+        self._head: list[str] = []
+        self._head_bytes = 0
+        self._tail: deque[bytes] = deque()
+        self._tail_bytes = 0
+        self.total = 0
+
+    def writable(self) -> bool:
+        """It can be written to."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Take text; bounded memory, whatever is printed."""
+        size = len(text.encode(errors="surrogateescape"))
+        self.total += size
+        half = ROW_BYTES // 2
+        if self._head_bytes + size <= half:
+            self._head.append(text)
+            self._head_bytes += size
+            return len(text)
+        data = text.encode(errors="surrogateescape")[-half:]
+        self._tail.append(data)
+        self._tail_bytes += len(data)
+        while self._tail_bytes - len(self._tail[0]) >= half:
+            self._tail_bytes -= len(self._tail.popleft())
+        return len(text)
+
+    def take(self) -> tuple[bytes, int]:
+        """What was kept and how much was printed in all; begins anew."""
+        kept = "".join(self._head).encode(errors="surrogateescape")
+        tail = b"".join(self._tail)[-(ROW_BYTES // 2) :]
+        total = self.total
+        self._head.clear()
+        self._head_bytes = 0
+        self._tail.clear()
+        self._tail_bytes = 0
+        self.total = 0
+        return kept + tail, total
+
+
+class FunctionWorker:
+    """One worker; `run` ends when it is retired or of no use to anybody."""
+
+    def __init__(
+        self, instance: Instance, outcomes_dir: str, functions: dict[str, Function]
+    ) -> None:
+        self._instance = instance
+        self._outcomes_dir = outcomes_dir
+        self._functions = functions
+        self._channel: Channel | None = None
+        self._marks = Marks(instance.directory)
+        tickets = f"{instance.directory}/{TICKETS}"
+        os.mkfifo(tickets, 0o600)
+        # Open for both directions, so that it never ends while the daemon is away.
+        self._tickets = os.open(tickets, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._waiting: deque[list[Any]] = deque()
+        # Outcomes that are not acknowledged: (token, text of the message part, compact or not).
+        self._unacked: dict[int, tuple[str, bool]] = {}
+        self._unsent: list[int] = []
+        self._flushed_ns = 0
+        self._is_retiring = False
+        self._printed = Printed()
+        self._poll = select.poll()
+        self._poll.register(instance.listener.fileno(), select.POLLIN)
+        self._pid = os.getpid()
+        # A fork of user code must hold nothing that says "this worker lives" (flock and listener are
+        # shared by forks), and must not answer the daemon.
+        os.register_at_fork(after_in_child=self._forget_everything)
+
+    def _forget_everything(self) -> None:
+        if os.getpid() == self._pid:
+            return
+        self._instance.close()
+        os.close(self._tickets)
+        if self._channel is not None:
+            self._channel.close()
+
+    def run(self) -> None:
+        """Serve until retired."""
+        sys.stdout = sys.stderr = self._printed  # type: ignore[assignment]
+        while True:
+            while self._waiting and self._take_ticket():
+                self._make(self._waiting.popleft())
+                if self._unsent and time.monotonic_ns() - self._flushed_ns > _FLUSH_NS:
+                    self._flush()
+            self._flush()
+            if self._is_retiring and not self._waiting and not self._unacked:
+                return
+            self._wait()
+
+    def _take_ticket(self) -> bool:
+        try:
+            return os.read(self._tickets, 1) != b""
+        except BlockingIOError:
+            return False
+
+    def _wait(self) -> None:
+        # Tickets are awaited only while there is a job to begin with one.
+        if self._waiting:
+            self._poll.register(self._tickets, select.POLLIN)
+        try:
+            ready = self._poll.poll()
+        finally:
+            if self._waiting:
+                self._poll.unregister(self._tickets)
+        for fd, _ in ready:
+            if self._channel is not None and fd == self._channel.fd:
+                self._obey()
+            elif fd == self._instance.listener.fileno():
+                self._meet_daemon()
+
+    # -- the daemon -------------------------------------------------------------------------------
+
+    def _meet_daemon(self) -> None:
+        channel = accept(self._instance.listener)
+        if channel is None:
+            return
+        self._drop_channel()
+        # What the last daemon handed over and nobody began is the new daemon's to give out again.
+        self._waiting.clear()
+        self._drain_tickets()
+        self._channel = channel
+        self._poll.register(channel.fd, select.POLLIN)
+
+    def _drain_tickets(self) -> None:
+        try:
+            while os.read(self._tickets, 65_536):
+                pass
+        except BlockingIOError:
+            return
+
+    def _drop_channel(self) -> None:
+        if self._channel is not None:
+            self._poll.unregister(self._channel.fd)
+            self._channel.close()
+            self._channel = None
+
+    def _lose_daemon(self) -> None:
+        """The daemon is gone: outcomes that it has not acknowledged go to disk."""
+        self._drop_channel()
+        for token, (text, is_compact) in list(self._unacked.items()):
+            record = _expand(text) if is_compact else text
+            try:
+                write_record(self._outcomes_dir, token, record)
+            except OSError:
+                # The disk is full: they stay in memory, and in the marks, until a daemon comes.
+                return
+        self._unacked.clear()
+        self._unsent.clear()
+
+    def _obey(self) -> None:
+        channel = self._channel
+        assert channel is not None
+        messages = channel.receive()
+        for message in messages or ():
+            match message["do"]:
+                case "run":
+                    self._waiting.extend(message["jobs"])
+                case "ack":
+                    self._forget(message["tokens"])
+                case "forget":
+                    self._give_back(message["tokens"])
+                case "hello":
+                    self._greet(message)
+                case "retire":
+                    self._is_retiring = True
+        if messages is None:
+            self._lose_daemon()
+
+    def _greet(self, message: dict[str, Any]) -> None:
+        assert self._channel is not None
+        self._channel.send(
+            {
+                "is": "hello",
+                "protocol": common_protocol(message.get("protocol")),
+                "kind": "function",
+                "pid": self._pid,
+                "running": [],
+            }
+        )
+        # Said once more, whatever the last daemon heard: only an acknowledgement ends an outcome.
+        self._unsent = list(self._unacked)
+        self._flush()
+        self._channel.send({"is": "settled"})
+
+    def _forget(self, tokens: list[int]) -> None:
+        for token in tokens:
+            entry = self._unacked.pop(token, None)
+            if entry is not None and not entry[1]:
+                drop_record(self._outcomes_dir, token)
+
+    def _give_back(self, tokens: list[int]) -> None:
+        gone = set(tokens)
+        self._waiting = deque(job for job in self._waiting if job[0] not in gone)
+        if self._channel is not None:
+            self._channel.send({"is": "forgot"})
+
+    # -- one job ----------------------------------------------------------------------------------
+
+    def _make(self, job: list[Any]) -> None:
+        """Make one attempt: mark the begin, call, mark the end."""
+        token, job_id, task, payload = job
+        begun_at = time.time_ns() // 1000
+        slot = self._marks.begin(token, job_id, begun_at)
+        try:
+            function = self._functions[task]
+            result = _to_json(function(*payload.get("args", ()), **payload.get("kwargs", {})))
+        except BaseException as error:  # noqa: BLE001 -- whatever user code raises is its outcome
+            self._end_badly(slot, job, begun_at, error)
+            return
+        ended_at = time.time_ns() // 1000
+        text = f"[{token},{job_id},{begun_at},{ended_at},{_quote(result)}]"
+        if self._printed.total:
+            self._end_recorded(slot, job, begun_at, {"verdict": "success", "result": result})
+            return
+        data = result.encode()
+        if len(data) > RESULT_BYTES:
+            # The record first, then the mark, then the message: one of them is always there.
+            self._write_record(token, _expand(text))
+            self._marks.end_recorded(slot, ended_at)
+        else:
+            self._marks.end(slot, ended_at, data)
+        self._unacked[token] = (text, True)
+        self._unsent.append(token)
+
+    def _end_badly(self, slot: int, job: list[Any], begun_at: int, error: BaseException) -> None:
+        kind = type(error)
+        try:
+            message = str(error)
+        except Exception:  # noqa: BLE001 -- an exception whose text cannot be made still has a type
+            message = "(its message could not be made)"
+        # The first frame is this module's call.
+        trace = error.__traceback__.tb_next if error.__traceback__ is not None else None
+        try:
+            text = "".join(traceback.format_exception(kind, error, trace))
+        except Exception:  # noqa: BLE001 -- as above
+            text = ""
+        described = {
+            "type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
+            "message": message,
+            "traceback": text[-65_536:],
+        }
+        if isinstance(error, KeyError) and job[2] not in self._functions:
+            described = {
+                "type": "TaskNotLoaded",
+                "message": f'this worker did not load the task "{job[2]}"',
+                "traceback": "",
+            }
+        end = {"verdict": "failure", "error": dumps(described)}
+        self._end_recorded(slot, job, begun_at, end)
+
+    def _end_recorded(
+        self, slot: int, job: list[Any], begun_at: int, end: dict[str, Any]
+    ) -> None:
+        token, job_id = job[0], job[1]
+        ended_at = time.time_ns() // 1000
+        kept, total = self._printed.take()
+        outcome = {
+            "token": token,
+            "job_id": job_id,
+            "started_at": begun_at,
+            "finished_at": ended_at,
+            **end,
+        }
+        if total:
+            outcome["output"] = kept.decode("latin-1")
+            outcome["output_bytes"] = total
+        text = dumps(outcome)
+        self._write_record(token, text)
+        self._marks.end_recorded(slot, ended_at)
+        self._unacked[token] = (text, False)
+        self._unsent.append(token)
+        self._flush()
+
+    def _write_record(self, token: int, text: str) -> None:
+        try:
+            write_record(self._outcomes_dir, token, text, durable=False)
+        except OSError:
+            # A full disk: the message, sent at once, is the only copy.
+            return
+
+    def _flush(self) -> None:
+        """Send every outcome that has not been sent on this channel."""
+        self._flushed_ns = time.monotonic_ns()
+        if not self._unsent or self._channel is None:
+            if self._channel is None and self._unsent:
+                self._lose_daemon()
+            return
+        entries = [self._unacked[token] for token in self._unsent if token in self._unacked]
+        self._unsent.clear()
+        done = ",".join(text for text, is_compact in entries if is_compact)
+        other = ",".join(text for text, is_compact in entries if not is_compact)
+        message = f'{{"is":"outcomes","done":[{done}],"outcomes":[{other}]}}'
+        if not self._channel.send_text(message):
+            self._lose_daemon()
+
+
+def _expand(text: str) -> str:
+    """The record for a compact outcome."""
+    token, job_id, begun_at, ended_at, result = json.loads(text)
+    return dumps(
+        {
+            "token": token,
+            "job_id": job_id,
+            "verdict": "success",
+            "started_at": begun_at,
+            "finished_at": ended_at,
+            "result": result,
+        }
+    )
+
+
+def prepare(
+    spec: dict[str, Any], directory: str
+) -> tuple[Callable[[Instance], None], dict[str, Any]]:
+    """In the template: import the task modules and say what was found.
+
+    Gives back what a child does, and the report: ``tasks`` (what the code declares), ``errors``
+    (``{"module", "message", "traceback"}`` for each that could not be imported).
+    """
+    for path in reversed(spec["path"]):
+        sys.path.insert(0, path)
+    errors: list[dict[str, str]] = []
+    for module in spec["imports"]:
+        _import(module, errors)
+    functions: dict[str, Function] = {}
+    declared = _declared_tasks(functions)
+    for task, place in spec["functions"].items():
+        function = _find(place, errors)
+        if function is not None:
+            functions[task] = function
+    parameters = {task: _parameters(function) for task, function in functions.items()}
+    outcomes_dir = f"{directory}/outcomes"
+
+    def child_main(instance: Instance) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, _ignore)
+        FunctionWorker(instance, outcomes_dir, functions).run()
+
+    return child_main, {"tasks": declared, "errors": errors, "parameters": parameters}
+
+
+def _declared_tasks(functions: dict[str, Function]) -> list[dict[str, Any]]:
+    """What ``@task`` registered while the modules were imported."""
+    api = sys.modules.get("jobctl.api")
+    if api is None:
+        return []
+    declared = []
+    for registered in api.registered_tasks():
+        functions[registered.name] = registered.function
+        declared.append(registered.declaration())
+    return declared
+
+
+def _import(module: str, errors: list[dict[str, str]]) -> Any:
+    try:
+        return importlib.import_module(module)
+    except BaseException as error:  # noqa: BLE001 -- a module may raise anything, also SystemExit
+        described = "".join(traceback.format_exception(error))[-16_384:]
+        message = f"{type(error).__name__}: {error}"
+        errors.append({"module": module, "message": message, "traceback": described})
+        return None
+
+
+def _find(place: str, errors: list[dict[str, str]]) -> Function | None:
+    module_name, _, attribute = place.partition(":")
+    found = _import(module_name, errors)
+    if found is None:
+        return None
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            message = f'module "{module_name}" has no "{attribute}"'
+            errors.append({"module": place, "message": message, "traceback": ""})
+            return None
+    if not callable(found):
+        message = f'"{place}" is not a function'
+        errors.append({"module": place, "message": message, "traceback": ""})
+        return None
+    function: Function = found
+    return function
+
+
+def _parameters(function: Function) -> list[dict[str, Any]] | None:
+    """What a function takes: name, kind, annotation (a plain name, or null), default or not.
+
+    None when it cannot be known: then arguments are not checked before the call.
+    """
+    import inspect
+
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    parameters = []
+    for parameter in signature.parameters.values():
+        annotation = parameter.annotation
+        if annotation is parameter.empty:
+            name = None
+        elif isinstance(annotation, str):
+            name = annotation
+        else:
+            name = getattr(annotation, "__name__", None)
+        parameters.append(
+            {
+                "name": parameter.name,
+                "kind": parameter.kind.name.lower(),
+                "annotation": name,
+                "has_default": parameter.default is not parameter.empty,
+            }
+        )
+    return parameters
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Do nothing; see `jobctl.worker.template`."""

@@ -1,0 +1,119 @@
+"""Begin and end marks: what a function worker leaves in a mapped file, for whoever buries it.
+
+A worker may hold a batch of jobs. The file has a slot for each; its marks survive the worker and the
+daemon (not the computer: after a reboot everything that was claimed counts as lost). The worker writes,
+the daemon reads, both through memory.
+
+====== =====  =====================================================================================
+offset bytes  content
+====== =====  =====================================================================================
+0      8      token of the attempt; written last of the begin mark: a slot without it says nothing
+8      8      id of the job
+16     8      moment of the begin, µs
+24     8      moment of the end, µs
+32     4      length of the result's text
+36     1      the end mark, written last of all: 0 running, 1 returned (the result follows),
+              2 ended otherwise (the outcome is in the record of that token)
+40            the result as JSON text
+====== =====  =====================================================================================
+
+Space is allocated, not left sparse: a mark that found the disk full would kill the worker (SIGBUS).
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from typing import NamedTuple
+
+SLOTS = 512
+"""Most attempts that a worker may hold, unacknowledged outcomes included."""
+
+SLOT_BYTES = 256
+RESULT_OFFSET = 40
+RESULT_BYTES = SLOT_BYTES - RESULT_OFFSET
+"""Longest result that has room in a slot; a longer one becomes a record."""
+
+RUNNING, RETURNED, RECORDED = 0, 1, 2
+
+_begin = struct.Struct("@QQQQIB")
+_end = struct.Struct("@QI")
+_token = struct.Struct("@Q")
+_END_OFFSET = 24
+_MARK_OFFSET = 36
+FILE_NAME = "marks"
+
+
+class Mark(NamedTuple):
+    """One slot, as it was found."""
+
+    token: int
+    job_id: int
+    begun_at: int
+    ended_at: int
+    how: int
+    result: str
+
+
+class Marks:
+    """The worker's side: writes marks into its own file."""
+
+    __slots__ = ("_memory", "_next")
+
+    def __init__(self, directory: str) -> None:
+        fd = os.open(f"{directory}/{FILE_NAME}", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, SLOTS * SLOT_BYTES)
+            self._memory = mmap.mmap(fd, SLOTS * SLOT_BYTES)
+        finally:
+            os.close(fd)
+        self._next = 0
+
+    def begin(self, token: int, job_id: int, now: int) -> int:
+        """Mark the begin; gives back the slot's offset.
+
+        Slots are taken in turn: there are more of them than attempts that a worker may hold.
+        """
+        offset = self._next
+        self._next = (offset + SLOT_BYTES) % (SLOTS * SLOT_BYTES)
+        _begin.pack_into(self._memory, offset, 0, job_id, now, 0, 0, RUNNING)
+        _token.pack_into(self._memory, offset, token)
+        return offset
+
+    def end(self, offset: int, now: int, result: bytes) -> None:
+        """Mark the end of a function that returned; ``result`` is at most `RESULT_BYTES` long."""
+        memory = self._memory
+        size = len(result)
+        memory[offset + RESULT_OFFSET : offset + RESULT_OFFSET + size] = result
+        _end.pack_into(memory, offset + _END_OFFSET, now, size)
+        memory[offset + _MARK_OFFSET] = RETURNED
+
+    def end_recorded(self, offset: int, now: int) -> None:
+        """Mark the end of an attempt whose outcome stands in its record."""
+        _end.pack_into(self._memory, offset + _END_OFFSET, now, 0)
+        self._memory[offset + _MARK_OFFSET] = RECORDED
+
+
+def read_marks(directory: str) -> dict[int, Mark]:
+    """The marks of a worker, dead or alive, by token; empty when it never made any.
+
+    Raises:
+        OSError: the file is there but cannot be read.
+    """
+    try:
+        fd = os.open(f"{directory}/{FILE_NAME}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return {}
+    try:
+        data = os.pread(fd, SLOTS * SLOT_BYTES, 0)
+    finally:
+        os.close(fd)
+    found: dict[int, Mark] = {}
+    for offset in range(0, len(data) - SLOT_BYTES + 1, SLOT_BYTES):
+        token, job_id, begun_at, ended_at, size, how = _begin.unpack_from(data, offset)
+        if token and how in (RUNNING, RETURNED, RECORDED) and size <= RESULT_BYTES:
+            start = offset + RESULT_OFFSET
+            result = data[start : start + size].decode(errors="replace")
+            found[token] = Mark(token, job_id, begun_at, ended_at, how, result)
+    return found
