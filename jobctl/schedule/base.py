@@ -18,8 +18,6 @@ from jobctl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MICROSECONDS = 1_000_000  # in a second
-
 
 class ScheduleError(UsageError):
     """A schedule that cannot be: not understood, out of range, or without any instant.

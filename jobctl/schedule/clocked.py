@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
-from jobctl.schedule.base import MICROSECONDS, Kind, Schedule, ScheduleError
+from jobctl.clock import SECOND
+from jobctl.schedule.base import Kind, Schedule, ScheduleError
 from jobctl.schedule.zone import FIRST_S, LAST_S, Zone, zone_named
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,7 +64,7 @@ def parse_clocked(expression: str, *, timezone: str) -> ClockedSchedule:
 
 def moment_text(zone: Zone, moment_us: int) -> str:
     """ISO 8601 with the offset of the zone, without fractions where there are none."""
-    offset_s = zone.offset_at(moment_us // MICROSECONDS)
+    offset_s = zone.offset_at(moment_us // SECOND)
     local = _EPOCH + timedelta(microseconds=moment_us, seconds=offset_s)
     sign = "-" if offset_s < 0 else "+"
     hours, rest = divmod(abs(offset_s), 3600)
@@ -75,15 +76,15 @@ def moment_text(zone: Zone, moment_us: int) -> str:
 def _moment(zone: Zone, written: datetime) -> int:
     as_if_utc = written.replace(tzinfo=UTC) if written.tzinfo is None else written
     moment_us = (as_if_utc - _EPOCH) // timedelta(microseconds=1)
-    if not FIRST_S < moment_us // MICROSECONDS < LAST_S:
+    if not FIRST_S < moment_us // SECOND < LAST_S:
         raise ScheduleError(f'"{written.isoformat()}" is too far away', "Is the year right?")
     if written.tzinfo is not None:
         return moment_us
-    local_s, fraction_us = divmod(moment_us, MICROSECONDS)
+    local_s, fraction_us = divmod(moment_us, SECOND)
     # The first segment whose clocks get as far; two days before is before any offset.
     segment = zone.segment_at(local_s - 2 * 86_400)
     while segment.local_end <= local_s:
         segment = zone.segment_at(segment.end)
     if local_s < segment.local_start:
-        return segment.start * MICROSECONDS
-    return (local_s - segment.offset) * MICROSECONDS + fraction_us
+        return segment.start * SECOND
+    return (local_s - segment.offset) * SECOND + fraction_us

@@ -25,7 +25,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar
 
-from jobctl.schedule.base import MICROSECONDS, Kind, Schedule, ScheduleError
+from jobctl.clock import SECOND
+from jobctl.schedule.base import Kind, Schedule, ScheduleError
 from jobctl.schedule.days import finder_of
 from jobctl.schedule.grammar import CrontabRule, Dialect, parse_crontab_text
 from jobctl.schedule.zone import DAY_S, FIRST_S, LAST_S, Segment, Zone, zone_named
@@ -198,7 +199,7 @@ class ZonedTimes:
             if first is not None and last is not None and first < high:
                 found.append(
                     ClockChange(
-                        at=segment.start * MICROSECONDS,
+                        at=segment.start * SECOND,
                         is_gap=segment.reached < segment.local_start,
                         first=first,
                         last=last,
@@ -235,32 +236,32 @@ class CrontabSchedule(Schedule):
 
     def next_after(self, moment_us: int) -> int | None:
         """The first instant strictly after the moment; None when there is none."""
-        moment_s = moment_us // MICROSECONDS
+        moment_s = moment_us // SECOND
         if self._times is None or not FIRST_S < moment_s < LAST_S:
             return None
         instant = self._times.next_after(moment_s)
-        return None if instant is None else instant * MICROSECONDS
+        return None if instant is None else instant * SECOND
 
     def previous_before(self, moment_us: int) -> int | None:
         """The last instant strictly before the moment; None when there was none."""
-        moment_s = -(-moment_us // MICROSECONDS)
+        moment_s = -(-moment_us // SECOND)
         if self._times is None or not FIRST_S < moment_s < LAST_S:
             return None
         instant = self._times.previous_before(moment_s)
-        return None if instant is None else instant * MICROSECONDS
+        return None if instant is None else instant * SECOND
 
     def count_between(self, after_us: int, until_us: int) -> int:
         """How many instants lie in (after, until]; counts years and days, not instants."""
-        after_s = max(after_us // MICROSECONDS, FIRST_S + 1)
-        until_s = min(until_us // MICROSECONDS, LAST_S - 1)
+        after_s = max(after_us // SECOND, FIRST_S + 1)
+        until_s = min(until_us // SECOND, LAST_S - 1)
         if self._times is None or until_s <= after_s:
             return 0
         return self._times.count(after_s, until_s)
 
     def touched_by_clocks(self, after_us: int, until_us: int) -> list[ClockChange]:
         """The changes of the clocks in (after, until] that skip or repeat a named time, in order."""
-        after_s = max(after_us // MICROSECONDS, FIRST_S + 1)
-        until_s = min(until_us // MICROSECONDS, LAST_S - 1)
+        after_s = max(after_us // SECOND, FIRST_S + 1)
+        until_s = min(until_us // SECOND, LAST_S - 1)
         if self._times is None or until_s <= after_s:
             return []
         return self._times.touched(after_s, until_s)

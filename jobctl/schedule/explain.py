@@ -10,7 +10,7 @@ from jobctl.schedule.base import Kind, Schedule
 from jobctl.schedule.crontab import parse_crontab
 from jobctl.schedule.grammar import Dialect
 from jobctl.schedule.lints import Lint, lints_of
-from jobctl.schedule.parse import kind_of, parse_schedule
+from jobctl.schedule.parse import checked_text, kind_of, parse_schedule
 from jobctl.schedule.words import words_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def explain(
     wanted = kind_of(expression) if kind is None else kind
     if wanted == Kind.CRONTAB and dialect in list(Dialect):
         schedule: Schedule = parse_crontab(
-            expression.strip(),
+            checked_text(expression),
             timezone=timezone,
             dialect=Dialect(dialect),
             seed=host_seed,

@@ -417,7 +417,7 @@ def _guess_number(value: int, at: _Place) -> str:
         case "day of week":
             return "Sunday is 0 or 7, Saturday is 6."
         case _:
-            return ""
+            return f"Allowed are {at.field.low} to {at.field.high}."
 
 
 def _guess(text: str, field: Field) -> str:
@@ -429,8 +429,8 @@ def _guess(text: str, field: Field) -> str:
             near = next(iter(get_close_matches(near, field.names, n=1)), "")
         if near:
             return f'Names have three letters. Did you mean "{near}"?'
-    if text == "?":
-        return 'Write "*".'
+    if field is SECOND:
+        return "The sixth field is seconds: is there a field too many?"
     return 'Items are *, 5, 1-5, */15 or 1-5/2, joined by commas; "H" draws a fixed value.'
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jobctl.schedule.base import MICROSECONDS, Kind, Schedule, ScheduleError
+from jobctl.clock import SECOND
+from jobctl.schedule.base import Kind, Schedule, ScheduleError
 from jobctl.schedule.span import parse_span, span_text
 
-ALIGNED_AT = 4 * 86_400 * MICROSECONDS
-_SHORTEST = MICROSECONDS
-_LONGEST = 100 * 366 * 86_400 * MICROSECONDS
+ALIGNED_AT = 4 * 86_400 * SECOND
+_SHORTEST = SECOND
+_LONGEST = 100 * 366 * 86_400 * SECOND
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from jobctl.schedule.base import MICROSECONDS
+from jobctl.clock import SECOND
 from jobctl.schedule.crontab import CrontabSchedule
 from jobctl.schedule.days import finder_of
 from jobctl.schedule.grammar import DAY_OF_MONTH, FIELDS, Dialect
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jobctl.schedule.crontab import ClockChange
     from jobctl.schedule.grammar import CrontabRule, Field
 
-YEAR_US = 366 * 86_400 * MICROSECONDS
+YEAR_US = 366 * 86_400 * SECOND
 HERD = 20
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -42,7 +42,7 @@ def parse_schedule(
     A crontab without any instant is refused; a clocked moment is not judged, since nothing here
     knows the time. Reads zone data at the first use of a zone, and nothing else from the outside.
     """
-    text = _checked_text(expression)
+    text = checked_text(expression)
     match _one_of(Kind, kind, "kind of schedule"):
         case Kind.INTERVAL:
             return parse_interval(text, timezone=zone_named(timezone).name, anchor_at=anchor_at)
@@ -74,7 +74,11 @@ def kind_of(expression: str) -> Kind:
     return Kind.CRONTAB
 
 
-def _checked_text(expression: str) -> str:
+def checked_text(expression: str) -> str:
+    """The expression without blanks around it. Raises ScheduleError for what no schedule can be:
+
+    empty, too long, or with characters that must not get into messages.
+    """
     if len(expression) > _LONGEST:
         raise ScheduleError(
             f"a schedule of {len(expression)} characters", f"{_LONGEST} are the most."

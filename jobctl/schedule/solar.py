@@ -21,7 +21,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import ClassVar
 
-from jobctl.schedule.base import MICROSECONDS, Kind, Schedule, ScheduleError
+from jobctl.clock import SECOND
+from jobctl.schedule.base import Kind, Schedule, ScheduleError
 from jobctl.schedule.zone import DAY_S, FIRST_S, LAST_S, zone_named
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
@@ -100,15 +101,15 @@ class SolarSchedule(Schedule):
         return sum(1 for _ in self.between(after_us, until_us))
 
     def _search(self, moment_us: int, *, step: int) -> int | None:
-        moment_s = moment_us // MICROSECONDS
+        moment_s = moment_us // SECOND
         if not FIRST_S < moment_s < LAST_S:
             return None
         # The event of a solar day lies within a day and a half of its date in UTC.
         day = moment_s // DAY_S - 2 * step
         for _ in range(_SEARCH_DAYS):
             event_s = _event(self.event, self.latitude, self.longitude, day)
-            if event_s is not None and step * (event_s * MICROSECONDS - moment_us) > 0:
-                return event_s * MICROSECONDS
+            if event_s is not None and step * (event_s * SECOND - moment_us) > 0:
+                return event_s * SECOND
             day += step
         return None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal, InvalidOperation
 
-from jobctl.schedule.base import MICROSECONDS, ScheduleError
+from jobctl.clock import SECOND
+from jobctl.schedule.base import ScheduleError
 
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _LONG = {
@@ -48,7 +49,7 @@ def span_text(span_us: int) -> str:
     for unit, seconds in _SECONDS.items():
         if unit == "s":
             break
-        count, left = divmod(left, seconds * MICROSECONDS)
+        count, left = divmod(left, seconds * SECOND)
         if count:
             parts.append(f"{count}{unit}")
     if left or not parts:
@@ -72,7 +73,7 @@ def _unit(text: str, unit: str) -> int:
 
 def _microseconds(number: str, unit_s: int) -> int:
     try:
-        exact = Decimal(number) * unit_s * MICROSECONDS
+        exact = Decimal(number) * unit_s * SECOND
     except InvalidOperation:  # pragma: no cover - the pattern lets only numbers through
         raise _not_a_span(number) from None
     return round(exact)
