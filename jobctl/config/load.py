@@ -104,7 +104,7 @@ class _Loading:
                     self.tell(file, _unknown_table(name))
                 elif not isinstance(value, dict):
                     hint = f"Write [{name}.NAME]." if table.named else f"Write [{name}]."
-                    message = f"{name} is not a table"
+                    message = f"{shown(value)} is not a table"
                     self.tell(file, Fault(path=(name,), message=message, hint=hint))
                 elif table.named:
                     self.take_named(file, table, value)
@@ -115,7 +115,7 @@ class _Loading:
         for name, value in written.items():
             path = (table.name, name)
             if not isinstance(value, dict):
-                message = f"{shown(name)} is not a table"
+                message = f"{shown(value)} is not a table"
                 hint = f"Write [{dotted(path)}]."
                 if name in table.keys:
                     hint = f"A {table.noun} has a name: write [{table.name}.NAME] above its keys."

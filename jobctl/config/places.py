@@ -43,8 +43,8 @@ class _Cut(Exception):
 class Places:
     """The places of a text. Paths name tables, keys and positions: ``("tasks", "a", "args", 0)``.
 
-    After a scan of text that ends inside a statement, ``statement`` is where that statement begins and
-    ``path`` what it sets, as far as it could be read.
+    ``statement`` is where the statement begins in which the text ends, or which would begin at its end;
+    ``path`` is what it sets, as far as that could be read.
     """
 
     def __init__(self, text: str) -> None:
@@ -78,20 +78,24 @@ class Places:
         """Give the place of the value (or key) at a path, else of what is around it; None if nothing is."""
         for length in range(len(path), 0, -1):
             part = path[:length]
-            is_whole = length == len(path)
-            offset = self.values.get(part) if not (on_key and is_whole) else None
-            offset = self.keys.get(part) if offset is None else offset
-            if offset is not None:
-                return self.place(offset)
+            # A member of an array has no key; what is around a missing key is told by its value.
+            wants_key = on_key and length == len(path)
+            for offsets in (self.keys, self.values) if wants_key else (self.values, self.keys):
+                if part in offsets:
+                    return self.place(offsets[part])
         return None
 
     def _scan(self) -> None:
         base: Path = ()
         while True:
+            end = self._at
             self._skip(_BLANK)
-            if self._at >= len(self.text):
+            is_last = self._at >= len(self.text)
+            # What follows on the line of a statement belongs to it; a new line begins another.
+            if not is_last or "\n" in self.text[end:]:
+                self.statement, self.path = self._at, base
+            if is_last:
                 return
-            self.statement, self.path = self._at, base
             base = self._header() if self._sees("[") else self._pair(base)
 
     def _header(self) -> Path:

@@ -104,4 +104,6 @@ def shown_value(bound: BoundKey, value: Any) -> str:
         return format_span(value)
     if bound.key.mark.unit == "bytes":
         return format_size(value)
+    if isinstance(value, float):
+        return f"{value:g}"
     return json.dumps(bound.key.mark.write(value), ensure_ascii=False)

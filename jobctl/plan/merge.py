@@ -180,8 +180,7 @@ class _Merge:
             reason = f"its module cannot be imported ({', '.join(sorted(failed))})"
             self.unavailable.update(dict.fromkeys(overrides, reason))
         else:
-            known = [name for name in declared if name not in self.owners]
-            self.faults.extend(body_faults(overrides.values(), known))
+            self.faults.extend(body_faults(overrides.values(), declared))
 
     def take_task_of_code(self, task: CodeTask, override: Override | None) -> None:
         written: dict[str, Json] = dict(task.options)

@@ -284,6 +284,8 @@ def _read_cron(value: object) -> str:
 def _read_at(value: object) -> str:
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ")
+    if isinstance(value, datetime.date):
+        return value.isoformat()
     if isinstance(value, str):
         return value
     raise InvalidValue(f"{shown(value)} is not a moment", hint='Write at = "2030-01-31 12:00".')

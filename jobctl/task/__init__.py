@@ -308,7 +308,7 @@ class Task:
             "umask",
             UMASK,
             "The permissions that new files do not get.",
-            default_text='"022"',
+            default_text='`"022"`',
             commands_only=True,
         ),
     )

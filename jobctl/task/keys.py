@@ -306,7 +306,7 @@ def _as_json(value: Any) -> Json:
     return plain
 
 
-def whole(low: int, high: int, *, unit: str = "", word: str = "whole number") -> Mark:
+def whole(low: int, high: int, *, unit: str = "", word: str = "") -> Mark:
     """A whole number from ``low`` to ``high``, both included."""
 
     def read(value: object) -> int:
@@ -322,6 +322,7 @@ def whole(low: int, high: int, *, unit: str = "", word: str = "whole number") ->
         return value
 
     schema: dict[str, Json] = {"type": "integer", "minimum": low, "maximum": high}
+    word = word or f"whole number, {low} to {high}"
     return Mark(word=word, read=read, write=_same, schema=schema, unit=unit)
 
 

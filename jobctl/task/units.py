@@ -125,7 +125,9 @@ def format_span(seconds: float) -> str:
     if left == 0:
         return "0s"
     text = ""
-    for unit in ("w", "d", "h", "m", "s"):
+    # Weeks only when nothing else is needed: thirty days are "30d" to a person, not "4w2d".
+    units = ("d", "h", "m", "s") if left % (7 * 86_400_000_000) else ("w",)
+    for unit in units:
         size = int(SPAN_UNITS[unit]) * 1_000_000
         count, left = divmod(left, size)
         text += f"{count}{unit}" if count else ""

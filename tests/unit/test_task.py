@@ -1,0 +1,303 @@
+"""What a task is, how its keys are read, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+
+import pytest
+
+from jobctl.errors import UsageError
+from jobctl.task import Kind, Send, Source, Task, Wait, format_stop, make_task, parse_stop
+from jobctl.task.keys import keys_of, read_values, write_values
+from jobctl.task.units import (
+    InvalidValue,
+    Rate,
+    format_size,
+    format_span,
+    parse_rate,
+    parse_size,
+    parse_span,
+)
+
+
+def faults_of(name: str = "backup", /, **written: object) -> list[tuple[tuple[str | int, ...], str]]:
+    """The faults of a task written like this, as (path, message)."""
+    with pytest.raises(InvalidValue) as caught:
+        make_task(name, written)
+    return [(fault.path, fault.message) for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("30s", 30),
+        ("5m", 300),
+        ("1h30m", 5400),
+        ("1h 30m", 5400),
+        ("2d", 172800),
+        ("1w", 604800),
+        ("500ms", 0.5),
+        ("1s500ms", 1.5),
+        ("1.5h", 5400),
+        ("30", 30),
+        (30, 30),
+        (0.25, 0.25),
+        (0, 0),
+    ],
+)
+def test_a_span_is_read_as_seconds(written: object, seconds: float) -> None:
+    assert parse_span(written) == seconds
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "5 minutes", "-1s", "1h1h", "s", "1x", "1h junk", -1, True, None, [], float("inf"), float("nan"), "200y", 1e12],
+)  # fmt: skip
+def test_what_is_no_span_is_refused_with_a_way_to_write_one(written: object) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        parse_span(written)
+    assert "1h30m" in caught.value.hint
+
+
+@pytest.mark.parametrize("seconds", [0, 0.001, 0.5, 1, 59.999, 60, 3661, 86400, 2592000, 1209600])
+def test_a_span_that_was_written_is_read_back(seconds: float) -> None:
+    assert parse_span(format_span(seconds)) == seconds
+
+
+def test_thirty_days_are_not_told_in_weeks() -> None:
+    assert format_span(30 * 86400) == "30d"
+    assert format_span(14 * 86400) == "2w"
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [("64MiB", 64 << 20), ("10MB", 10**7), ("4K", 4096), ("4k", 4096), ("1.5KiB", 1536), ("7", 7), (7, 7), ("0B", 0)],
+)  # fmt: skip
+def test_a_size_is_read_as_bytes(written: object, size: int) -> None:
+    assert parse_size(written) == size
+    assert parse_size(format_size(size)) == size
+
+
+@pytest.mark.parametrize("written", ["", "1 apple", "-1", -1, 1.5, True, "9999999999TiB", None])
+def test_what_is_no_size_is_refused(written: object) -> None:
+    with pytest.raises(InvalidValue):
+        parse_size(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "rate", "spacing_us"),
+    [
+        ("10/s", Rate(count=10, per_s=1), 100_000),
+        ("30/m", Rate(count=30, per_s=60), 2_000_000),
+        ("1/h", Rate(count=1, per_s=3600), 3_600_000_000),
+        ("3/10s", Rate(count=3, per_s=10), 3_333_333),
+    ],
+)
+def test_a_rate_is_read_and_written(written: str, rate: Rate, spacing_us: int) -> None:
+    assert parse_rate(written) == rate
+    assert str(rate) == written
+    assert rate.spacing_us == spacing_us
+
+
+@pytest.mark.parametrize(
+    "written", ["", "10", "/s", "0/s", "10/x", "10/0s", 10, "1.5/s", "10 per second"]
+)
+def test_what_is_no_rate_is_refused(written: object) -> None:
+    with pytest.raises(InvalidValue):
+        parse_rate(written)
+
+
+def test_a_stop_sequence_is_its_steps() -> None:
+    steps = (Send(signal.SIGTERM), Wait(30.0), Send(signal.SIGKILL))
+    assert parse_stop("TERM,30s,KILL") == steps
+    assert parse_stop(" sigterm , 30 , SIGKILL ") == steps
+    assert format_stop(steps) == "TERM,30s,KILL"
+    assert parse_stop("KILL") == (Send(signal.SIGKILL),)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("", 'there is no signal ""'),
+        ("TERM", "a stop sequence ends with KILL"),
+        ("TERM,KILL,5s", "a stop sequence ends with KILL"),
+        ("5s,KILL", "a stop sequence begins with a signal"),
+        ("TERM,5s,5s,KILL", "two waits follow each other"),
+        ("TERM,1x,KILL", '"1x" is not a span of time'),
+        ("STOP,KILL", "SIGSTOP holds a process instead of ending it"),
+        (9, "9 is not a stop sequence"),
+    ],
+)
+def test_a_stop_sequence_that_might_not_end_is_refused(written: object, message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        parse_stop(written)
+
+
+def test_a_stop_sequence_tells_all_its_faults() -> None:
+    with pytest.raises(InvalidValue) as caught:
+        parse_stop("TREM,1x,KLIL")
+    assert len(caught.value.faults) == 3
+
+
+def test_a_command_is_a_task_with_defaults_that_promise_nothing_special() -> None:
+    task = make_task("backup", {"command": ["true"]})
+    assert task.kind is Kind.COMMAND
+    assert (task.queue, task.retries, task.on_lost, task.max_lost) == ("default", 0, "fail", 3)
+    assert (task.timeout_s, task.on_overlap, task.on_missed) == (None, "skip", "skip")
+    assert task == Task(name="backup", command=("true",))
+
+
+def test_a_shell_line_is_a_command_and_a_function_is_not() -> None:
+    assert make_task("a", {"shell": "echo $1"}).kind is Kind.COMMAND
+    assert make_task("a", {"function": "shop.tasks:Mail.send"}).kind is Kind.FUNCTION
+
+
+EVERY_KEY: dict[str, object] = {
+    "command": ["tar", "-xf", "{1}"],
+    "description": "unpacks",
+    "queue": "files",
+    "priority": -5,
+    "args": ["a.tar", 1, None, [True]],
+    "kwargs": {"deep": {"x": 1.5}},
+    "timeout": "1h",
+    "stop": "INT,5s,KILL",
+    "retries": 3,
+    "retry_delay": "10s",
+    "retry_backoff": 1.5,
+    "retry_backoff_max": "1h",
+    "retry_jitter": False,
+    "success_codes": [0, 3],
+    "on_lost": "retry",
+    "max_lost": 5,
+    "on_overlap": "queue",
+    "on_missed": "all",
+    "leftover": "kill",
+    "stderr": "separate",
+    "max_output": "64KiB",
+    "user": "root",
+    "cwd": "/tmp",
+    "umask": "027",
+    "env": {"LANG": "C"},
+    "expires": "1d",
+    "aliases": ["untar"],
+}
+
+
+def test_every_key_is_read_and_survives_json() -> None:
+    task = make_task("unpack", EVERY_KEY, source=Source(file="x.toml", line=3, column=1))
+    assert EVERY_KEY.keys() == keys_of(Task).keys() - {"shell", "function"}
+    assert (task.timeout_s, task.umask, task.output_cap_bytes) == (3600.0, 0o27, 65536)
+    again = Task.from_json(task.to_json())
+    assert again == task
+    assert again.source == task.source
+
+
+def test_a_function_survives_json() -> None:
+    task = make_task("add", {"function": "shop:add", "timeout": 3})
+    assert Task.from_json(task.to_json()) == task
+
+
+def test_true_and_false_are_backoffs() -> None:
+    for written, factor in ((True, 2.0), (False, 0.0), (3, 3.0)):
+        assert make_task("a", {"shell": "x", "retry_backoff": written}).retry_backoff == factor
+
+
+def test_arguments_and_environment_stay_out_of_repr() -> None:
+    written = {"shell": "x", "args": ["secret"], "kwargs": {"k": "secret"}, "env": {"K": "secret"}}
+    assert "secret" not in repr(make_task("a", written))
+
+
+def test_where_it_was_declared_does_not_make_a_task_another() -> None:
+    task = make_task("a", {"shell": "x"})
+    assert dataclasses.replace(task, source=Source(file="y", line=9)) == task
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "message"),
+    [
+        ({"command": "ls -l"}, ("command",), '"ls -l" is not a list'),
+        ({"command": []}, ("command",), "the list is empty"),
+        ({"command": ["ls", 1]}, ("command", 1), "1 is not text"),
+        ({"command": [""]}, ("command", 0), "the program has no name"),
+        ({"command": ["a\0b"]}, ("command", 0), "the text holds a NUL character, which no program can be given"),
+        ({"shell": "  "}, ("shell",), "the shell line is empty"),
+        ({"function": "shop.add"}, ("function",), '"shop.add" is not a function'),
+        ({"function": "os:system('x')"}, ("function",), "\"os:system('x')\" is not a function"),
+        ({"shell": "x", "retires": 3}, ("retires",), 'unknown key "retires"'),
+        ({"shell": "x", "retries": "3"}, ("retries",), '"3" is not a whole number'),
+        ({"shell": "x", "retries": True}, ("retries",), "true is not a whole number"),
+        ({"shell": "x", "retries": -1}, ("retries",), "-1 is out of range"),
+        ({"shell": "x", "priority": 32768}, ("priority",), "32768 is out of range"),
+        ({"shell": "x", "timeout": 0}, ("timeout",), "a span of zero does not make sense here"),
+        ({"shell": "x", "success_codes": [256]}, ("success_codes", 0), "256 is out of range"),
+        ({"shell": "x", "success_codes": [0, 0]}, ("success_codes", 1), "0 stands twice"),
+        ({"shell": "x", "on_lost": "Retry"}, ("on_lost",), '"Retry" is not one of "fail", "retry"'),
+        ({"shell": "x", "retry_backoff": 0.5}, ("retry_backoff",), "0.5 is not a backoff"),
+        ({"shell": "x", "retry_backoff": float("nan")}, ("retry_backoff",), "nan is not a backoff"),
+        ({"shell": "x", "umask": 22}, ("umask",), "22 is not a umask"),
+        ({"shell": "x", "cwd": "tmp"}, ("cwd",), '"tmp" is not an absolute path'),
+        ({"shell": "x", "env": {"A": 1}}, ("env", "A"), "the value of A is not text without NUL"),
+        ({"shell": "x", "env": {"A-B": "1"}}, ("env", "A-B"), '"A-B" cannot name a variable'),
+        ({"shell": "x", "kwargs": {"a": float("inf")}}, ("kwargs", "a"), "inf is not a number that JSON has"),
+        ({"shell": "x", "args": [object]}, ("args", 0), "<class 'object'> is not a JSON value"),
+        ({"shell": "x", "queue": "a b"}, ("queue",), '"a b" is not a name'),
+        ({"shell": "x", "command": ["x"]}, ("shell",), "a task has one of command, shell, function, but command and shell are set"),
+        ({"function": "a:b", "user": "root"}, ("user",), "user belongs to commands, but this task calls a function"),
+        ({}, (), "nothing to run: no command, shell or function"),
+    ],
+)  # fmt: skip
+def test_what_a_task_cannot_be_is_told_with_its_place(
+    written: dict[str, object], path: tuple[str | int, ...], message: str
+) -> None:
+    assert faults_of(**written) == [(path, message)]
+
+
+def test_all_faults_of_a_task_are_told_at_once() -> None:
+    found = faults_of(shell="x", retires=1, timeout="soon", env={"1": "x", "B": 2}, on_lost="no")
+    assert [path for path, _ in found] == [
+        ("retires",),
+        ("timeout",),
+        ("env", "1"),
+        ("env", "B"),
+        ("on_lost",),
+    ]
+
+
+def test_variables_of_ours_cannot_be_set() -> None:
+    assert faults_of(shell="x", env={"JOBCTL_ATTEMPT": "1"})[0][0] == ("env", "JOBCTL_ATTEMPT")
+
+
+def test_json_that_is_nested_without_end_is_refused() -> None:
+    deep: list[object] = []
+    for _ in range(500):
+        deep = [deep]
+    assert "nested deeper" in faults_of(shell="x", args=deep)[0][1]
+
+
+def test_a_name_that_is_none_is_refused() -> None:
+    for name in ("", "a b", "-a", "ä", "a" * 201, "../x"):
+        assert "is not a name" in faults_of(name, shell="x")[0][1]
+
+
+def test_a_nearby_word_is_offered() -> None:
+    with pytest.raises(InvalidValue) as caught:
+        make_task("a", {"shell": "x", "on-overlap": "skip"})
+    assert caught.value.hint == 'Did you mean "on_overlap"?'
+
+
+def test_an_invalid_value_is_an_error_of_ours() -> None:
+    with pytest.raises(UsageError):
+        parse_span("soon")
+
+
+def test_null_counts_as_not_written_and_none_is_not_written() -> None:
+    values = read_values(keys_of(Task), {"shell": "x", "timeout": None})
+    assert values == {"shell": "x"}
+    assert "timeout" not in write_values(Task(name="a", shell="x"))
+
+
+def test_every_key_carries_help_and_a_kind() -> None:
+    for name, bound in keys_of(Task).items():
+        assert bound.key.help.endswith((".", "`.")), name
+        assert bound.key.mark.word, name
