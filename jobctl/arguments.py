@@ -41,6 +41,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _PLACEHOLDER: Final = re.compile(r"\{([1-9][0-9]{0,3}|[A-Za-z_][A-Za-z0-9_-]*)\}")
 _ESCAPED: Final = re.compile(r"\{(\{[A-Za-z0-9_-]+\})\}")
 _ZERO: Final = re.compile(r"\{0+[0-9]*\}")
+_OPTIONAL: Final = re.compile(r"(?:typing\.)?Optional\[(.*)\]")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+")
 _TRUTH: Final = {
     "true": True, "yes": True, "on": True, "1": True,
@@ -122,10 +123,25 @@ class Parameter:
         annotation = data["annotation"]
         return cls(
             name=str(data["name"]),
-            annotation=annotation if annotation in _CONVERTERS else None,
+            annotation=None if annotation is None else plain_annotation(str(annotation)),
             has_default=bool(data["has_default"]),
             kind=ParameterKind(data["kind"]),
         )
+
+
+def plain_annotation(text: str) -> str | None:
+    """Give the plain type that an annotation's source text means, None when it is none of ours.
+
+    ``str | None`` and ``Optional[str]`` are ``str``, because text that was typed is there;
+    ``list[int]`` is ``list``.
+    """
+    optional = _OPTIONAL.fullmatch(text.strip())
+    words = (optional[1] if optional else text).split("|")
+    kinds = {word.strip() for word in words} - {"None"}
+    if len(kinds) != 1:
+        return None
+    kind = kinds.pop().partition("[")[0].strip()
+    return kind if kind in _CONVERTERS else None
 
 
 def parse_named(text: str) -> tuple[str, Argument]:

@@ -38,8 +38,6 @@ def model_of(name: str) -> type[BaseModel]:
 def _field(bound: BoundKey) -> tuple[Any, Any]:
     mark = bound.key.mark
     schema: dict[str, Json] = {**mark.schema, "description": bound.key.help}
-    if bound.default is not None and not bound.key.default_text:
-        schema["default"] = mark.write(bound.default)
     kind = Annotated[Any, PlainValidator(mark.read), WithJsonSchema(schema)]
     default = ... if bound.required else None
     return kind, Field(default, alias=bound.key.name)

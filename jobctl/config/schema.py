@@ -1,12 +1,16 @@
-"""The JSON Schema of a configuration file, for editors (Taplo, Even Better TOML) and for whoever writes one
-by program. Imports pydantic: for the child and for tools only."""
+"""The JSON Schema of a configuration file, for editors (Taplo, Even Better TOML) and for programs.
+
+``python -m jobctl.config.schema`` prints it. Imports pydantic: for children and tools only.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import sys
+from typing import TYPE_CHECKING, Any
 
 from jobctl.config.models import model_of
-from jobctl.plan.tables import TABLES
+from jobctl.plan.tables import TABLES, Table
 
 if TYPE_CHECKING:
     from jobctl.task.keys import Json
@@ -18,7 +22,7 @@ def json_schema() -> dict[str, Json]:
     """Give the schema of a whole file. Rules between keys (one of command, shell, function) are not in it."""
     tables: dict[str, Json] = {}
     for table in TABLES.values():
-        of_one: dict[str, Json] = model_of(table.name).model_json_schema(by_alias=True)
+        of_one = _schema_of(table)
         if table.named:
             tables[table.name] = {
                 "type": "object",
@@ -34,3 +38,20 @@ def json_schema() -> dict[str, Json]:
         "properties": tables,
         "additionalProperties": False,
     }
+
+
+def _schema_of(table: Table) -> dict[str, Json]:
+    schema: dict[str, Any] = model_of(table.name).model_json_schema(by_alias=True)
+    for name, written in schema["properties"].items():
+        # TOML has no null; the models' None stands for "not written".
+        default = table.keys[name].default
+        is_fixed = default is not None and not table.keys[name].key.default_text
+        written.pop("default", None)
+        if is_fixed:
+            written["default"] = table.keys[name].key.mark.write(default)
+        written.pop("title", None)
+    return schema
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")

@@ -43,13 +43,17 @@ class FilePlan:
 
     def to_json(self) -> dict[str, Json]:
         """Give ``files``, ``daemon`` (its keys and ``source``), and lists of named objects: ``workers``,
-        ``queues``, ``tasks``, ``overrides``, ``schedules``."""
+        ``queues``, ``tasks``, ``overrides``, ``schedules``. Keys that have their default are left out: this
+        is read by the same version at once, not kept."""
         return {
             "files": list(self.files),
-            "daemon": {"source": self.settings.source.to_json(), **write_values(self.settings)},
+            "daemon": {
+                "source": self.settings.source.to_json(),
+                **write_values(self.settings, brief=True),
+            },
             "workers": [_named(group) for group in self.groups],
             "queues": [_named(queue) for queue in self.queues],
-            "tasks": [task.to_json() for task in self.tasks],
+            "tasks": [task.to_json(brief=True) for task in self.tasks],
             "overrides": [
                 {
                     "name": override.name,
@@ -58,7 +62,7 @@ class FilePlan:
                 }
                 for override in self.overrides
             ],
-            "schedules": [schedule.to_json() for schedule in self.schedules],
+            "schedules": [schedule.to_json(brief=True) for schedule in self.schedules],
         }
 
     @classmethod
@@ -89,10 +93,7 @@ class FilePlan:
 
 
 def _named(part: WorkerGroup | Queue) -> dict[str, Json]:
-    keys = write_values(part)
-    if isinstance(part, WorkerGroup) and not part.queues:
-        # An empty list cannot be written in a file; it is the default's meaning: every other queue.
-        del keys["queues"]
+    keys = write_values(part, brief=True)
     return {"name": part.name, "source": part.source.to_json(), **keys}
 
 

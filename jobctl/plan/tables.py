@@ -434,14 +434,17 @@ class ScheduleSpec:
         """The key of `When` that it was written with."""
         return next(name for name, kind in KINDS.items() if kind == self.kind)
 
-    def to_json(self) -> dict[str, Json]:
-        """Give ``name``, ``kind``, ``expression``, ``source`` and the keys of its table that have a value."""
+    def to_json(self, *, brief: bool = False) -> dict[str, Json]:
+        """Give ``name``, ``kind``, ``expression``, ``source`` and the keys of its table that have a value.
+
+        With ``brief`` those that have their default are left out.
+        """
         return {
             "name": self.name,
             "kind": self.kind,
             "expression": self.expression,
             "source": self.source.to_json(),
-            **write_values(self),
+            **write_values(self, brief=brief),
         }
 
     @classmethod

@@ -344,12 +344,13 @@ class Task:
         """Whether a keeper runs it or a worker calls it. A shell line is a command."""
         return Kind.COMMAND if self.function is None else Kind.FUNCTION
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self, *, brief: bool = False) -> dict[str, Json]:
         """Give ``name``, ``source`` and the keys of its table.
 
-        Keys without a value are left out, and those that a function cannot have.
+        Keys without a value are left out, and those that a function cannot have; with ``brief`` also
+        those that have their default.
         """
-        keys = write_values(self)
+        keys = write_values(self, brief=brief)
         if self.kind is Kind.FUNCTION:
             for name, bound in keys_of(Task).items():
                 if bound.key.commands_only:

@@ -145,10 +145,19 @@ def read_values(keys: Mapping[str, BoundKey], written: Mapping[str, object]) -> 
     return values
 
 
-def write_values(value: DataclassInstance) -> dict[str, Json]:
-    """Give a value as JSON by the names of its keys. Keys whose value is None are left out."""
+def write_values(value: DataclassInstance, *, brief: bool = False) -> dict[str, Json]:
+    """Give a value as JSON by the names of its keys. Keys whose value is None are left out.
+
+    ``brief`` also leaves out those that have their default: shorter and quicker to read, for a reader
+    of the same version on the same host.
+    """
     keys = keys_of(type(value))
-    return write_some(keys, {bound.field: getattr(value, bound.field) for bound in keys.values()})
+    values = {bound.field: getattr(value, bound.field) for bound in keys.values()}
+    if brief:
+        for bound in keys.values():
+            if not bound.required and values[bound.field] == bound.default:
+                del values[bound.field]
+    return write_some(keys, values)
 
 
 def write_some(keys: Mapping[str, BoundKey], values: Mapping[str, Any]) -> dict[str, Json]:

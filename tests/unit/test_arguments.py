@@ -23,6 +23,7 @@ from jobctl.arguments import (
     parse_named,
     parse_named_all,
     placeholders,
+    plain_annotation,
     shell_argv,
     signature,
     texts,
@@ -245,6 +246,18 @@ def test_parameters_survive_json_and_unknown_annotations_are_none() -> None:
         assert Parameter.from_json(parameter.to_json()) == parameter
     odd = {**PARAMETERS[0].to_json(), "annotation": "Decimal"}
     assert Parameter.from_json(odd).annotation is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("str", "str"), ("str | None", "str"), ("None|int", "int"), ("Optional[float]", "float"),
+        ("typing.Optional[bool]", "bool"), ("list[int]", "list"), ("dict[str, int] | None", "dict"),
+        ("int | str", None), ("Decimal", None), ("None", None), ("", None),
+    ],
+)  # fmt: skip
+def test_an_annotation_means_its_plain_type(text: str, kind: str | None) -> None:
+    assert plain_annotation(text) == kind
 
 
 def test_arguments_stay_out_of_repr() -> None:

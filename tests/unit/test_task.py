@@ -21,7 +21,9 @@ from jobctl.task.units import (
 )
 
 
-def faults_of(name: str = "backup", /, **written: object) -> list[tuple[tuple[str | int, ...], str]]:
+def faults_of(
+    name: str = "backup", /, **written: object
+) -> list[tuple[tuple[str | int, ...], str]]:
     """The faults of a task written like this, as (path, message)."""
     with pytest.raises(InvalidValue) as caught:
         make_task(name, written)

@@ -74,4 +74,6 @@ def test_the_schema_has_each_key_with_its_help_and_refuses_others() -> None:
         assert part["additionalProperties"] is False
         for name, bound in table.keys.items():
             assert part["properties"][name]["description"] == bound.key.help
+            assert part["properties"][name].get("default", "none") is not None
+    assert schema["properties"]["daemon"]["properties"]["shutdown"]["default"] == "keep"
     assert schema["properties"]["schedules"]["additionalProperties"]["required"] == ["task"]
