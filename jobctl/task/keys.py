@@ -186,7 +186,10 @@ def nearest(word: str, known: Sequence[str]) -> str:
     # Imported where it is needed: it is only ever needed on the way to an error.
     import difflib
 
-    found = difflib.get_close_matches(word.lower().replace("-", "_"), known, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if not found:
+        alike = word.lower().replace("-", "_")
+        found = difflib.get_close_matches(alike, known, n=1, cutoff=0.6)
     return found[0] if found else ""
 
 

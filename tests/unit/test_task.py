@@ -9,7 +9,7 @@ import pytest
 
 from jobctl.errors import UsageError
 from jobctl.task import Kind, Send, Source, Task, Wait, format_stop, make_task, parse_stop
-from jobctl.task.keys import keys_of, read_values, write_values
+from jobctl.task.keys import keys_of, nearest, read_values, write_values
 from jobctl.task.units import (
     InvalidValue,
     Rate,
@@ -286,6 +286,14 @@ def test_a_nearby_word_is_offered() -> None:
     with pytest.raises(InvalidValue) as caught:
         make_task("a", {"shell": "x", "on-overlap": "skip"})
     assert caught.value.hint == 'Did you mean "on_overlap"?'
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [("month-ends", "month-end"), ("ON-OVERLAP", "on_overlap"), ("xyz", ""), ("", "")],
+)
+def test_the_nearest_word_is_found_whatever_its_case(word: str, near: str) -> None:
+    assert nearest(word, ("month-end", "on_overlap", "on_missed")) == near
 
 
 def test_an_invalid_value_is_an_error_of_ours() -> None:
