@@ -153,6 +153,21 @@ def test_nothing_is_concluded_from_what_a_syntax_error_took_away(write: Write) -
     assert [line for line, *_ in told(path)] == [2, 5, 6]
 
 
+@pytest.mark.parametrize(
+    "faulty",
+    [
+        '[workers.a]\nqueues = ["default"]\n[workers.b]\nqueus = ["io"]\n',
+        '[daemon]\nimports = "shop"\n',
+        '[daemon]\nimports = ["shop\n',
+    ],
+)
+def test_a_faulty_group_or_import_brings_no_errors_in_its_train(write: Write, faulty: str) -> None:
+    rest = "[tasks.t]\nshell = 'x'\nqueue = 'io'\n[schedules.s]\ntask = 'of.code'\nevery = '5m'\n"
+    found = told(write(faulty + (rest if "imports" in faulty else rest.split("[sched")[0])))
+    assert len(found) == 1
+    assert found[0][2].startswith(("workers.b.queus", "daemon.imports"))
+
+
 def test_a_key_or_table_defined_twice_names_the_first(write: Write) -> None:
     path = write(
         """\
