@@ -134,7 +134,7 @@ class _Loading:
             hint = "A table stands in one file; move the keys together."
             self.tell(file, Fault(path=path, message=message, hint=hint))
             return
-        damaged = path in file.damaged
+        damaged = any(lost[: len(path)] == path for lost in file.damaged)
         values, faults = read_table(table.name, written, damaged=damaged)
         faults = (*faults, *_user_faults(values))
         self.tell(file, *(fault.under(*path) for fault in faults))
