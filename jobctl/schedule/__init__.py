@@ -6,7 +6,7 @@ between moments. Nothing here reads a clock, and nothing here knows what becomes
 """
 
 from jobctl.schedule.base import Kind, Schedule, ScheduleError
-from jobctl.schedule.grammar import Dialect
+from jobctl.schedule.fields import Dialect
 from jobctl.schedule.parse import kind_of, parse_schedule
 from jobctl.schedule.zone import reread_zones
 

@@ -23,31 +23,29 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from jobctl.clock import SECOND
 from jobctl.schedule.base import Kind, Schedule, ScheduleError
 from jobctl.schedule.days import finder_of
-from jobctl.schedule.grammar import CrontabRule, Dialect, parse_crontab_text
+from jobctl.schedule.grammar import CrontabRule, parse_crontab_text
 from jobctl.schedule.zone import DAY_S, FIRST_S, LAST_S, Segment, Zone, zone_named
+
+if TYPE_CHECKING:
+    from jobctl.schedule.fields import Dialect
 
 # The numbers themselves are shared by all rules; a minutely one is then a tuple of references.
 _MINUTES_OF_DAY = tuple(range(24 * 60))
 
 
 class LocalTimes:
-    """The local times a rule names, without any zone: seconds since 1970-01-01 00:00 local time.
-
-    Shared by all crontabs with the same rule: see `_times_of`.
-    """
+    """The local times a rule names, without any zone: seconds since 1970-01-01 00:00 local time."""
 
     __slots__ = ("_first", "_last", "_minutes", "_seconds", "days", "per_day")
 
     def __init__(self, rule: CrontabRule) -> None:
         self.days = finder_of(rule.days)
-        self._minutes = tuple(
-            _MINUTES_OF_DAY[hour * 60 + minute] for hour in rule.hours for minute in rule.minutes
-        )
+        self._minutes = _minutes_of_day(rule.hours, rule.minutes)
         self._seconds = rule.seconds
         self._first = self._minutes[0] * 60 + self._seconds[0]
         self._last = self._minutes[-1] * 60 + self._seconds[-1]
@@ -106,9 +104,9 @@ class LocalTimes:
         return count
 
 
-@lru_cache(maxsize=65_536)
-def _times_of(rule: CrontabRule) -> LocalTimes:
-    return LocalTimes(rule)
+@lru_cache(maxsize=16_384)
+def _minutes_of_day(hours: tuple[int, ...], minutes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(_MINUTES_OF_DAY[hour * 60 + minute] for hour in hours for minute in minutes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,16 +126,12 @@ class ClockChange:
 
 
 class ZonedTimes:
-    """The instants of a rule in a zone, in whole seconds since the epoch.
-
-    Shared by all schedules with the same rule and zone, so that what one of them has made the zone
-    learn serves all.
-    """
+    """The instants of a rule in a zone, in whole seconds since the epoch."""
 
     __slots__ = ("_is_real_time", "_times", "_zone")
 
     def __init__(self, rule: CrontabRule, zone: Zone) -> None:
-        self._times = _times_of(rule)
+        self._times = LocalTimes(rule)
         self._zone = zone
         self._is_real_time = rule.is_real_time
 
@@ -213,11 +207,6 @@ class ZonedTimes:
         return segment.local_start if self._is_real_time else segment.reached
 
 
-@lru_cache(maxsize=65_536)
-def _zoned_times(rule: CrontabRule, zone: Zone) -> ZonedTimes:
-    return ZonedTimes(rule, zone)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CrontabSchedule(Schedule):
     """Local times named by fields. See the module for what happens when clocks change."""
@@ -267,11 +256,13 @@ class CrontabSchedule(Schedule):
         return self._times.touched(after_s, until_s)
 
 
+@lru_cache(maxsize=16_384)
 def parse_crontab(
     expression: str, *, timezone: str, dialect: Dialect, seed: str, allow_never: bool = False
 ) -> CrontabSchedule:
     """A crontab in a zone. Raises ScheduleError, also when no day can ever match.
 
+    Equal arguments give the same object, so that equal expressions share all work and memory.
     ``allow_never`` lets a rule without any instant through, for explaining it.
     """
     zone = zone_named(timezone)
@@ -285,5 +276,5 @@ def parse_crontab(
         timezone=zone.name,
         dialect=dialect,
         rule=rule,
-        _times=None if rule.is_at_boot else _zoned_times(rule, zone),
+        _times=None if rule.is_at_boot else ZonedTimes(rule, zone),
     )

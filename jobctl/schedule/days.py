@@ -94,12 +94,11 @@ class DayFinder:
     nothing else that could change an answer.
     """
 
-    __slots__ = ("_end", "_mask", "_masks", "_rule", "_start", "_year", "is_daily", "is_never")
+    __slots__ = ("_end", "_mask", "_masks", "_start", "is_daily", "is_never", "rule")
 
     def __init__(self, rule: DayRule) -> None:
-        self._rule = rule
+        self.rule = rule
         self._masks: dict[tuple[bool, int], bytes] = {}
-        self._year = 0
         self._start = self._end = 0
         self._mask = b""
         self.is_daily = rule.months == EVERY_MONTH and (
@@ -192,7 +191,7 @@ class DayFinder:
         mask = self._masks.get(kind)
         if mask is None:
             mask = self._masks[kind] = bytes(
-                self._rule.matches(year, month, day)
+                self.rule.matches(year, month, day)
                 for month in EVERY_MONTH
                 for day in range(1, monthrange(year, month)[1] + 1)
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobctl.schedule.base import Kind, Schedule
 from jobctl.schedule.crontab import parse_crontab
-from jobctl.schedule.grammar import Dialect
+from jobctl.schedule.fields import Dialect
 from jobctl.schedule.lints import Lint, lints_of
 from jobctl.schedule.parse import checked_text, kind_of, parse_schedule
 from jobctl.schedule.words import words_of

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 from jobctl.clock import SECOND
 from jobctl.schedule.crontab import CrontabSchedule
 from jobctl.schedule.days import finder_of
-from jobctl.schedule.grammar import DAY_OF_MONTH, FIELDS, Dialect
+from jobctl.schedule.fields import DAY_OF_MONTH, FIELDS, Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from jobctl.schedule.base import Schedule
     from jobctl.schedule.crontab import ClockChange
-    from jobctl.schedule.grammar import CrontabRule, Field
+    from jobctl.schedule.fields import Field
+    from jobctl.schedule.grammar import CrontabRule
 
 YEAR_US = 366 * 86_400 * SECOND
 HERD = 20

@@ -9,7 +9,7 @@ from typing import TypeVar
 from jobctl.schedule.base import Kind, Schedule, ScheduleError
 from jobctl.schedule.clocked import parse_clocked
 from jobctl.schedule.crontab import parse_crontab
-from jobctl.schedule.grammar import Dialect
+from jobctl.schedule.fields import Dialect
 from jobctl.schedule.interval import parse_interval
 from jobctl.schedule.solar import SolarEvent, parse_solar
 from jobctl.schedule.zone import zone_named

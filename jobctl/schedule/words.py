@@ -8,6 +8,7 @@ from jobctl.schedule.clocked import ClockedSchedule
 from jobctl.schedule.crontab import CrontabSchedule
 from jobctl.schedule.days import EVERY_MONTH
 from jobctl.schedule.interval import IntervalSchedule
+from jobctl.schedule.normal import runs
 from jobctl.schedule.solar import SolarSchedule
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _minutes_and_hours(rule: CrontabRule) -> str:
         times = [f"{hour:02}:{minute:02}" for hour in hours for minute in minutes]
         return "at " + _listed(times)
     if every:
-        spans = [f"{run[0]:02}:00 to {run[-1]:02}:{minutes[-1]:02}" for run in _runs(hours)]
+        spans = [f"{run[0]:02}:00 to {run[-1]:02}:{minutes[-1]:02}" for run in runs(hours)]
         return f"{every} from {_listed(spans)}"
     at = "on the hour" if minutes == (0,) else f"at minute {_listed([str(m) for m in minutes])}"
     hour_step = _even_step(hours, 24)
@@ -118,7 +119,7 @@ def _minutes_and_hours(rule: CrontabRule) -> str:
         return f"every {hour_step} hours, {at}"
     named = [
         f"{run[0]} to {run[-1]}" if len(run) > 2 else _listed([str(hour) for hour in run])
-        for run in _runs(hours)
+        for run in runs(hours)
     ]
     return f"{at} of hour {_listed(named)}"
 
@@ -147,7 +148,7 @@ def _days_of_month(rule: DayRule) -> str:
     if rule.is_every_day_of_month:
         return ""
     spans = [f"{run[0]} to {run[-1]}" if len(run) > 2 else _listed([str(day) for day in run])
-             for run in _runs(rule.days)]  # fmt: skip
+             for run in runs(rule.days)]  # fmt: skip
     parts = []
     if spans:
         plural = "s" if len(rule.days) > 1 else ""
@@ -179,16 +180,6 @@ def _weekdays(rule: DayRule) -> str:
     )
     parts.extend(f"the last {_WEEKDAYS[weekday]} of the month" for weekday in rule.last)
     return _listed(parts)
-
-
-def _runs(values: Sequence[int]) -> list[list[int]]:
-    runs: list[list[int]] = []
-    for value in values:
-        if runs and value == runs[-1][-1] + 1:
-            runs[-1].append(value)
-        else:
-            runs.append([value])
-    return runs
 
 
 def _listed(items: Sequence[str]) -> str:
