@@ -7,6 +7,7 @@ database with all its changes from 2000 to 2040.
 from __future__ import annotations
 
 import random
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from datetime import datetime, timedelta
 from functools import cache
@@ -88,6 +89,27 @@ def compare_backward(zone: str, expression: str, seen: list[Look], middle: datet
         assert at == instant * 10**6, (zone, expression, middle)
 
 
+def compare_from_anywhere(zone: str, expression: str, seen: list[Look], middle: datetime) -> None:
+    """Asked at odd moments, between the instants and in the midst of folds."""
+    after_us, until_us = bounds(middle)
+    wanted = walk(named(expression), seen, until_s=until_us // 10**6)
+    schedule = parsed(expression, zone)
+    soon_after = int(middle.timestamp()) + 3 * 3600
+    for moment_s in [
+        *range(after_us // 10**6, until_us // 10**6, 7 * 60 + 13),
+        *range(soon_after - 4 * 3600, soon_after, 17),
+    ]:
+        at = bisect_right(wanted, moment_s)
+        if at < len(wanted):
+            assert schedule.next_after(moment_s * 10**6) == wanted[at] * 10**6, (
+                expression,
+                moment_s,
+            )
+        at = bisect_left(wanted, moment_s)
+        if at > 0:
+            assert schedule.previous_before(moment_s * 10**6) == wanted[at - 1] * 10**6
+
+
 def told(found: list[int], wanted: list[int], zone: str) -> str:
     def local(moments: set[int]) -> list[str]:
         return [str(datetime.fromtimestamp(at, ZoneInfo(zone))) for at in sorted(moments)][:5]
@@ -110,6 +132,9 @@ def test_odd_change_is_walked_alike(zone: str, change: datetime, what: str) -> N
             compare(zone, expression, seen, middle, {})
         for expression in EXPRESSIONS[1::8]:
             compare_backward(zone, expression, seen, middle)
+            compare_from_anywhere(zone, expression, seen, middle)
+        for expression in ("59 * * * * */7", "0-59 1-3 * * * */11", "* 0,1,2,3,23 * * * 5,58"):
+            compare_from_anywhere(zone, expression, seen, middle)
 
 
 def test_shapes_are_many_and_all_parse() -> None:
