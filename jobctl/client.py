@@ -8,34 +8,22 @@ any failure (P8), and whoever repeats it decides so.
 from __future__ import annotations
 
 import json
-import os
-import socket
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from jobctl import __version__, errors
 from jobctl.errors import DaemonNotRunning, JobctlError, ProtocolError, Unreachable, VersionMismatch
 from jobctl.paths import connect_unix
 from jobctl.protocol.framing import FrameBuffer
+from jobctl.protocol.key import make_key as make_key
 from jobctl.protocol.requests import PROTOCOLS, Hello, Request, write
 
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+    from types import TracebackType
+
 _RECEIVE_BYTES = 1 << 20
-
-
-def make_key() -> str:
-    """A fresh idempotency key: random, but in the order of time (the layout of UUIDv7, RFC 9562).
-
-    The order matters: random keys spread over the whole index and cost three quarters of the store's
-    rate at two million rows.
-    """
-    milliseconds = time.time_ns() // 1_000_000  # noqa: TID251 -- part of a name, nothing is measured
-    random = int.from_bytes(os.urandom(10)) & ((1 << 74) - 1)
-    value = (milliseconds << 80) | (7 << 76) | ((random >> 62) << 64)
-    value |= (2 << 62) | (random & ((1 << 62) - 1))
-    return f"{value:032x}"
 
 
 class Client:
@@ -101,9 +89,7 @@ class Client:
 
     def call(self, request: Request) -> dict[str, Any]:
         """Make a request; gives back its final answer."""
-        answer: dict[str, Any] = {}
-        for answer in self.stream(request):
-            pass
+        *_, answer = self.stream(request)
         return answer
 
     def stream(self, request: Request) -> Iterator[dict[str, Any]]:
@@ -167,6 +153,21 @@ class Client:
         if not isinstance(answer, dict) or not answer.keys() & {"ok", "more", "error"}:
             raise ProtocolError(f'what listens on "{self.path}" is not a daemon of jobctl')
         return answer
+
+    def wait_closed(self) -> None:
+        """Wait until the daemon ends the connection; what it still sends is dropped.
+
+        After a `Stop` that is when the daemon has ended. Blocks for as long as the client's time limit
+        for one answer allows. Raises Unreachable when that is over.
+        """
+        assert self._connection is not None
+        try:
+            while self._connection.recv(_RECEIVE_BYTES):
+                pass
+        except TimeoutError as error:
+            raise Unreachable("the daemon is still there") from error
+        except ConnectionResetError:
+            pass
 
     def close(self) -> None:
         """End the connection. Safe to repeat."""

@@ -10,10 +10,12 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from jobctl.clock import Clock, iso
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 logger = logging.getLogger("jobctl")
 

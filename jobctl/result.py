@@ -7,13 +7,16 @@ store once. `Outcome.to_json` and `Outcome.from_json` give the form of channel a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jobctl.clock import Moment
 from jobctl.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobctl.clock import Moment
 
 
 class Verdict(StrEnum):
@@ -134,5 +137,5 @@ _DEFAULTS: dict[str, Any] = {
     "output_bytes": 0,
     "output_file": False,
     "proof": "",
-    **{name: None for name in _OPTIONAL[:8]},
+    **dict.fromkeys(_OPTIONAL[:8]),
 }

@@ -5,11 +5,14 @@ Pure rules; the store writes what they decide.
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jobctl.job import Change, Reason
 from jobctl.result import Verdict
+
+if TYPE_CHECKING:
+    import random
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,12 +13,14 @@ outcome. Between these two an engine never loses an outcome and never runs an at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from jobctl.clock import Moment
-from jobctl.result import Outcome
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jobctl.clock import Moment
+    from jobctl.result import Outcome
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,11 +68,12 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Room at one worker: it takes up to ``room`` attempts of ``kind`` from these queues."""
+    """Room at one worker: it takes up to ``room`` attempts of ``kind`` (``"command"`` or
+    ``"function"``) from the queues that its group serves."""
 
     worker: str
     kind: str
-    queues: tuple[str, ...]
+    group: str
     room: int
 
 
@@ -110,8 +113,8 @@ class Engine(Protocol):
         """Where there is room now."""
         ...
 
-    def want(self, kind: str, queue: str) -> None:
-        """Jobs of this kind wait in this queue and found no slot: make room if that is allowed."""
+    def want(self, kind: str, group: str) -> None:
+        """Jobs of this kind wait for this group and found no slot: make room if that is allowed."""
         ...
 
     def start(self, worker: str, attempts: Sequence[Attempt]) -> None:

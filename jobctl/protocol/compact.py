@@ -8,8 +8,11 @@ package does the same work.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+# Said by hand, because importing typing costs more than everything else here. Type checkers know it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 class _Context:
@@ -31,13 +34,13 @@ class _Context:
 
 def _without_package() -> tuple[Callable[[str], Any], Callable[[Any], str]]:
     # Private to CPython, unchanged since 3.1; `make_codec` falls back when it is not there.
-    from _json import (  # type: ignore[import-not-found]
+    from _json import (
         encode_basestring_ascii,
         make_encoder,
         make_scanner,
     )
 
-    scan = make_scanner(_Context())
+    scan = make_scanner(_Context())  # type: ignore[arg-type]
 
     def refuse(value: object) -> Any:
         raise TypeError(f"{type(value).__name__} is not JSON")

@@ -10,12 +10,23 @@ nothing is guessed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from types import NoneType, UnionType
-from typing import Any, ClassVar, Final, TypeAlias, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    TypeAlias,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from jobctl.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PROTOCOLS: Final = (1,)
 """Numbers of the client protocol that this version speaks, oldest first."""

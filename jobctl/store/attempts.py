@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jobctl.clock import Moment
-from jobctl.result import Outcome
-from jobctl.store.database import Database
 from jobctl.store.statements import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jobctl.clock import Moment
+    from jobctl.result import Outcome
+    from jobctl.store.database import Database
 
 
 def row_of(
@@ -36,6 +39,36 @@ def row_of(
         int(outcome.output_file),
         _proof(outcome),
         ran_with,
+    )
+
+
+def row_of_done(
+    done: tuple[int, int, Moment, Moment, str], *, number: int, worker: str, claimed_at: Moment
+) -> tuple[Any, ...]:
+    """The bindings of `add` for a function that returned: ``(token, job_id, started_at, finished_at,
+    result)``."""
+    token, job_id, started_at, finished_at, result = done
+    return (
+        job_id,
+        number,
+        token,
+        worker,
+        "success",
+        claimed_at,
+        started_at,
+        finished_at,
+        None,
+        None,
+        result,
+        None,
+        None,
+        None,
+        None,
+        None,
+        0,
+        0,
+        None,
+        None,
     )
 
 

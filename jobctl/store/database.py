@@ -7,15 +7,17 @@ SQLite's locks (How To Corrupt An SQLite Database File, 2.2).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
 from jobctl.errors import StateDirectoryInUse, StateDirectoryUnusable, StorageError, StoreTooNew
 from jobctl.store.statements import migrations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 APPLICATION_ID: Final = 0x6A6F6263
 """``jobc``: stands in the header of every database of ours."""
@@ -41,6 +43,9 @@ _PRAGMAS: Final[tuple[tuple[str, str | int, str | int], ...]] = (
     ("wal_autocheckpoint", 0, 0),
     ("cache_size", -(CACHE_BYTES // 1024), -(CACHE_BYTES // 1024)),
 )
+
+Refused = apsw.Error
+"""What every statement raises when SQLite refuses it; `storage_error` makes an error of ours of it."""
 
 _NETWORK_FILE_SYSTEMS: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "ncpfs"}
@@ -141,11 +146,9 @@ class Database:
     def close(self) -> None:
         """Write the log back and close. Raises nothing: what is committed is safe either way."""
         self.rollback()
-        try:
+        # A full disk refuses this; the log stays and is read at the next open.
+        with suppress(apsw.Error):
             self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        except apsw.Error:
-            # A full disk refuses this; the log stays and is read at the next open.
-            pass
         self.connection.close()
 
 
@@ -291,4 +294,7 @@ def storage_error(error: apsw.Error, path: Path | None = None) -> StorageError:
                 f"the disk under the store{where} failed: {error}",
                 hint="See the kernel's log (dmesg).",
             )
-    return StorageError(f"the store{where} refused: {error}", hint="The daemon's log says more.")
+        case _:
+            return StorageError(
+                f"the store{where} refused: {error}", hint="The daemon's log says more."
+            )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jobctl.clock import Moment
-from jobctl.store.database import Database
 from jobctl.store.statements import statement
+
+if TYPE_CHECKING:
+    from jobctl.clock import Moment
+    from jobctl.store.database import Database
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,13 +5,16 @@ Every function runs inside the caller's transaction and changes nothing but what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl.clock import Moment
-from jobctl.store.database import Database
 from jobctl.store.statements import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jobctl.clock import Moment
+    from jobctl.store.database import Database
 
 ETA_LINE = "eta"
 
@@ -93,6 +96,7 @@ class Running:
     failures: int
     losses: int
     stop_asked: str | None
+    ran_with: str | None
 
     @property
     def worker(self) -> str:
@@ -122,6 +126,22 @@ def _claim_order(row: tuple[Any, ...]) -> tuple[int, int]:
     return -row[1], row[0]
 
 
+def head(database: Database, *, line: str) -> tuple[int, int] | None:
+    """``(-priority, id)`` of the first job of a line, or None: the smallest one goes first."""
+    row = database.row(statement("jobs/head"), (line,))
+    return None if row is None else (-row[0], row[1])
+
+
+def set_apart(database: Database, *, id: int, token: int) -> None:
+    """Give a job back that was claimed in this transaction: it may not share a batch."""
+    database.execute(statement("jobs/set_apart"), {"id": id, "token": token})
+
+
+def note_order(database: Database, orders: Iterable[tuple[str, int]]) -> None:
+    """Remember what claimed attempts run with, by ``(JSON text, id)``."""
+    database.executemany(statement("jobs/note_order"), orders)
+
+
 def succeed(
     database: Database, ends: Iterable[tuple[Moment, int, int]]
 ) -> dict[int, tuple[int, Moment]]:
@@ -130,7 +150,7 @@ def succeed(
     Gives back ``{id: (number, claimed_at)}`` of those that were running with that token; the tokens
     of all others are stale.
     """
-    rows = database.executemany(statement("jobs/succeed"), ends).fetchall()
+    rows: list[tuple[Any, ...]] = database.executemany(statement("jobs/succeed"), ends).fetchall()
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
@@ -186,9 +206,7 @@ def release(database: Database, *, id: int, token: int) -> str | None:
     return None if row is None else str(row[0])
 
 
-def revoke_started(
-    database: Database, *, id: int, token: int, reason: str, now: Moment
-) -> bool:
+def revoke_started(database: Database, *, id: int, token: int, reason: str, now: Moment) -> bool:
     """End a job whose attempt was stopped; False when the token is stale."""
     database.execute(
         statement("jobs/revoke_started"), {"id": id, "token": token, "reason": reason, "now": now}
@@ -198,9 +216,7 @@ def revoke_started(
 
 def revoke_waiting(database: Database, *, id: int, reason: str, now: Moment) -> bool:
     """End a job that waits; False when it runs or has ended."""
-    database.execute(
-        statement("jobs/revoke_waiting"), {"id": id, "reason": reason, "now": now}
-    )
+    database.execute(statement("jobs/revoke_waiting"), {"id": id, "reason": reason, "now": now})
     return database.changes() == 1
 
 
@@ -252,7 +268,8 @@ def get(database: Database, id: int) -> dict[str, Any] | None:
 def started(database: Database) -> list[Running]:
     """Every running attempt, by worker and in the order of claims."""
     return [
-        Running(row[0], row[1], row[2], *row[3:]) for row in database.rows(statement("jobs/started"))
+        Running(row[0], row[1], row[2], *row[3:])
+        for row in database.rows(statement("jobs/started"))
     ]
 
 
@@ -279,6 +296,16 @@ def count_lines(database: Database) -> dict[str, int]:
     return {row[0]: row[1] for row in database.rows(statement("jobs/count_lines"))}
 
 
+def count_started(database: Database) -> list[tuple[str, int]]:
+    """``(queue, jobs with workers)`` of every queue that has any."""
+    return [(row[0], row[1]) for row in database.rows(statement("jobs/count_started"))]
+
+
+def scheduled(database: Database, *, limit: int) -> list[dict[str, Any]]:
+    """The jobs that wait for their time, soonest first."""
+    return database.dicts(statement("jobs/scheduled"), (limit,))
+
+
 def page(database: Database, *, before: int, limit: int) -> list[dict[str, Any]]:
     """A slice of all jobs below an id, newest first."""
     return database.dicts(statement("jobs/page"), {"before": before, "limit": limit})
@@ -301,9 +328,7 @@ def unfinished_of_schedule(
     ]
 
 
-def prune(
-    database: Database, *, after: int, until: int, before: Moment, limit: int
-) -> list[int]:
+def prune(database: Database, *, after: int, until: int, before: Moment, limit: int) -> list[int]:
     """Remove ended jobs; their ids. Their attempts are the caller's to remove."""
     bindings = {"after": after, "until": until, "before": before, "limit": limit}
     return [row[0] for row in database.rows(statement("jobs/prune"), bindings)]

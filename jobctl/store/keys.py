@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from jobctl.clock import Moment
-from jobctl.store.database import Database
+from typing import TYPE_CHECKING
+
 from jobctl.store.statements import statement
+
+if TYPE_CHECKING:
+    from jobctl.clock import Moment
+    from jobctl.store.database import Database
 
 
 def add(database: Database, *, uid: int, key: str, job_id: int, digest: bytes) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from jobctl.store.database import Database
+from typing import TYPE_CHECKING
+
 from jobctl.store.statements import statement
+
+if TYPE_CHECKING:
+    from jobctl.store.database import Database
 
 
 def get(database: Database, name: str) -> str | None:

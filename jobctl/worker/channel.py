@@ -7,10 +7,12 @@ daemon can follow the greeting of the living one.
 
 from __future__ import annotations
 
-import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl.protocol.compact import dumps, loads
+
+if TYPE_CHECKING:
+    import socket
 
 PROTOCOLS = (1,)
 """Numbers of the worker protocol that this side speaks, oldest first."""

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ALL_SIGNALS = frozenset(range(1, signal.NSIG)) - {
@@ -150,7 +152,7 @@ def _become_and_exec(
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         try:
-            os.execve(program, argv, env)
+            os.execve(program, argv, env)  # noqa: S606 -- the product
         except OSError as error:
             raise _bad_program(argv[0], error) from None
     except CannotStart as failure:

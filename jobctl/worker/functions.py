@@ -16,24 +16,25 @@ import io
 import json
 import os
 import select
-import signal
 import sys
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl.protocol.compact import dumps
 from jobctl.worker.channel import Channel, accept, common_protocol
-from jobctl.worker.instance import Instance
 from jobctl.worker.marks import RESULT_BYTES, Marks
 from jobctl.worker.output import ROW_BYTES
 from jobctl.worker.record import drop_record, write_record
 
+if TYPE_CHECKING:
+    from jobctl.worker.instance import Instance
+
 TICKETS = "tickets"
 _FLUSH_NS = 5_000_000
-_quote = json.encoder.encode_basestring_ascii  # type: ignore[attr-defined]
+_quote = json.encoder.encode_basestring_ascii
 _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 Function = Callable[..., Any]
@@ -121,7 +122,7 @@ class FunctionWorker:
 
     def run(self) -> None:
         """Serve until retired."""
-        sys.stdout = sys.stderr = self._printed  # type: ignore[assignment]
+        sys.stdout = sys.stderr = self._printed
         while True:
             while self._waiting and self._take_ticket():
                 self._make(self._waiting.popleft())
@@ -208,6 +209,8 @@ class FunctionWorker:
                     self._greet(message)
                 case "retire":
                     self._is_retiring = True
+                case unknown:
+                    raise ValueError(f"a message of no known kind: {unknown}")
         if messages is None:
             self._lose_daemon()
 
@@ -271,7 +274,7 @@ class FunctionWorker:
         kind = type(error)
         try:
             message = str(error)
-        except Exception:  # noqa: BLE001 -- an exception whose text cannot be made still has a type
+        except Exception:  # noqa: BLE001 -- an exception whose text cannot be made has a type still
             message = "(its message could not be made)"
         # The first frame is this module's call.
         trace = error.__traceback__.tb_next if error.__traceback__ is not None else None
@@ -293,9 +296,7 @@ class FunctionWorker:
         end = {"verdict": "failure", "error": dumps(described)}
         self._end_recorded(slot, job, begun_at, end)
 
-    def _end_recorded(
-        self, slot: int, job: list[Any], begun_at: int, end: dict[str, Any]
-    ) -> None:
+    def _end_recorded(self, slot: int, job: list[Any], begun_at: int, end: dict[str, Any]) -> None:
         token, job_id = job[0], job[1]
         ended_at = time.time_ns() // 1000
         kept, total = self._printed.take()
@@ -335,8 +336,8 @@ class FunctionWorker:
         done = ",".join(text for text, is_compact in entries if is_compact)
         other = ",".join(text for text, is_compact in entries if not is_compact)
         message = f'{{"is":"outcomes","done":[{done}],"outcomes":[{other}]}}'
-        if not self._channel.send_text(message):
-            self._lose_daemon()
+        # If this fails the daemon has gone; what it said before is read first, then `_lose_daemon`.
+        self._channel.send_text(message)
 
 
 def _expand(text: str) -> str:
@@ -359,29 +360,35 @@ def prepare(
 ) -> tuple[Callable[[Instance], None], dict[str, Any]]:
     """In the template: import the task modules and say what was found.
 
-    Gives back what a child does, and the report: ``tasks`` (what the code declares), ``errors``
-    (``{"module", "message", "traceback"}`` for each that could not be imported).
+    ``spec``: ``group``, ``path`` (folders to search first), ``imports`` (modules), ``functions`` (task
+    → ``"module:function"``). Gives back what a child does, and the report (`jobctl.plan.CodeReport` as
+    JSON).
     """
     for path in reversed(spec["path"]):
         sys.path.insert(0, path)
-    errors: list[dict[str, str]] = []
+    failures: list[dict[str, str]] = []
     for module in spec["imports"]:
-        _import(module, errors)
+        _import(module, failures)
     functions: dict[str, Function] = {}
     declared = _declared_tasks(functions)
+    parameters: dict[str, Any] = {}
     for task, place in spec["functions"].items():
-        function = _find(place, errors)
+        function = _find(place, failures)
         if function is not None:
             functions[task] = function
-    parameters = {task: _parameters(function) for task, function in functions.items()}
+            parameters[place] = _parameters(function)
     outcomes_dir = f"{directory}/outcomes"
 
     def child_main(instance: Instance) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, _ignore)
         FunctionWorker(instance, outcomes_dir, functions).run()
 
-    return child_main, {"tasks": declared, "errors": errors, "parameters": parameters}
+    report = {
+        "group": spec["group"],
+        "tasks": declared,
+        "functions": parameters,
+        "failures": failures,
+    }
+    return child_main, report
 
 
 def _declared_tasks(functions: dict[str, Function]) -> list[dict[str, Any]]:
@@ -392,34 +399,37 @@ def _declared_tasks(functions: dict[str, Function]) -> list[dict[str, Any]]:
     declared = []
     for registered in api.registered_tasks():
         functions[registered.name] = registered.function
-        declared.append(registered.declaration())
+        declared.append(
+            {**registered.declaration(), "parameters": _parameters(registered.function)}
+        )
     return declared
 
 
-def _import(module: str, errors: list[dict[str, str]]) -> Any:
+def _import(module: str, failures: list[dict[str, str]]) -> Any:
     try:
         return importlib.import_module(module)
     except BaseException as error:  # noqa: BLE001 -- a module may raise anything, also SystemExit
-        described = "".join(traceback.format_exception(error))[-16_384:]
-        message = f"{type(error).__name__}: {error}"
-        errors.append({"module": module, "message": message, "traceback": described})
+        traceback.print_exception(error)
+        message = f"{type(error).__name__}: {error}".split("\n")[0]
+        failures.append({"module": module, "message": message})
         return None
 
 
-def _find(place: str, errors: list[dict[str, str]]) -> Function | None:
+def _find(place: str, failures: list[dict[str, str]]) -> Function | None:
     module_name, _, attribute = place.partition(":")
-    found = _import(module_name, errors)
+    if any(failure["module"] == module_name for failure in failures):
+        return None
+    found = _import(module_name, failures)
     if found is None:
         return None
     for part in attribute.split("."):
         found = getattr(found, part, None)
         if found is None:
             message = f'module "{module_name}" has no "{attribute}"'
-            errors.append({"module": place, "message": message, "traceback": ""})
+            failures.append({"module": place, "message": message})
             return None
     if not callable(found):
-        message = f'"{place}" is not a function'
-        errors.append({"module": place, "message": message, "traceback": ""})
+        failures.append({"module": place, "message": f'"{place}" is not a function'})
         return None
     function: Function = found
     return function
@@ -444,11 +454,12 @@ def _parameters(function: Function) -> list[dict[str, Any]] | None:
         elif isinstance(annotation, str):
             name = annotation
         else:
-            name = getattr(annotation, "__name__", None)
+            # Only a plain class has a name that says what it is: ``str | None`` is not ``str``.
+            name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
         parameters.append(
             {
                 "name": parameter.name,
-                "kind": parameter.kind.name.lower(),
+                "kind": _PARAMETER_KINDS[parameter.kind.name],
                 "annotation": name,
                 "has_default": parameter.default is not parameter.empty,
             }
@@ -456,5 +467,10 @@ def _parameters(function: Function) -> list[dict[str, Any]] | None:
     return parameters
 
 
-def _ignore(_number: int, _frame: object) -> None:
-    """Do nothing; see `jobctl.worker.template`."""
+_PARAMETER_KINDS = {
+    "POSITIONAL_ONLY": "positional_only",
+    "POSITIONAL_OR_KEYWORD": "either",
+    "VAR_POSITIONAL": "var_positional",
+    "KEYWORD_ONLY": "keyword_only",
+    "VAR_KEYWORD": "var_keyword",
+}

@@ -117,17 +117,16 @@ class Keeper:
         assert channel is not None
         messages = channel.receive()
         for message in messages or ():
-            if not self._obey_one(message):
-                return self._lose_daemon()
+            self._obey_one(message)
+        # A message that could not be sent is no reason to stop reading: the end comes from here, after
+        # everything that the daemon still said.
         if messages is None:
             self._lose_daemon()
-        return None
 
-    def _obey_one(self, message: dict[str, Any]) -> bool:
-        """Carry out one message; False when the channel cannot be used any more."""
+    def _obey_one(self, message: dict[str, Any]) -> None:
         match message["do"]:
             case "hello":
-                return self._greet(message)
+                self._greet(message)
             case "run":
                 self._begin(message["order"])
             case "ack":
@@ -138,9 +137,10 @@ class Keeper:
                 self._follow(message["token"])
             case "retire":
                 self._is_retiring = True
-        return True
+            case unknown:
+                raise ValueError(f"a message of no known kind: {unknown}")
 
-    def _greet(self, message: dict[str, Any]) -> bool:
+    def _greet(self, message: dict[str, Any]) -> None:
         protocol = common_protocol(message.get("protocol"))
         reply: dict[str, Any] = {
             "is": "hello",
@@ -150,15 +150,17 @@ class Keeper:
             "running": [self._order["token"]] if self._order is not None else [],
             "leftovers": self._has_leftovers,
         }
-        if not self._send(reply) or protocol is None:
-            return False
+        self._send(reply)
+        if protocol is None:
+            return
         if self._unacked is not None:
             self._send({"is": "outcomes", "outcomes": [self._unacked]})
         # Whatever the daemon believes this keeper holds beyond that was never begun.
-        return self._send({"is": "settled"})
+        self._send({"is": "settled"})
 
-    def _send(self, message: dict[str, Any]) -> bool:
-        return self._channel is not None and self._channel.send(message)
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._channel is not None:
+            self._channel.send(message)
 
     def _forget(self, tokens: list[int]) -> None:
         if self._unacked is not None and self._unacked["token"] in tokens:
@@ -245,6 +247,7 @@ class Keeper:
         """Collect every child that ended; ECHILD proves that nothing is left (wait4(2))."""
         os.read(self._wakeup, 4096)
         main_end = None
+        has_children = True
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -252,7 +255,6 @@ class Keeper:
                 has_children = False
                 break
             if pid == 0:
-                has_children = True
                 break
             if pid == self._pid:
                 self._pid = 0
@@ -350,8 +352,9 @@ class Keeper:
             self._close_pipe()
         if self._channel is None:
             self._record()
-        elif not self._send({"is": "outcomes", "outcomes": [outcome], "leftovers": self._has_leftovers}):
-            self._lose_daemon()
+        else:
+            left = self._has_leftovers
+            self._send({"is": "outcomes", "outcomes": [outcome], "leftovers": left})
 
     def _record(self) -> None:
         """Keep the outcome on disk; when the disk refuses, in memory until a daemon comes."""

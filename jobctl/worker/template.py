@@ -86,6 +86,8 @@ class Template:
                     self._fork(message["instance"], message["cgroup"], message["group"])
                 case "retire":
                     self._is_retiring = True
+                case unknown:
+                    raise ValueError(f"a message of no known kind: {unknown}")
         if messages is None:
             self._drop_channel()
 
@@ -128,11 +130,11 @@ class Template:
         return report
 
     def _send(self, message: dict[str, Any]) -> None:
-        if self._channel is None or not self._channel.send(message):
-            self._drop_channel()
-            if message["is"] == "ended":
-                # Only this process knows how a child died: the next daemon is told.
-                self._ended.append(message)
+        is_sent = self._channel is not None and self._channel.send(message)
+        # If not, the channel is not dropped here: what the daemon said before it went is still to be
+        # read. How a child died is known here only: the next daemon is told.
+        if not is_sent and message["is"] == "ended":
+            self._ended.append(message)
 
     def _fork(self, name: str, cgroup: str, group: str) -> None:
         try:

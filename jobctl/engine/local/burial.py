@@ -15,11 +15,9 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jobctl.clock import Moment
-from jobctl.engine.base import Adoptable, Attempt
 from jobctl.engine.local import cgroups
 from jobctl.protocol.compact import dumps, loads
 from jobctl.result import Outcome, Verdict
@@ -27,6 +25,12 @@ from jobctl.worker import processes
 from jobctl.worker.instance import COMMAND_OFFSET
 from jobctl.worker.marks import RECORDED, RETURNED, Mark, read_marks
 from jobctl.worker.record import record_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jobctl.clock import Moment
+    from jobctl.engine.base import Adoptable, Attempt
 
 _PROBE_S = 0.005
 
@@ -130,7 +134,9 @@ def _ended(
         proof="process",
         cause=describe_death("worker", exit_code)
         if verdict is Verdict.LOST
-        else "stopped at its time limit" if verdict is Verdict.TIMEOUT else "stopped on request",
+        else "stopped at its time limit"
+        if verdict is Verdict.TIMEOUT
+        else "stopped on request",
         verdict=verdict,
         exit_signal=number,
         started_at=mark.begun_at,

@@ -45,7 +45,7 @@ def remove(path: str) -> None:
     """Remove a cgroup and what is below it, as far as it is empty."""
     for folder, _, _ in os.walk(path, topdown=False):
         try:
-            os.rmdir(folder)
+            Path(folder).rmdir()
         except OSError:
             return
 

@@ -16,10 +16,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl import __version__
 from jobctl.clock import SECOND, Clock
@@ -36,6 +34,10 @@ from jobctl.worker import processes
 from jobctl.worker.instance import COMMAND_OFFSET, boot_id, process_start
 from jobctl.worker.marks import read_marks
 from jobctl.worker.record import SUFFIX, drop_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
 _CAUSE_WAIT_S = 0.5
 """How long a dead worker's parent may take to say how it died."""
@@ -60,7 +62,6 @@ class Group:
     """
 
     name: str
-    queues: tuple[str, ...]
     processes: int
     commands: int
     max_tasks_per_child: int
@@ -147,19 +148,13 @@ class LocalEngine:
             room = worker.room()
             if room > 0:
                 kind = "command" if worker.kind == "keeper" else "function"
-                found.append(Slot(worker.instance, kind, worker.queues, room))
+                found.append(Slot(worker.instance, kind, worker.group, room))
         return found
 
-    def want(self, kind: str, queue: str) -> None:
-        """More keepers, up to the limit of the group that serves the queue.
-
-        Function workers are kept at their number anyway.
-        """
-        if kind != "command" or self._is_closing:
-            return
-        for group in self._groups.values():
-            if queue in group.queues:
-                self._more_keepers(group)
+    def want(self, kind: str, group: str) -> None:
+        """More keepers, up to the limit of the group. Function workers are kept at their number anyway."""
+        if kind == "command" and group in self._groups and not self._is_closing:
+            self._more_keepers(self._groups[group])
 
     def start(self, worker: str, attempts: Sequence[Attempt]) -> None:
         """Hand durable claims over. A worker that died meanwhile is buried with them."""
@@ -246,7 +241,7 @@ class LocalEngine:
     ) -> None:
         """Bring groups into force: start their templates, wait for the reports, then change over.
 
-        ``on_ready`` gets the report of each group's template (``{"tasks", "errors", "parameters"}``)
+        ``on_ready`` gets the report of each group's template (`jobctl.plan.CodeReport` as JSON)
         and says whether to go on. After True the old templates and their workers go when they are
         idle; after False the new ones go and nothing has changed.
         """
@@ -259,7 +254,9 @@ class LocalEngine:
         templates: dict[str, Template] = {}
         for group in groups:
             if group.functions is not None:
-                templates[group.name] = self._template_for(group.functions, is_new=bool(self._groups))
+                templates[group.name] = self._template_for(
+                    group.functions, is_new=bool(self._groups)
+                )
         self._load = _Load(groups, templates, on_ready)
         if self._keepers is None or self._keepers.is_retiring:
             self._keepers = self._template_for(self._keeper_recipe, is_new=False)
@@ -301,11 +298,7 @@ class LocalEngine:
         except OSError as error:
             message = f'the interpreter "{recipe.python}" could not be started: {error}'
             logger.error(message, extra=fields(group=recipe.group))
-            template.report = {
-                "tasks": [],
-                "parameters": {},
-                "errors": [{"module": recipe.python, "message": message, "traceback": ""}],
-            }
+            template.report = _failed(recipe.group, recipe.python, message)
             template.is_retiring = True
             self._templates.pop(instance)
             shutil.rmtree(directory, ignore_errors=True)
@@ -344,6 +337,8 @@ class LocalEngine:
                     self._lose_birth(message["instance"], message["message"])
                 case "ended":
                     self._learn_cause(message["instance"], message["code"])
+                case unknown:
+                    logger.warning("a template says what is not known", extra=fields(kind=unknown))
 
     def _meet_template(self, template: Template, message: dict[str, Any]) -> None:
         template.said = message
@@ -391,11 +386,9 @@ class LocalEngine:
         """Under a new plan a worker stays, or goes when its work is done."""
         template = self._templates.get(worker.directory.parent.name)
         group = self._groups.get(worker.group)
-        if template is None or template.is_retiring or group is None:
-            if not worker.is_retiring:
-                worker.retire()
-        else:
-            worker.queues = group.queues
+        gone = template is None or template.is_retiring or group is None
+        if gone and not worker.is_retiring:
+            worker.retire()
 
     # -- births -----------------------------------------------------------------------------------
 
@@ -419,10 +412,14 @@ class LocalEngine:
         template = self._keepers
         if template is None or not template.is_ready or self._clock.monotonic() < self._respawn_at:
             return
-        keepers = [w for w in self._workers.values() if w.kind == "keeper" and w.group == group.name]
+        keepers = [
+            w for w in self._workers.values() if w.kind == "keeper" and w.group == group.name
+        ]
         # Left-overs hold their keeper, but they are not commands any more.
         counted = [
-            w for w in keepers if not w.has_leftovers and not w.is_retiring and w.phase is not Phase.DYING
+            w
+            for w in keepers
+            if not w.has_leftovers and not w.is_retiring and w.phase is not Phase.DYING
         ]
         starting = sum(w.phase in (Phase.STARTING, Phase.GREETING) for w in counted)
         if starting or any(w.room() for w in counted):
@@ -439,12 +436,13 @@ class LocalEngine:
             kind=kind,
             group=group.name,
             directory=template.directory / instance,
-            queues=group.queues,
             cgroup=cgroup,
         )
         self._workers[instance] = worker
         assert template.link is not None
-        template.link.send({"do": "fork", "instance": instance, "cgroup": cgroup, "group": group.name})
+        template.link.send(
+            {"do": "fork", "instance": instance, "cgroup": cgroup, "group": group.name}
+        )
 
     def _meet_worker(self, template: Template, instance: str, pid: int) -> None:
         worker = self._workers.get(instance)
@@ -521,6 +519,8 @@ class LocalEngine:
                     worker.has_leftovers = False
                 case "wrote":
                     self.on_output(message["token"], message["bytes"])
+                case unknown:
+                    logger.warning("a worker says what is not known", extra=fields(kind=unknown))
 
     on_output: Callable[[int, int], None] = staticmethod(lambda _token, _bytes: None)
     """Called when a followed command has written: ``(token, bytes in all)``."""
@@ -647,7 +647,11 @@ class LocalEngine:
             self._begin_burial(worker)
 
     def _begin_burial(self, worker: Worker) -> None:
-        if worker.instance in self._sweeps or worker.instance not in self._workers or worker.is_buried:
+        if (
+            worker.instance in self._sweeps
+            or worker.instance not in self._workers
+            or worker.is_buried
+        ):
             return
         worker.is_buried = True
         held = [a for a in worker.attempts.values() if a.token not in self._reported]
@@ -763,11 +767,7 @@ class LocalEngine:
                     worker.retire()
         if template.report is None:
             message = "its template ended before it had loaded the modules"
-            template.report = {
-                "tasks": [],
-                "parameters": {},
-                "errors": [{"module": template.group, "message": message, "traceback": ""}],
-            }
+            template.report = _failed(template.group, template.group, message)
             self._finish_load()
         self._clear_template(template)
         if was_wanted and not self._is_closing:
@@ -795,9 +795,7 @@ class LocalEngine:
 
     # -- after a restart --------------------------------------------------------------------------
 
-    def _adopt_template(
-        self, directory: Path, running: dict[str, Sequence[Adoptable]]
-    ) -> None:
+    def _adopt_template(self, directory: Path, running: dict[str, Sequence[Adoptable]]) -> None:
         template = Template(directory.name, directory, None)
         self._templates[directory.name] = template
         holder = _living_holder(directory)
@@ -826,7 +824,6 @@ class LocalEngine:
             kind=(found or {}).get("kind", "keeper"),
             group=(found or {}).get("group", ""),
             directory=folder,
-            queues=(),
             cgroup=(found or {}).get("cgroup", ""),
         )
         worker.attempts = {attempt.token: attempt for attempt in attempts}
@@ -873,12 +870,10 @@ class LocalEngine:
     def _read_records(self, template: Template) -> None:
         """Outcomes that nobody has acknowledged: of the living, the dead, and of nobody known."""
         holders = {
-            token: worker.instance
-            for worker in self._workers.values()
-            for token in worker.attempts
+            token: worker.instance for worker in self._workers.values() for token in worker.attempts
         }
         try:
-            names = sorted(os.listdir(template.outcomes_dir))
+            names = sorted(path.name for path in template.outcomes_dir.iterdir())
         except FileNotFoundError:
             return
         for name in names:
@@ -898,6 +893,24 @@ class LocalEngine:
         """How many attempts are running."""
         return sum(len(worker.attempts) for worker in self._workers.values())
 
+    def running(self) -> list[tuple[str, int]]:
+        """``(worker, token)`` of every attempt that is held."""
+        return [(w.instance, token) for w in self._workers.values() for token in w.attempts]
+
+    @property
+    def has_events(self) -> bool:
+        """Something ended that nobody has collected."""
+        return bool(self._events)
+
+    def release_unbegun(self) -> None:
+        """Take back what no worker has begun."""
+        now = self._clock.now()
+        for worker in self._workers.values():
+            taken = worker.take_back()
+            if taken:
+                outcomes = [burial.released(attempt, now) for attempt in taken]
+                self._emit(Settled(worker.instance, (), outcomes))
+
     def retire_all(self) -> None:
         """Let every idle process go now and every busy one after its attempt."""
         self._is_closing = True
@@ -905,6 +918,14 @@ class LocalEngine:
             worker.retire()
         for template in self._templates.values():
             template.retire()
+
+    @property
+    def is_idle_gone(self) -> bool:
+        """Only workers that hold an attempt or left-overs are there, and templates that have any."""
+        if any(not w.attempts and not w.has_leftovers for w in self._workers.values()):
+            return False
+        busy = {worker.directory.parent.name for worker in self._workers.values()}
+        return self._templates.keys() <= busy
 
     @property
     def is_empty(self) -> bool:
@@ -944,6 +965,16 @@ class LocalEngine:
             for worker in sorted(self._workers.values(), key=lambda w: (w.group, w.kind, w.pid))
         ]
 
+    def begun(self) -> set[int]:
+        """The tokens of attempts that have begun; those of a batch by their marks."""
+        found: set[int] = set()
+        for worker in self._workers.values():
+            if worker.kind == "function" and len(worker.attempts) > 1:
+                found.update(read_marks(str(worker.directory)).keys() & worker.attempts.keys())
+            else:
+                found.update(worker.attempts)
+        return found
+
     def follow(self, worker: str, token: int) -> bool:
         """Ask a keeper to write a running attempt's output to its file and to say when it grows."""
         holder = self._workers.get(worker)
@@ -951,6 +982,12 @@ class LocalEngine:
             return False
         holder.link.send({"do": "follow", "token": token})
         return True
+
+
+def _failed(group: str, module: str, message: str) -> dict[str, Any]:
+    """The report of a template that could not make one."""
+    failure = {"module": module, "message": message}
+    return {"group": group, "tasks": [], "functions": {}, "failures": [failure]}
 
 
 def _read_holder(folder: Path) -> dict[str, Any] | None:
@@ -986,4 +1023,3 @@ def _living_holder(folder: Path) -> dict[str, Any] | None:
         return holder if processes.is_alive(holder["pid"]) else None
     except (OSError, KeyError):
         return None
-

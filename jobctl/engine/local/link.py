@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from jobctl.engine.base import Poller
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from jobctl.engine.base import Poller
 
 PROTOCOLS: Final = (1,)
 """Numbers of the worker protocol that this side speaks, oldest first."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jobctl.worker.boot
 from jobctl.engine.local.link import PROTOCOLS, Link
 from jobctl.paths import bind_unix
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BACKLOG = 128
 _BOOT = Path(jobctl.worker.boot.__file__)
@@ -139,4 +141,3 @@ def spawn(recipe: Recipe, directory: Path) -> subprocess.Popen[bytes]:
     finally:
         listener.close()
         os.close(lock_fd)
-

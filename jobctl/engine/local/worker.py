@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
 from enum import Enum
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl.engine.base import Adoptable, Attempt, Done, Poller, Settled
 from jobctl.engine.local.link import PROTOCOLS, Link
 from jobctl.result import Outcome
 from jobctl.worker.functions import TICKETS
 from jobctl.worker.marks import SLOTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 BATCH_LIMIT = 128
 """Most jobs in one batch. Two batches and their outcomes must fit a worker's slots."""
@@ -49,14 +51,12 @@ class Worker:
         kind: str,
         group: str,
         directory: Path,
-        queues: tuple[str, ...],
         cgroup: str,
     ) -> None:
         self.instance = instance
         self.kind = kind
         self.group = group
         self.directory = directory
-        self.queues = queues
         self.cgroup = cgroup
         self.phase = Phase.STARTING
         self.pid = 0
@@ -235,5 +235,3 @@ class Worker:
             self.stopping.pop(token, None)
         if self.link is not None:
             self.link.send_bytes(f'{{"do":"ack","tokens":{tokens}}}\n'.encode())
-
-

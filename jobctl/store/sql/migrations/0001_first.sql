@@ -39,6 +39,7 @@ CREATE TABLE jobs (
   token        INTEGER,
   started_at   INTEGER,
   stop_asked   TEXT,
+  ran_with     TEXT,
   finished_at  INTEGER,
   CHECK ((line IS NULL) = (state IN ('SUCCESS', 'FAILURE', 'REVOKED'))),
   CHECK ((finished_at IS NULL) = (line IS NOT NULL)),

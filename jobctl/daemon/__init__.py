@@ -1,0 +1,1 @@
+"""The daemon: one process, one thread, one loop. `main` builds the parts; they meet nowhere else."""

@@ -1,0 +1,507 @@
+"""The daemon: its turn, its plan, its end.
+
+A turn takes what has arrived (requests, outcomes, due instants), makes *one* transaction of it, and
+after the commit sends what follows: answers, acknowledgements, attempts. When the store refuses the
+transaction, nothing of it has happened: it is played again piece by piece, so that one request cannot
+spoil the others, and what cannot be stored now waits.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from jobctl.config import parse_result, start_child
+from jobctl.daemon.groups import engine_groups
+from jobctl.daemon.handlers import HANDLERS
+from jobctl.daemon.handlers import jobs as job_handlers
+from jobctl.daemon.handlers import logs as log_handlers
+from jobctl.dispatcher.orders import forget_accounts
+from jobctl.errors import JobctlError, PlanError, StorageError
+from jobctl.logs import fields, logger
+from jobctl.plan import CodeReport, FilePlan, Plan, difference, merge
+from jobctl.protocol.requests import Logs
+from jobctl.result import Verdict
+from jobctl.store.database import CHECKPOINT_BYTES, Refused, storage_error
+
+if TYPE_CHECKING:
+    from jobctl.clock import Moment
+    from jobctl.daemon.loop import Loop
+    from jobctl.daemon.notify import Notifier
+    from jobctl.daemon.retention import Retention
+    from jobctl.daemon.server import Call, Server
+    from jobctl.daemon.station import Station
+    from jobctl.dispatcher.dispatcher import Effects
+    from jobctl.engine.base import Settled
+
+RETIRE_PATIENCE_S: Final = 2.0
+"""How long a stopping daemon waits for its idle processes to go."""
+
+STORAGE_RETRY_S: Final = 1.0
+"""How long the daemon waits before it tries a refused store again."""
+
+_PAGE_BYTES: Final = 4096
+_CHECKPOINT_TURNS: Final = 200
+
+Answer = Callable[[list[str] | Exception], None]
+Slice = Generator[None, None, dict[str, Any]]
+
+
+class Daemon:
+    """See the module. `main` builds it; `run` returns when the daemon has stopped."""
+
+    def __init__(
+        self,
+        *,
+        station: Station,
+        server: Server,
+        loop: Loop,
+        notifier: Notifier,
+        retention: Retention,
+        host_timezone: str,
+        on_ready: Callable[[], None],
+    ) -> None:
+        self._station = station
+        self._server = server
+        self._loop = loop
+        self._notifier = notifier
+        self._retention = retention
+        self._host_timezone = host_timezone
+        self._on_ready = on_ready
+        self._unstored: list[Settled] = []
+        self._retry_at: float | None = None
+        self._slices: deque[tuple[Call, Slice]] = deque()
+        self._stop_mode: str | None = None
+        self._is_retiring = False
+        self._end_at = 0.0
+        self._reload_child: Any = None
+        self._turns_since_checkpoint = 0
+        station.ask_reload = self.reload
+        station.ask_stop = self.stop
+        station.engine.on_output = station.followers.grown
+        server.on_close(station.waiters.forget)
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        self._loop.run(self._turn)
+
+    # -- the turn ---------------------------------------------------------------------------------
+
+    def _turn(self) -> float | None:
+        station = self._station
+        began = station.clock.monotonic()
+        self._take_signals()
+        engine_deadline = station.engine.step(began)
+        now = station.clock.now()
+        calls = self._server.take()
+        events = self._take_events(began)
+        if self._has_work(calls, events, now):
+            self._step(calls, events, now)
+        self._run_slices()
+        self._go_on_stopping()
+        station.counters.turns += 1
+        ended = station.clock.monotonic()
+        station.counters.longest_turn_s = max(station.counters.longest_turn_s, ended - began)
+        return self._deadline(engine_deadline, ended)
+
+    def _take_events(self, monotonic: float) -> list[Settled]:
+        """What ended, and what could not be stored before when it is time to try again."""
+        events = self._station.engine.collect()
+        if self._retry_at is not None and monotonic >= self._retry_at:
+            self._retry_at = None
+        if self._retry_at is not None:
+            self._unstored.extend(events)
+            return []
+        events = [*self._unstored, *events]
+        self._unstored = []
+        return events
+
+    def _has_work(self, calls: Sequence[Call], events: Sequence[Settled], now: Moment) -> bool:
+        station = self._station
+        if calls or events:
+            return True
+        if self._retry_at is not None:
+            return False
+        return (
+            station.dispatcher.is_due(now)
+            or station.beat.is_due(now)
+            or station.dispatcher.has_parked_work
+            or station.dispatcher.wants_claims()
+            or self._retention.is_due(station.clock.monotonic())
+        )
+
+    def _step(self, calls: Sequence[Call], events: Sequence[Settled], now: Moment) -> None:
+        """One transaction for everything; or, if that is refused, one for each piece."""
+        try:
+            self._commit(lambda: self._all(calls, events, now))
+        except StorageError as error:
+            self._recover(error)
+            self._piece_by_piece(calls, events, now)
+
+    def _all(
+        self, calls: Sequence[Call], events: Sequence[Settled], now: Moment
+    ) -> list[Callable[[], None]]:
+        """Everything of a turn, inside its transaction; gives back the answers to send after it."""
+        station = self._station
+        station.dispatcher.settle(events, now)
+        answers = [self._handle(call) for call in calls]
+        if self._retry_at is None:
+            station.dispatcher.advance(now)
+            station.beat.step(now)
+            self._retention.step(now, station.clock.monotonic())
+            station.dispatcher.claim(now)
+        return answers
+
+    def _commit(self, work: Callable[[], list[Callable[[], None]]]) -> None:
+        """Do work in a transaction, and what follows after the commit.
+
+        Raises:
+            StorageError: refused; nothing of it has happened.
+        """
+        station = self._station
+        database = station.database
+        database.begin()
+        try:
+            answers = work()
+            before = station.clock.monotonic()
+            database.commit()
+        except Refused as error:
+            self._abandon()
+            raise storage_error(error) from error
+        except BaseException:
+            self._abandon()
+            raise
+        spent = station.clock.monotonic() - before
+        station.counters.commits += 1
+        station.counters.commit_seconds += spent
+        station.counters.longest_commit_s = max(station.counters.longest_commit_s, spent)
+        self._follow(station.dispatcher.take_effects())
+        for answer in answers:
+            answer()
+        self._care_for_log()
+
+    def _abandon(self) -> None:
+        self._station.database.rollback()
+        self._station.dispatcher.take_effects()
+
+    def _follow(self, effects: Effects) -> None:
+        """What a commit allows: acknowledge, start, stop, and tell whoever waits."""
+        station = self._station
+        engine = station.engine
+        for settled in effects.settled:
+            engine.acknowledge(settled)
+        for worker, attempts in effects.starts:
+            engine.start(worker, attempts)
+            station.counters.started += len(attempts)
+        for worker, token, verdict in effects.stops:
+            engine.stop(worker, token, verdict)
+        if effects.ended:
+            station.counters.ended += len(effects.ended)
+            station.waiters.end(effects.ended)
+        if not station.followers.is_empty:
+            self._follow_outputs(effects)
+
+    def _follow_outputs(self, effects: Effects) -> None:
+        """Followers of attempts that ended get the rest; those who waited for a start get going."""
+        station = self._station
+        tokens = [o.token for settled in effects.settled for o in settled.outcomes]
+        for follower in station.followers.take(tokens):
+            request = Logs(
+                job=follower.job_id,
+                attempt=follower.number,
+                offset=follower.offset,
+                follow=not follower.is_once,
+            )
+            self._slices.append((follower.call, self._show_rest(follower.call, request)))
+        begun = [attempt.job_id for _, attempts in effects.starts for attempt in attempts]
+        for call, request in station.followers.started([*begun, *effects.ended]):
+            answer = log_handlers.logs(station, call, request)
+            self._take_answer(call, answer)
+
+    def _show_rest(self, call: Call, request: Logs) -> Slice:
+        """The rest of an attempt's output; then, if the job goes on, what its next attempt writes."""
+        found = log_handlers.logs(
+            self._station,
+            call,
+            Logs(job=request.job, attempt=request.attempt, offset=request.offset),
+        )
+        end = (yield from found) if isinstance(found, Generator) else (found or {})
+        row = job_handlers.found(self._station, request.job)
+        if request.follow and row["finished_at"] is None:
+            self._station.followers.await_start(call, Logs(job=request.job, follow=True))
+            return {}
+        return end
+
+    def _piece_by_piece(
+        self, calls: Sequence[Call], events: Sequence[Settled], now: Moment
+    ) -> None:
+        station = self._station
+
+        def settle(event: Settled) -> list[Callable[[], None]]:
+            station.dispatcher.settle([event], now)
+            return []
+
+        for event in events:
+            try:
+                self._commit(lambda event=event: settle(event))  # type: ignore[misc]
+            except StorageError:
+                # Its worker keeps the outcome until it is acknowledged; it is tried again.
+                self._unstored.append(event)
+        for call in calls:
+            try:
+                self._commit(lambda call=call: [self._handle(call)])  # type: ignore[misc]
+            except StorageError as error:
+                call.refuse(error)
+        self._retry_at = station.clock.monotonic() + STORAGE_RETRY_S
+
+    def _recover(self, error: StorageError) -> None:
+        """What was remembered about a transaction that did not happen is forgotten."""
+        logger.error(error.message, extra=fields(hint=error.hint))
+        self._station.dispatcher.refresh()
+        self._station.beat.recover()
+
+    def _handle(self, call: Call) -> Callable[[], None]:
+        """Run a request's handler; gives back how to answer after the commit."""
+        station = self._station
+        station.counters.requests += 1
+        try:
+            answer = HANDLERS[type(call.request)](station, call, call.request)
+        except JobctlError as refusal:
+            error = refusal
+            return lambda: call.refuse(error)
+        except Refused:
+            raise
+        except Exception:  # noqa: BLE001 -- see below
+            # A fault of ours in one handler must not end the daemon under everybody else's jobs.
+            logger.exception("a request failed", extra=fields(request=call.request.do))
+            return lambda: call.refuse(
+                JobctlError("the daemon failed on this request", hint="Its log says why.")
+            )
+        return lambda: self._take_answer(call, answer)
+
+    def _take_answer(self, call: Call, answer: Slice | dict[str, Any] | None) -> None:
+        if isinstance(answer, Generator):
+            self._slices.append((call, answer))
+        elif answer is not None:
+            call.answer(answer)
+
+    def _run_slices(self) -> None:
+        """One slice of each long answer."""
+        for _ in range(len(self._slices)):
+            call, work = self._slices.popleft()
+            if not call.connection.is_open:
+                work.close()
+                continue
+            try:
+                next(work)
+            except StopIteration as end:
+                if end.value:
+                    call.answer(end.value)
+            except JobctlError as error:
+                call.refuse(error)
+            else:
+                self._slices.append((call, work))
+
+    def _care_for_log(self) -> None:
+        """Write the write-ahead log back between turns, before it grows long."""
+        self._turns_since_checkpoint += 1
+        if self._turns_since_checkpoint < _CHECKPOINT_TURNS:
+            return
+        self._turns_since_checkpoint = 0
+        try:
+            pages = self._station.database.checkpoint()
+            if pages * _PAGE_BYTES > CHECKPOINT_BYTES:
+                self._station.database.checkpoint(truncate=True)
+        except StorageError as error:
+            logger.error(error.message, extra=fields(hint=error.hint))
+
+    def _deadline(self, engine_deadline: float | None, monotonic: float) -> float | None:
+        """When the next turn must be, if nothing happens before."""
+        station = self._station
+        if self._slices or self._server.has_calls:
+            return monotonic
+        now = station.clock.now()
+        found = [
+            engine_deadline,
+            station.engine.step(monotonic),
+            station.waiters.step(monotonic),
+            self._notifier.deadline(),
+            self._retention.deadline(),
+        ]
+        if self._retry_at is not None:
+            found.append(self._retry_at)
+        else:
+            found.append(station.dispatcher.deadline(now, monotonic))
+            found.append(station.beat.deadline(now, monotonic))
+            if station.dispatcher.has_parked_work or station.engine.has_events:
+                found.append(monotonic)
+        if self._is_retiring:
+            found.append(self._end_at)
+        if self._notifier.watchdog_s is not None:
+            self._feed_watchdog(monotonic)
+        return min((deadline for deadline in found if deadline is not None), default=None)
+
+    def _feed_watchdog(self, monotonic: float) -> None:
+        due = self._notifier.deadline()
+        if due is not None and due <= monotonic:
+            # A real question to the store: a daemon that cannot read it is not alive.
+            self._station.database.row("SELECT count(*) FROM queues")
+            self._notifier.ping()
+
+    # -- signals ----------------------------------------------------------------------------------
+
+    def _take_signals(self) -> None:
+        for number in self._loop.signals():
+            if number == signal.SIGHUP:
+                self.reload(self._log_reload)
+            elif number in (signal.SIGTERM, signal.SIGINT):
+                # The second one is impatient: whatever is running is left to the next daemon.
+                self.stop("keep" if self._stop_mode is not None else None)
+
+    def _log_reload(self, end: list[str] | Exception) -> None:
+        if isinstance(end, Exception):
+            logger.error("the configuration was not reloaded", extra=fields(reason=str(end)))
+
+    # -- the plan ---------------------------------------------------------------------------------
+
+    def start(self, file: FilePlan) -> None:
+        """Bring the first plan into force; modules that do not import make their tasks wait."""
+        station = self._station
+
+        def on_reports(reports: dict[str, dict[str, Any]]) -> bool:
+            found = tuple(CodeReport.from_json(report) for report in reports.values())
+            for report in found:
+                for failure in report.failures:
+                    logger.error(
+                        "a module could not be imported; its tasks wait",
+                        extra=fields(
+                            group=report.group, module=failure.module, error=failure.message
+                        ),
+                    )
+            plan = merge(file, found, host_timezone=self._host_timezone, strict=False)
+            self._commit(lambda: [self._put_into_force(plan)])
+            self._on_ready()
+            self._notifier.ready(self._status())
+            return True
+
+        station.engine.load(engine_groups(file, station.uid), on_reports)
+
+    def reload(self, answer: Answer) -> None:
+        """Read the configuration again and bring it into force, or change nothing and say why."""
+        if self._station.config_path is None:
+            answer(PlanError("this daemon was started without a configuration file"))
+            return
+        if self._reload_child is not None:
+            answer(PlanError("a reload is under way", hint="Try again when it has ended."))
+            return
+        self._notifier.reloading()
+        child = start_child(self._station.config_path)
+        self._reload_child = child
+        assert child.stdout is not None
+        pipe = child.stdout
+        output = bytearray()
+
+        def on_output() -> None:
+            data = os.read(pipe.fileno(), 1 << 16)
+            output.extend(data)
+            if not data:
+                self._loop.unwatch(pipe.fileno())
+                pipe.close()
+                child.wait()
+                self._reload_child = None
+                self._judge(bytes(output), answer)
+
+        self._loop.watch(pipe.fileno(), on_output)
+
+    def _judge(self, output: bytes, answer: Answer) -> None:
+        station = self._station
+        assert station.config_path is not None
+
+        def refuse(error: Exception) -> None:
+            logger.error("the configuration is refused", extra=fields(reason=str(error)))
+            self._notifier.ready(self._status())
+            answer(error)
+
+        try:
+            file = parse_result(output, station.config_path)
+            groups = engine_groups(file, station.uid)
+        except JobctlError as error:
+            refuse(error)
+            return
+
+        def on_reports(reports: dict[str, dict[str, Any]]) -> bool:
+            found = tuple(CodeReport.from_json(report) for report in reports.values())
+            try:
+                plan = merge(file, found, host_timezone=self._host_timezone)
+                changes = [str(change) for change in difference(station.plan, plan)]
+                self._commit(lambda: [self._put_into_force(plan)])
+            except JobctlError as error:
+                refuse(error)
+                return False
+            for change in changes:
+                logger.info(f"reload: {change}")
+            self._notifier.ready(self._status())
+            answer(changes)
+            return True
+
+        forget_accounts()
+        station.engine.load(groups, on_reports)
+
+    def _put_into_force(self, plan: Plan) -> Callable[[], None]:
+        """The one step from plan to plan, inside a transaction."""
+        station = self._station
+        now = station.clock.now()
+        station.beat.take_plan(plan, now)
+        station.dispatcher.take_plan(plan)
+        self._retention.take_settings(plan.settings)
+
+        def after() -> None:
+            station.plan = plan
+
+        return after
+
+    def _status(self) -> str:
+        plan = self._station.plan
+        return f"{len(plan.tasks)} tasks, {len(plan.schedules)} schedules"
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def stop(self, mode: str | None) -> str:
+        """Begin to stop; gives back the way in which."""
+        station = self._station
+        mode = mode or station.plan.settings.shutdown
+        if self._stop_mode is None:
+            self._notifier.stopping(f"stopping: {mode}")
+            logger.info("stopping", extra=fields(mode=mode, running=station.engine.busy()))
+        self._stop_mode = mode
+        station.dispatcher.drain()
+        station.beat.stop()
+        if mode == "kill":
+            for worker, token in station.engine.running():
+                station.engine.stop(worker, token, Verdict.CANCELLED.value)
+        return mode
+
+    def _go_on_stopping(self) -> None:
+        """End when nothing is left to be waited for."""
+        if self._stop_mode is None:
+            return
+        engine = self._station.engine
+        if self._stop_mode == "keep":
+            engine.release_unbegun()
+            events = engine.collect()
+            if events:
+                self._step((), events, self._station.clock.now())
+        elif engine.busy() or engine.has_events or self._unstored:
+            if self._stop_mode == "drain":
+                self._notifier.more_time(30.0)
+            return
+        if not self._is_retiring:
+            self._is_retiring = True
+            engine.retire_all()
+            self._end_at = self._station.clock.monotonic() + RETIRE_PATIENCE_S
+        # Idle processes go within milliseconds, and their folders with them; the busy ones stay.
+        if engine.is_idle_gone or self._station.clock.monotonic() >= self._end_at:
+            self._loop.end()

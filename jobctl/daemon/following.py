@@ -1,0 +1,141 @@
+"""Clients that follow the output of running commands.
+
+A keeper that is asked to writes its output to the attempt's file and says how long it has become; the
+followers read the file from where they stand. Nothing is polled, and what a client does not read is not
+read from the file either.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from jobctl.daemon.server import Call, Connection
+    from jobctl.protocol.requests import Logs
+
+CHUNK_BYTES = 256 * 1024
+"""Most that is read from a file at once."""
+
+
+class Follower:
+    """One client at one running attempt. ``is_once``: it wants what is there now, no more."""
+
+    __slots__ = ("call", "is_once", "job_id", "number", "offset", "path", "token")
+
+    def __init__(
+        self,
+        call: Call,
+        *,
+        job_id: int,
+        number: int,
+        token: int,
+        path: Path,
+        offset: int,
+        is_once: bool,
+    ) -> None:
+        self.call = call
+        self.job_id = job_id
+        self.number = number
+        self.token = token
+        self.path = path
+        self.offset = offset
+        self.is_once = is_once
+
+    def send_until(self, end: int) -> None:
+        """Send what the file holds from the follower's place up to ``end``."""
+        for offset, data in read_chunks(self.path, self.offset, end):
+            self.call.more({"data": data.decode("latin-1"), "offset": offset})
+        self.offset = max(self.offset, end)
+
+    def finish(self, total: int, state: str) -> None:
+        """The final answer."""
+        self.call.answer({"attempt": self.number, "bytes": total, "state": state})
+
+
+class Followers:
+    """Everybody who follows, by the token of the attempt."""
+
+    def __init__(self) -> None:
+        self._by_token: dict[int, list[Follower]] = defaultdict(list)
+        self._awaiting: dict[int, list[tuple[Call, Logs]]] = defaultdict(list)
+
+    def await_start(self, call: Call, request: Logs) -> None:
+        """This client wants the output of a job that has none yet."""
+        self._awaiting[request.job].append((call, request))
+
+    def started(self, job_ids: Iterable[int]) -> list[tuple[Call, Logs]]:
+        """Who waited for output of these jobs: an attempt has started, or the job has ended."""
+        if not self._awaiting:
+            return []
+        found: list[tuple[Call, Logs]] = []
+        for job_id in job_ids:
+            found.extend(self._awaiting.pop(job_id, ()))
+        return found
+
+    def add(self, follower: Follower) -> None:
+        """Tell this client whatever its attempt writes."""
+        self._by_token[follower.token].append(follower)
+
+    def grown(self, token: int, total: int) -> None:
+        """An attempt's file has ``total`` bytes now."""
+        for follower in list(self._by_token.get(token, ())):
+            follower.send_until(total)
+            if follower.is_once:
+                self._by_token[token].remove(follower)
+                follower.finish(total, "STARTED")
+
+    def take(self, tokens: Iterable[int]) -> list[Follower]:
+        """The followers of attempts that have ended; whoever takes them answers them."""
+        found: list[Follower] = []
+        for token in tokens:
+            found.extend(self._by_token.pop(token, ()))
+        return found
+
+    @property
+    def is_empty(self) -> bool:
+        """Nobody follows anything."""
+        return not self._by_token and not self._awaiting
+
+    def forget(self, connection: Connection) -> None:
+        """The client has gone."""
+        for job_id in list(self._awaiting):
+            kept = [w for w in self._awaiting[job_id] if w[0].connection is not connection]
+            if kept:
+                self._awaiting[job_id] = kept
+            else:
+                del self._awaiting[job_id]
+        for token in list(self._by_token):
+            left = [f for f in self._by_token[token] if f.call.connection is not connection]
+            if left:
+                self._by_token[token] = left
+            else:
+                del self._by_token[token]
+
+
+def read_chunks(path: Path, start: int, end: int) -> Iterable[tuple[int, bytes]]:
+    """``(offset, bytes)`` of an output file between two places; its punched middle is left out."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        offset = start
+        while offset < end:
+            try:
+                offset = os.lseek(fd, offset, os.SEEK_DATA)
+                hole = os.lseek(fd, offset, os.SEEK_HOLE)
+            except OSError:
+                # Nothing but a hole up to the end of the file.
+                return
+            data = os.pread(fd, min(CHUNK_BYTES, hole - offset, end - offset), offset)
+            if not data:
+                return
+            yield offset, data
+            offset += len(data)
+    finally:
+        os.close(fd)

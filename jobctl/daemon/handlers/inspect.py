@@ -1,0 +1,163 @@
+"""Requests that look into the daemon, as users of ``celery inspect`` expect them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from jobctl import __version__
+from jobctl.clock import SECOND
+from jobctl.daemon.handlers.jobs import describe
+from jobctl.errors import UsageError
+from jobctl.store import jobs as job_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jobctl.daemon.server import Call
+    from jobctl.daemon.station import Station
+    from jobctl.protocol import requests
+
+
+def inspect(station: Station, call: Call, request: requests.Inspect) -> dict[str, Any]:
+    """Look at one side of the daemon."""
+    look = _LOOKS.get(request.what)
+    if look is None:
+        raise UsageError(
+            f'there is nothing to inspect called "{request.what}"', hint=", ".join(_LOOKS)
+        )
+    return look(station, request.limit)
+
+
+def _ping(station: Station, limit: int) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "uptime_s": (station.clock.now() - station.started_at) / SECOND,
+        "daemon": "up" if station.ask_stop is not None else "down",
+    }
+
+
+def _active(station: Station, limit: int) -> dict[str, Any]:
+    return {"jobs": _held(station, is_begun=True)[:limit]}
+
+
+def _reserved(station: Station, limit: int) -> dict[str, Any]:
+    return {"jobs": _held(station, is_begun=False)[:limit]}
+
+
+def _held(station: Station, *, is_begun: bool) -> list[dict[str, Any]]:
+    """The jobs that workers hold: begun, or waiting in a worker's batch."""
+    begun = station.engine.begun()
+    found = []
+    for running in job_rows.started(station.database):
+        if (running.token in begun) is not is_begun:
+            continue
+        row = job_rows.get(station.database, running.id)
+        assert row is not None
+        described = describe(row)
+        kept = ("id", "task", "command", "queue", "started_at")
+        found.append(
+            {
+                **{name: described[name] for name in kept},
+                "number": running.number,
+                "worker": running.worker,
+            }
+        )
+    return found
+
+
+def _scheduled(station: Station, limit: int) -> dict[str, Any]:
+    rows = job_rows.scheduled(station.database, limit=limit)
+    kept = ("id", "task", "command", "state", "eta", "queue", "reason")
+    return {"jobs": [{name: describe(row)[name] for name in kept} for row in rows]}
+
+
+def _registered(station: Station, limit: int) -> dict[str, Any]:
+    plan = station.plan
+    return {
+        "tasks": [
+            {
+                "name": task.name,
+                "kind": task.kind.value,
+                "queue": task.queue,
+                "source": str(task.source),
+                "description": task.description,
+                "unavailable": plan.unavailable.get(task.name),
+            }
+            for task in sorted(plan.tasks.values(), key=lambda task: task.name)
+        ]
+    }
+
+
+def _queues(station: Station, limit: int) -> dict[str, Any]:
+    lines = job_rows.count_lines(station.database)
+    names = set(station.plan.queues)
+    ready: dict[str, int] = {}
+    for line, count in lines.items():
+        if line[1:2] == "/" and line[0] in "fcl":
+            ready[line[2:]] = ready.get(line[2:], 0) + count
+    running: dict[str, int] = {}
+    for row in job_rows.count_started(station.database):
+        running[row[0]] = row[1]
+    names |= ready.keys() | running.keys()
+    return {
+        "queues": [
+            {
+                "name": name,
+                "paused": name in station.dispatcher.paused,
+                "ready": ready.get(name, 0),
+                "running": running.get(name, 0),
+                "workers": [group.name for group in station.plan.groups_serving(name)],
+            }
+            for name in sorted(names)
+        ],
+        "waiting_for_their_time": lines.get("eta", 0),
+    }
+
+
+def _workers(station: Station, limit: int) -> dict[str, Any]:
+    return {"workers": station.engine.workers()}
+
+
+def _stats(station: Station, limit: int) -> dict[str, Any]:
+    counters = station.counters
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "uptime_s": (station.clock.now() - station.started_at) / SECOND,
+        "turns": counters.turns,
+        "requests": counters.requests,
+        "submitted": counters.submitted,
+        "started": counters.started,
+        "ended": counters.ended,
+        "commits": counters.commits,
+        "mean_commit_s": counters.commit_seconds / max(counters.commits, 1),
+        "longest_commit_s": counters.longest_commit_s,
+        "longest_turn_s": counters.longest_turn_s,
+        "running": station.engine.busy(),
+        "waiting_clients": len(station.waiters),
+        **{f"line {name}": count for name, count in _lines(station).items()},
+    }
+
+
+def _lines(station: Station) -> dict[str, int]:
+    lines = job_rows.count_lines(station.database)
+    return {name: count for name, count in sorted(lines.items()) if not name.startswith("w/")}
+
+
+def _conf(station: Station, limit: int) -> dict[str, Any]:
+    return dict(station.plan.to_json())
+
+
+_LOOKS: dict[str, Callable[[Station, int], dict[str, Any]]] = {
+    "ping": _ping,
+    "active": _active,
+    "reserved": _reserved,
+    "scheduled": _scheduled,
+    "registered": _registered,
+    "queues": _queues,
+    "workers": _workers,
+    "stats": _stats,
+    "conf": _conf,
+}

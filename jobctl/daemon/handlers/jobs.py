@@ -1,0 +1,540 @@
+"""Requests about jobs: submit, status, list, wait, result, cancel, retry."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+from jobctl.arguments import Exact, Given, Typed, bind, build_argv, texts, with_defaults
+from jobctl.clock import SECOND, Moment
+from jobctl.errors import Conflict, NotAllowed, NotFound, UsageError
+from jobctl.job import FINAL, Reason, State
+from jobctl.protocol import requests
+from jobctl.protocol.requests import NewJob, read
+from jobctl.store import attempts as attempt_rows
+from jobctl.store import jobs as job_rows
+from jobctl.store import keys as key_rows
+from jobctl.store.jobs import ETA_LINE, parked_line, ready_line
+from jobctl.task import Kind, Task
+from jobctl.task.keys import NAME
+from jobctl.task.units import InvalidValue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from jobctl.daemon.server import Call
+    from jobctl.daemon.station import Station
+
+SLICE_ROWS: Final = 1000
+"""Rows of a long walk that are read in one turn."""
+
+MAX_LIST: Final = 1000
+TAIL_BYTES: Final = 2000
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
+
+# -- submit ---------------------------------------------------------------------------------------
+
+
+def submit(station: Station, call: Call, request: requests.Submit) -> dict[str, Any]:
+    """Add jobs, all or none. A key that was used for the same request gives its job again."""
+    now = station.clock.now()
+    rows: list[job_rows.NewJob] = []
+    bound: dict[str, tuple[int, bytes]] = {}
+    answers: list[dict[str, Any]] = []
+    for data in request.jobs:
+        job = read(NewJob, data)
+        digest = b""
+        if job.key is not None:
+            digest = _digest(data)
+            known = bound.get(_checked_key(job.key)) or key_rows.get(
+                station.database, uid=call.uid, key=job.key
+            )
+            if known is not None:
+                answers.append(_duplicate(station, job.key, known, digest))
+                continue
+        row = _new_row(station, call, job, now)
+        rows.append(row)
+        if job.key is not None:
+            bound[job.key] = (row.id, digest)
+        answers.append({"id": row.id, "state": State.PENDING.value, "duplicate": False})
+    # Everything that can be refused has been; from here on the request is written whole.
+    job_rows.submit(station.database, rows)
+    for key, (job_id, digest) in bound.items():
+        key_rows.add(station.database, uid=call.uid, key=key, job_id=job_id, digest=digest)
+    for row in rows:
+        announce(station, row)
+    station.counters.submitted += len(rows)
+    return {"jobs": answers}
+
+
+def _digest(data: Mapping[str, Any]) -> bytes:
+    """A digest of what was asked for, without its key."""
+    asked = {name: value for name, value in data.items() if name != "key"}
+    text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def _checked_key(key: str) -> str:
+    if not 1 <= len(key.encode(errors="surrogatepass")) <= 200 or not key.isprintable():
+        raise UsageError(
+            "a key has 1 to 200 bytes and no control characters", hint="Choose another --key."
+        )
+    return key
+
+
+def _duplicate(
+    station: Station, key: str, known: tuple[int, bytes], digest: bytes
+) -> dict[str, Any]:
+    job_id, known_digest = known
+    if known_digest != digest:
+        raise Conflict(
+            f'the key "{key}" was used for another request: job {job_id}',
+            hint="Use a new key for a new job; the same key means the same job.",
+        )
+    row = job_rows.get(station.database, job_id)
+    state = row["state"] if row is not None else State.PENDING.value
+    return {"id": job_id, "state": state, "duplicate": True}
+
+
+def _new_row(station: Station, call: Call, job: NewJob, now: Moment) -> job_rows.NewJob:
+    """Judge one job and make its row.
+
+    Raises:
+        NotFound: no such task. InvalidArguments, UsageError, NotAllowed: it cannot be done like that.
+    """
+    if (job.task is None) == (job.command is None):
+        raise UsageError("a job is either of a task or a command of its own")
+    if job.task is not None:
+        return new_task_row(
+            station,
+            station.plan.task(job.task),
+            _given(job),
+            now,
+            uid=call.uid,
+            options=job,
+        )
+    return _new_command_row(station, call, job, now)
+
+
+def new_task_row(
+    station: Station,
+    task: Task,
+    given: Given,
+    now: Moment,
+    *,
+    uid: int,
+    options: NewJob | None = None,
+    schedule: int | None = None,
+) -> job_rows.NewJob:
+    """The row of a new job of a task."""
+    job = options or NewJob(task=task.name)
+    payload = _payload(station, task, with_defaults(given, task.args, task.kwargs))
+    timeout_s = job.timeout_s if job.timeout_s is not None else task.timeout_s
+    kind = task.kind.value
+    if task.kind is Kind.FUNCTION and timeout_s is not None:
+        kind = "limited"
+    unavailable = station.plan.unavailable.get(task.name)
+    return _row(
+        station,
+        job,
+        now,
+        uid=uid,
+        kind=kind,
+        task=task.name,
+        payload=payload,
+        queue=job.queue if job.queue is not None else task.queue,
+        priority=job.priority if job.priority is not None else task.priority,
+        expires_s=task.expires_s,
+        schedule=schedule,
+        unavailable=unavailable,
+    )
+
+
+def _new_command_row(station: Station, call: Call, job: NewJob, now: Moment) -> job_rows.NewJob:
+    assert job.command is not None
+    if not job.command or not job.command[0]:
+        raise UsageError("the command is empty", hint="jobctl submit -- PROGRAM [ARGUMENT…]")
+    if job.args or job.kwargs:
+        raise UsageError("a command of its own takes no further arguments")
+    if station.uid != 0 and call.uid != station.uid:
+        # It would have to run as somebody that this daemon cannot become.
+        raise NotAllowed(
+            f"this daemon runs as uid {station.uid} and cannot run a command as uid {call.uid}",
+            hint="Submit as the daemon's user, or define a task.",
+        )
+    # The same limits as for the arguments of a task's command.
+    texts(Given.exact([*job.command, *(job.env or {}).values()]))
+    payload = {
+        "command": job.command,
+        "env": job.env or {},
+        "cwd": job.cwd or "/",
+        "umask": job.umask if job.umask is not None else 0o022,
+    }
+    return _row(
+        station,
+        job,
+        now,
+        uid=call.uid,
+        kind="command",
+        task=None,
+        payload=_dumps(payload),
+        queue=job.queue or "default",
+        priority=job.priority or 0,
+        expires_s=None,
+        schedule=None,
+        unavailable=None,
+    )
+
+
+def _row(
+    station: Station,
+    job: NewJob,
+    now: Moment,
+    *,
+    uid: int,
+    kind: str,
+    task: str | None,
+    payload: str,
+    queue: str,
+    priority: int,
+    expires_s: float | None,
+    schedule: int | None,
+    unavailable: str | None,
+) -> job_rows.NewJob:
+    _check_name("queue", queue)
+    if not station.plan.groups_serving(queue):
+        raise UsageError(
+            f'no worker group serves the queue "{queue}"',
+            hint="jobctl inspect queues lists the queues that are served.",
+        )
+    overrides = {
+        name: value
+        for name, value in (("retries", job.retries), ("timeout_s", job.timeout_s))
+        if value is not None
+    }
+    if any(value < 0 for value in overrides.values()):
+        raise UsageError("retries and timeout cannot be negative")
+    if not -32768 <= priority <= 32767:
+        raise UsageError("a priority lies between -32768 and 32767; higher goes first")
+    if job.labels is not None:
+        for name, value in job.labels.items():
+            _check_label(name)
+            _check_label(value)
+    eta = job.eta
+    if job.delay_s is not None:
+        eta = now + int(job.delay_s * SECOND)
+    expires_at = job.expires_at
+    if expires_at is None and expires_s is not None:
+        expires_at = (eta or now) + int(expires_s * SECOND)
+    if expires_at is not None and expires_at <= now:
+        raise UsageError("the job would expire before it could start")
+    reason: str | None = None
+    if unavailable is not None and task is not None:
+        line, reason = parked_line(task), unavailable
+    elif eta is not None and eta > now:
+        line, reason = ETA_LINE, Reason.ETA.value
+    else:
+        line = ready_line(kind, queue)
+    return job_rows.NewJob(
+        id=station.ids.take(),
+        kind=kind,
+        task=task,
+        queue=queue,
+        priority=priority,
+        line=line,
+        payload=payload,
+        overrides=_dumps(overrides) if overrides else None,
+        labels=_dumps(job.labels) if job.labels else None,
+        uid=uid,
+        schedule=schedule,
+        submitted_at=now,
+        eta=eta,
+        expires_at=expires_at,
+        reason=reason,
+    )
+
+
+def _given(job: NewJob) -> Given:
+    if job.typed:
+        return Given.exact(job.args or (), job.kwargs)
+    raw = set(job.raw or ())
+    return Given(
+        args=tuple(_typed(value) for value in job.args or ()),
+        kwargs={
+            name: Exact(value) if name in raw else _typed(value)
+            for name, value in (job.kwargs or {}).items()
+        },
+    )
+
+
+def _typed(value: Any) -> Typed:
+    if not isinstance(value, str):
+        raise UsageError("an argument that is not typed is a text")
+    return Typed(value)
+
+
+def _payload(station: Station, task: Task, given: Given) -> str:
+    """The stored arguments: what the task cannot take is refused here, not when it runs."""
+    if task.kind is Kind.FUNCTION:
+        call = bind(station.plan.parameters.get(task.name), given)
+        return _dumps({"args": list(call.args), "kwargs": dict(call.kwargs)})
+    found = texts(given)
+    if task.command is not None:
+        build_argv(task.command, found)
+    return _dumps({"args": list(found.args), "kwargs": dict(found.kwargs)})
+
+
+def _check_name(what: str, name: str) -> None:
+    try:
+        NAME.read(name)
+    except InvalidValue as error:
+        raise UsageError(f"{what}: {error}") from None
+
+
+def _check_label(text: str) -> None:
+    if not 1 <= len(text.encode(errors="surrogatepass")) <= 200 or not text.isprintable():
+        raise UsageError("labels and their values have 1 to 200 bytes and no control characters")
+
+
+def announce(station: Station, row: job_rows.NewJob) -> None:
+    """Tell the dispatcher what the new row means for it: hints, true or not."""
+    station.dispatcher.note_ready(row.line)
+    if row.line == ETA_LINE and row.eta is not None:
+        station.dispatcher.note_eta(row.eta)
+    if row.expires_at is not None:
+        station.dispatcher.note_expiry(row.expires_at)
+
+
+# -- looking --------------------------------------------------------------------------------------
+
+
+def found(station: Station, job_id: int) -> dict[str, Any]:
+    """The row of a job. Raises NotFound."""
+    row = job_rows.get(station.database, job_id)
+    if row is None:
+        raise NotFound(
+            f"there is no job {job_id}",
+            hint="It may have been removed by retention; jobctl list shows what there is.",
+        )
+    return row
+
+
+def describe(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A job for people, without its attempts."""
+    payload = json.loads(row["payload"])
+    return {
+        "id": row["id"],
+        "task": row["task"],
+        "command": payload.get("command"),
+        "state": row["state"],
+        "reason": row["reason"] or (row["stop_asked"] and "is being stopped") or None,
+        "queue": row["queue"],
+        "priority": row["priority"],
+        "args": payload.get("args", []),
+        "kwargs": payload.get("kwargs", {}),
+        "labels": json.loads(row["labels"]) if row["labels"] else {},
+        "uid": row["uid"],
+        "submitted_at": row["submitted_at"],
+        "eta": row["eta"],
+        "expires_at": row["expires_at"],
+        "started_at": row["started_at"],
+        "finished_at": row["finished_at"],
+        "result": None,
+        "error": None,
+    }
+
+
+def status(station: Station, call: Call, request: requests.Status) -> dict[str, Any]:
+    """One job whole."""
+    row = found(station, request.job)
+    described = describe(row)
+    attempts = attempt_rows.of_job(station.database, request.job)
+    if attempts:
+        last = attempts[-1]
+        described["result"] = json.loads(last["result"]) if last["result"] else None
+        described["error"] = json.loads(last["error"]) if last["error"] else None
+    described["attempts"] = [_describe_attempt(station, attempt) for attempt in attempts]
+    return described
+
+
+def _describe_attempt(station: Station, row: Mapping[str, Any]) -> dict[str, Any]:
+    started_at = row["started_at"] or row["claimed_at"]
+    return {
+        "number": row["number"],
+        "outcome": row["verdict"],
+        "exit_code": row["exit_code"],
+        "signal": row["signal"],
+        "started_at": started_at,
+        "finished_at": row["finished_at"],
+        "duration_s": max(row["finished_at"] - started_at, 0) / SECOND,
+        "error": json.loads(row["error"]) if row["error"] else None,
+        "output_bytes": row["output_bytes"],
+        "output_tail": _tail(station, row),
+        "user_s": row["user_s"],
+        "system_s": row["system_s"],
+        "max_rss_bytes": row["max_rss_bytes"],
+        "worker": row["worker"],
+        "proof": row["proof"],
+        "ran_with": json.loads(row["ran_with"]) if row["ran_with"] else None,
+        "late": json.loads(row["late"]) if row["late"] else None,
+    }
+
+
+def _tail(station: Station, row: Mapping[str, Any]) -> str:
+    if not row["output_file"]:
+        return bytes(row["output"] or b"")[-TAIL_BYTES:].decode("latin-1")
+    path = station.state.output_file(row["job_id"], row["number"])
+    try:
+        with path.open("rb") as file:
+            file.seek(max(row["output_bytes"] - TAIL_BYTES, 0))
+            return file.read(TAIL_BYTES).decode("latin-1")
+    except OSError:
+        return ""
+
+
+def list_jobs(
+    station: Station, call: Call, request: requests.List
+) -> Generator[None, None, dict[str, Any]]:
+    """Jobs that fit, newest first; a long walk goes in slices."""
+    if not 1 <= request.limit <= MAX_LIST:
+        raise UsageError(f"limit lies between 1 and {MAX_LIST}")
+    for state in request.states or ():
+        if state not in State.__members__:
+            raise UsageError(
+                f'there is no state "{state}"', hint=f"States: {', '.join(State.__members__)}"
+            )
+    return _walk(station, request)
+
+
+def _walk(station: Station, request: requests.List) -> Generator[None, None, dict[str, Any]]:
+    fits = _filter(request)
+    before = request.before if request.before is not None else 2**62
+    chosen: list[dict[str, Any]] = []
+    count = 0
+    while True:
+        rows = job_rows.page(station.database, before=before, limit=SLICE_ROWS)
+        for row in rows:
+            before = row["id"]
+            if not fits(row):
+                continue
+            if request.count:
+                count += 1
+            elif len(chosen) == request.limit:
+                return {"jobs": chosen, "next": chosen[-1]["id"]}
+            else:
+                chosen.append(describe(row))
+        if len(rows) < SLICE_ROWS:
+            return {"count": count} if request.count else {"jobs": chosen, "next": None}
+        yield
+
+
+def _filter(request: requests.List) -> Callable[[Mapping[str, Any]], bool]:
+    states = set(request.states) if request.states else None
+
+    def fits(row: Mapping[str, Any]) -> bool:
+        if states is not None and row["state"] not in states:
+            return False
+        if request.task is not None and row["task"] != request.task:
+            return False
+        if request.queue is not None and row["queue"] != request.queue:
+            return False
+        if request.labels:
+            labels = json.loads(row["labels"]) if row["labels"] else {}
+            return all(labels.get(name) == value for name, value in request.labels.items())
+        return True
+
+    return fits
+
+
+def result(station: Station, call: Call, request: requests.Result) -> dict[str, Any]:
+    """What a job came to, now."""
+    described = status(station, call, requests.Status(job=request.job))
+    return {name: described[name] for name in ("id", "state", "result", "error", "reason")}
+
+
+# -- waiting --------------------------------------------------------------------------------------
+
+
+def wait(station: Station, call: Call, request: requests.Wait) -> None:
+    """Answer when all jobs have ended, or when the time is over."""
+    if not request.jobs:
+        raise UsageError("there is nothing to wait for")
+    unfinished = [job for job in request.jobs if State(found(station, job)["state"]) not in FINAL]
+
+    def answer(is_complete: bool) -> None:
+        ends = [_describe_end(station, job) for job in request.jobs]
+        call.answer({"jobs": ends, "timed_out": not is_complete})
+
+    if not unfinished:
+        answer(True)
+        return
+    deadline = None
+    if request.timeout_s is not None:
+        deadline = station.clock.monotonic() + request.timeout_s
+    station.waiters.add(call, unfinished, answer, deadline=deadline)
+
+
+def _describe_end(station: Station, job_id: int) -> dict[str, Any]:
+    row = job_rows.get(station.database, job_id)
+    if row is None:
+        return {"id": job_id, "state": None, "reason": "removed"}
+    attempts = attempt_rows.of_job(station.database, job_id)
+    last = attempts[-1] if attempts else None
+    is_final = State(row["state"]) in FINAL
+    return {
+        "id": job_id,
+        "state": row["state"],
+        "reason": row["reason"],
+        "kind": "command" if row["kind"] == "command" else "function",
+        "exit_code": last["exit_code"] if last and is_final else None,
+        "signal": last["signal"] if last and is_final else None,
+        "verdict": last["verdict"] if last and is_final else None,
+        "error": json.loads(last["error"]) if last and is_final and last["error"] else None,
+        "result": json.loads(last["result"]) if last and is_final and last["result"] else None,
+    }
+
+
+# -- changing -------------------------------------------------------------------------------------
+
+
+def cancel(station: Station, call: Call, request: requests.Cancel) -> dict[str, Any] | None:
+    """End a job; answered when nothing of it is left."""
+    found(station, request.job)
+    how = station.dispatcher.cancel(request.job, station.clock.now())
+    if how != "stopping":
+        return _describe_cancelled(station, request.job)
+
+    def answer(_is_complete: bool) -> None:
+        call.answer(_describe_cancelled(station, request.job))
+
+    station.waiters.add(call, [request.job], answer)
+    return None
+
+
+def _describe_cancelled(station: Station, job_id: int) -> dict[str, Any]:
+    row = found(station, job_id)
+    attempts = attempt_rows.of_job(station.database, job_id)
+    proof = (attempts[-1]["proof"] or "") if attempts else ""
+    remaining = [int(word) for word in proof.replace(",", " ").split() if word.isdecimal()]
+    return {
+        "id": job_id,
+        "state": row["state"],
+        "reason": row["reason"],
+        "gone": not remaining and not proof.startswith("unproved"),
+        "proof": proof or None,
+        "remaining": remaining,
+    }
+
+
+def retry(station: Station, call: Call, request: requests.Retry) -> dict[str, Any]:
+    """Begin a fresh round of a job that has ended."""
+    row = found(station, request.job)
+    line = job_rows.renew(station.database, id=request.job)
+    if line is None:
+        raise Conflict(
+            f"job {request.job} is {row['state']}: it has not ended",
+            hint=f"jobctl cancel {request.job} ends it.",
+        )
+    station.dispatcher.note_ready(line)
+    return {"id": request.job, "state": State.PENDING.value}

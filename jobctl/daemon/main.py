@@ -1,0 +1,270 @@
+"""Building the daemon: the one place where its parts meet.
+
+The order matters: the lock, then the store (whose own lock is the last word), and only then records,
+workers and the socket.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import signal
+import sys
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from jobctl import __version__, paths
+from jobctl.arguments import Given
+from jobctl.beat import Beat
+from jobctl.clock import Clock, Moment, SystemClock
+from jobctl.config import load_in_child, problems_text
+from jobctl.daemon.daemon import Daemon
+from jobctl.daemon.following import Followers
+from jobctl.daemon.groups import keeper_recipe
+from jobctl.daemon.handlers.jobs import announce, new_task_row
+from jobctl.daemon.loop import Loop
+from jobctl.daemon.notify import Notifier
+from jobctl.daemon.retention import Retention
+from jobctl.daemon.server import Server
+from jobctl.daemon.station import Ids, Station
+from jobctl.daemon.waiting import Waiters
+from jobctl.dispatcher import Dispatcher
+from jobctl.dispatcher.orders import Orders
+from jobctl.engine.local import cgroups
+from jobctl.engine.local.engine import LocalEngine
+from jobctl.errors import (
+    ConfigError,
+    JobctlError,
+    StateDirectoryInUse,
+    StateDirectoryUnusable,
+)
+from jobctl.logs import fields, logger, start_logging
+from jobctl.paths import StateDirectory
+from jobctl.plan import FilePlan, ScheduleSpec, merge
+from jobctl.store import jobs as job_rows
+from jobctl.store import meta
+from jobctl.store.database import Database, open_database
+
+LOCK_PATIENCE_S = 5.0
+"""An answer without a daemon holds the lock for about a second: a starting daemon waits for that."""
+
+
+def run(
+    config_path: Path | None,
+    *,
+    state_dir: Path | None = None,
+    socket: Path | None = None,
+    log_format: str | None = None,
+) -> int:
+    """Be the daemon until it is stopped; gives back the exit code.
+
+    ``config_path`` None: the default place if there is a file, else no configuration at all.
+    """
+    clock = SystemClock()
+    try:
+        file, path = _read_configuration(config_path)
+        settings = file.settings
+        start_logging(clock, form=log_format or settings.log_format, level=settings.log_level)
+        defaults = paths.defaults(os.environ, os.geteuid())
+        root = state_dir or Path(settings.state_dir or defaults.state_dir)
+        listen_at = socket or Path(settings.socket or defaults.socket)
+        return _serve(file, path, root, listen_at, clock)
+    except ConfigError as error:
+        # Not through the log: whoever starts the daemon by hand must see all of it.
+        sys.stderr.write(problems_text(error.problems) + "\n")
+        return error.exit_code
+    except JobctlError as error:
+        sys.stderr.write(f"jobctl daemon: {error.message}\n")
+        if error.hint:
+            sys.stderr.write(f"hint: {error.hint}\n")
+        return error.exit_code
+
+
+def _read_configuration(config_path: Path | None) -> tuple[FilePlan, Path | None]:
+    if config_path is not None:
+        return load_in_child(config_path), config_path.absolute()
+    default = paths.defaults(os.environ, os.geteuid()).config
+    if default.exists():
+        return load_in_child(default), default
+    return FilePlan(), None
+
+
+def _serve(
+    file: FilePlan, config_path: Path | None, root: Path, listen_at: Path, clock: Clock
+) -> int:
+    state = StateDirectory(root.absolute())
+    prepare_state_directory(state)
+    lock = take_lock(state, LOCK_PATIENCE_S)
+    try:
+        database = open_database(state.database)
+        try:
+            daemon, server, station, loop = build(
+                file, config_path, state, database, listen_at, clock
+            )
+            try:
+                daemon.run()
+            finally:
+                server.close()
+                station.engine.close()
+                loop.close()
+        finally:
+            database.close()
+    finally:
+        lock.release()
+    logger.info("stopped")
+    return 0
+
+
+def prepare_state_directory(state: StateDirectory) -> None:
+    """Make the state directory and its parts. Raises StateDirectoryUnusable."""
+    try:
+        # Workers of other users pass through it to their own folders; nobody else can list it.
+        state.root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        state.output.mkdir(mode=0o700, exist_ok=True)
+        probe = state.root / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StateDirectoryUnusable(
+            f'the state directory "{state.root}" cannot be used: {error.strerror}',
+            hint="It must exist and be writable for the daemon's user; or set state_dir.",
+        ) from error
+
+
+def take_lock(state: StateDirectory, patience_s: float) -> FileLock:
+    """Take the lock of the one daemon, before anything forks. Raises StateDirectoryInUse."""
+    lock = FileLock(str(state.daemon_lock), mode=0o600)
+    try:
+        lock.acquire(timeout=patience_s)
+    except Timeout:
+        holder = _holder(state)
+        raise StateDirectoryInUse(
+            f'another daemon{holder} works with the state directory "{state.root}"',
+            hint="Stop it (jobctl stop), or give this one another state_dir.",
+        ) from None
+    (state.root / "daemon.pid").write_text(f"{os.getpid()}\n")
+    return lock
+
+
+def _holder(state: StateDirectory) -> str:
+    try:
+        return f" (pid {(state.root / 'daemon.pid').read_text().strip()})"
+    except OSError:
+        return ""
+
+
+def build(
+    file: FilePlan,
+    config_path: Path | None,
+    state: StateDirectory,
+    database: Database,
+    listen_at: Path,
+    clock: Clock,
+) -> tuple[Daemon, Server, Station, Loop]:
+    """Make every part and hand each what it needs."""
+    uid = os.geteuid()
+    loop = Loop(clock)
+    loop.catch((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
+    notifier = Notifier(os.environ, clock)
+    corner = cgroups.find(_state_id(database))
+    engine = LocalEngine(
+        run_dir=state.run,
+        poller=loop,
+        clock=clock,
+        corner=corner,
+        keeper_recipe=keeper_recipe(uid),
+    )
+    orders = Orders(state.output)
+    rng = random.Random()  # noqa: S311 -- jitter, no secret
+    dispatcher = Dispatcher(database=database, engine=engine, clock=clock, rng=rng, orders=orders)
+    host_timezone = host_zone()
+    station: Station
+
+    def submit_due(spec: ScheduleSpec, schedule_id: int, instant: Moment) -> int:
+        args, kwargs = station.plan.arguments_of(spec)
+        row = new_task_row(
+            station,
+            station.plan.task(spec.task),
+            Given.exact(args, kwargs),
+            clock.now(),
+            uid=uid,
+            schedule=schedule_id,
+        )
+        job_rows.submit(database, [row])
+        announce(station, row)
+        return row.id
+
+    beat = Beat(database=database, clock=clock, submit=submit_due)
+    retention = Retention(database=database, clock=clock, output_dir=state.output)
+    station = Station(
+        database=database,
+        dispatcher=dispatcher,
+        engine=engine,
+        beat=beat,
+        clock=clock,
+        waiters=Waiters(),
+        followers=Followers(),
+        ids=Ids(highest_id(database)),
+        state=state,
+        config_path=config_path,
+        plan=merge(file, host_timezone=host_timezone, strict=False),
+        uid=uid,
+        started_at=clock.now(),
+    )
+    server = Server(loop, allowed_uids=frozenset({0, uid}))
+
+    def on_ready() -> None:
+        server.listen(listen_at)
+        logger.info(
+            "ready",
+            extra=fields(
+                version=__version__, pid=os.getpid(), socket=listen_at, state_dir=state.root
+            ),
+        )
+
+    daemon = Daemon(
+        station=station,
+        server=server,
+        loop=loop,
+        notifier=notifier,
+        retention=retention,
+        host_timezone=host_timezone,
+        on_ready=on_ready,
+    )
+    dispatcher.recover()
+    daemon.start(file)
+    return daemon, server, station, loop
+
+
+def highest_id(database: Database) -> int:
+    """The highest job id that was ever given out: of the jobs that are there, or that were removed."""
+    return max(job_rows.highest_id(database), int(meta.get(database, "highest_id") or 0))
+
+
+def _state_id(database: Database) -> str:
+    """A short random name of this state directory, made once."""
+    found = meta.get(database, "state_id")
+    if found is None:
+        found = secrets.token_hex(4)
+        with database.transaction():
+            meta.set(database, "state_id", found)
+    return found
+
+
+def host_zone() -> str:
+    """The host's time zone by name: ``TZ``, else what /etc/localtime points to, else UTC."""
+    named = os.environ.get("TZ", "").lstrip(":")
+    if named and not named.startswith("/"):
+        return named
+    try:
+        target = Path("/etc/localtime").resolve(strict=True).parts
+    except OSError:
+        return "UTC"
+    if "zoneinfo" in target:
+        name = "/".join(target[target.index("zoneinfo") + 1 :])
+        if name:
+            return name
+    return "UTC" if time.timezone == 0 else time.tzname[0]

@@ -1,0 +1,464 @@
+"""Which job goes to which free slot, and what becomes of it when its attempt has ended.
+
+The dispatcher is the only one that claims and settles. It works inside the turn's transaction and
+gives back what must follow the commit: attempts to start, outcomes to acknowledge, jobs that ended.
+Everything it remembers between turns is a hint (which lines may hold ready jobs); the truth is in the
+store, so a turn that is rolled back needs no repair.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from jobctl.dispatcher.orders import Orders, ran_with, retry_rule
+from jobctl.engine.base import Adoptable, Attempt, Engine, Settled, Slot
+from jobctl.errors import InvalidArguments
+from jobctl.job import Change, Reason
+from jobctl.logs import fields, logger
+from jobctl.protocol.compact import dumps
+from jobctl.result import Outcome, Verdict
+from jobctl.retry import decide
+from jobctl.store import attempts as attempt_rows
+from jobctl.store import jobs as job_rows
+from jobctl.store import queues as queue_rows
+from jobctl.store.jobs import Claimed, Running, ready_line
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterable, Sequence
+
+    from jobctl.clock import Clock, Moment
+    from jobctl.plan import Plan
+    from jobctl.store.database import Database
+    from jobctl.task import Task
+
+RIPEN_LIMIT = 1000
+"""Jobs whose time has come, moved in one turn: more would hold the loop up."""
+
+_LINES_OF_SLOT = {"function": "fl", "command": "c"}
+
+
+@dataclass
+class Effects:
+    """What follows a turn's commit."""
+
+    starts: list[tuple[str, list[Attempt]]] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    stops: list[tuple[str, int, str]] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
+
+
+class Dispatcher:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        engine: Engine,
+        clock: Clock,
+        rng: random.Random,
+        orders: Orders,
+    ) -> None:
+        self._database = database
+        self._engine = engine
+        self._clock = clock
+        self._rng = rng
+        self._orders = orders
+        self._plan: Plan | None = None
+        self._hot: set[str] = set()
+        self._paused: set[str] = set()
+        self._next_eta: Moment | None = None
+        self._next_expiry: Moment | None = None
+        self._parked: set[str] = set()
+        self._is_draining = False
+        self.effects = Effects()
+
+    # -- at start ---------------------------------------------------------------------------------
+
+    def recover(self) -> None:
+        """Hand the engine what the store knows to be running, and look at every line."""
+        running: dict[str, list[Adoptable]] = defaultdict(list)
+        self._stop_again: list[tuple[str, int, str]] = []
+        for row in job_rows.started(self._database):
+            running[row.worker].append(
+                Adoptable(
+                    token=row.token,
+                    job_id=row.id,
+                    number=row.number,
+                    task=row.task,
+                    claimed_at=row.claimed_at,
+                )
+            )
+            if row.stop_asked is not None:
+                self._stop_again.append((row.worker, row.token, row.stop_asked))
+        self.refresh()
+        self._engine.adopt(running)
+        for worker, token, verdict in self._stop_again:
+            self._engine.stop(worker, token, verdict)
+
+    def refresh(self) -> None:
+        """Forget all hints: look at every line and deadline again."""
+        lines = job_rows.count_lines(self._database)
+        self._hot = {line for line in lines if line[1:2] == "/" and line[0] in "fcl"}
+        self._parked = {line for line in lines if line.startswith("task/")}
+        paused = queue_rows.all(self._database)
+        self._paused = {name for name, moment in paused.items() if moment is not None}
+        self._next_eta = job_rows.next_eta(self._database)
+        self._next_expiry = job_rows.next_expiry(self._database)
+
+    def take_plan(self, plan: Plan) -> None:
+        """Go by this plan from now on; jobs that waited for a task of it come back."""
+        self._plan = plan
+
+    def drain(self) -> None:
+        """Claim nothing any more."""
+        self._is_draining = True
+
+    # -- what others tell -------------------------------------------------------------------------
+
+    def note_ready(self, line: str) -> None:
+        """A job stands in this line now."""
+        if line == job_rows.ETA_LINE:
+            return
+        self._hot.add(line)
+
+    def note_eta(self, eta: Moment) -> None:
+        """A job becomes ready at this moment."""
+        if self._next_eta is None or eta < self._next_eta:
+            self._next_eta = eta
+
+    def note_expiry(self, expires_at: Moment) -> None:
+        """A job expires at this moment."""
+        if self._next_expiry is None or expires_at < self._next_expiry:
+            self._next_expiry = expires_at
+
+    def note_pause(self, queue: str, *, is_paused: bool) -> None:
+        """A queue was paused or resumed."""
+        if is_paused:
+            self._paused.add(queue)
+        else:
+            self._paused.discard(queue)
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """The queues that are paused."""
+        return frozenset(self._paused)
+
+    # -- the turn ---------------------------------------------------------------------------------
+
+    def deadline(self, now: Moment, monotonic: float) -> float | None:
+        """When `advance` has something to do, on the monotonic clock; None: nothing waits."""
+        moments = [m for m in (self._next_eta, self._next_expiry) if m is not None]
+        if not moments:
+            return None
+        return monotonic + max(min(moments) - now, 0) / 1_000_000
+
+    def is_due(self, now: Moment) -> bool:
+        """Some waiting job's time has come, or its expiry."""
+        return any(m is not None and m <= now for m in (self._next_eta, self._next_expiry))
+
+    def advance(self, now: Moment) -> None:
+        """Move jobs whose time has come, end those that expired."""
+        if self._next_expiry is not None and self._next_expiry <= now:
+            expired = job_rows.expire(self._database, now=now, limit=RIPEN_LIMIT)
+            self.effects.ended.extend(expired)
+            self._next_expiry = job_rows.next_expiry(self._database)
+        if self._next_eta is not None and self._next_eta <= now:
+            for line in job_rows.ripen(self._database, now=now, limit=RIPEN_LIMIT):
+                self._hot.add(line)
+            self._next_eta = job_rows.next_eta(self._database)
+        if self._parked and self._plan is not None:
+            self._unpark(self._plan)
+
+    def _unpark(self, plan: Plan) -> None:
+        for line in list(self._parked):
+            name = line.removeprefix("task/")
+            task = plan.find(name)
+            if task is None or name in plan.unavailable:
+                continue
+            moved = job_rows.unpark(self._database, task=name, queue=task.queue, limit=RIPEN_LIMIT)
+            self._hot.update(moved)
+            if len(moved) < RIPEN_LIMIT:
+                self._parked.discard(line)
+
+    @property
+    def has_parked_work(self) -> bool:
+        """Jobs stand aside whose task is in the plan now."""
+        plan = self._plan
+        return plan is not None and any(
+            plan.find(name) is not None and name not in plan.unavailable
+            for name in (line.removeprefix("task/") for line in self._parked)
+        )
+
+    def wants_claims(self) -> bool:
+        """There may be ready jobs, and whoever could take them may have room."""
+        return bool(self._hot) and not self._is_draining and self._plan is not None
+
+    def claim(self, now: Moment) -> None:
+        """Give ready jobs to free slots."""
+        if not self.wants_claims():
+            return
+        for slot in self._engine.slots():
+            taken = self._claim_for(slot, now)
+            if taken:
+                self.effects.starts.append((slot.worker, taken))
+        self._want()
+
+    def _want(self) -> None:
+        """Tell the engine for which groups jobs wait that found no slot."""
+        assert self._plan is not None
+        wanted: set[tuple[str, str]] = set()
+        for line in self._hot:
+            kind, queue = ("command" if line[0] == "c" else "function"), line[2:]
+            if queue not in self._paused:
+                wanted.update((kind, group.name) for group in self._plan.groups_serving(queue))
+        for kind, group_name in sorted(wanted):
+            self._engine.want(kind, group_name)
+
+    def _claim_for(self, slot: Slot, now: Moment) -> list[Attempt]:
+        """Claim up to the slot's room, from the line whose first job goes before the others'."""
+        lines = [line for line in self._hot if self._serves(slot, line)]
+        if not lines:
+            return []
+        line = lines[0] if len(lines) == 1 else self._first_line(lines)
+        if line is None:
+            return []
+        limit = 1 if line[0] == "l" else slot.room
+        claimed = job_rows.claim(
+            self._database, line=line, instance=slot.worker, limit=limit, now=now
+        )
+        if len(claimed) < limit:
+            self._hot.discard(line)
+        return self._prepare(claimed, slot.worker, now)
+
+    def _serves(self, slot: Slot, line: str) -> bool:
+        """The slot takes jobs of this line now."""
+        assert self._plan is not None
+        if line[0] not in _LINES_OF_SLOT[slot.kind] or line[2:] in self._paused:
+            return False
+        return any(group.name == slot.group for group in self._plan.groups_serving(line[2:]))
+
+    def _first_line(self, lines: Iterable[str]) -> str | None:
+        """The line whose first job has the highest priority, then the lowest id."""
+        best: tuple[tuple[int, int], str] | None = None
+        for line in lines:
+            head = job_rows.head(self._database, line=line)
+            if head is None:
+                self._hot.discard(line)
+            elif best is None or head < best[0]:
+                best = (head, line)
+        return best[1] if best else None
+
+    def _prepare(self, claimed: Sequence[Claimed], worker: str, now: Moment) -> list[Attempt]:
+        """Turn claimed jobs into attempts; those that cannot run are put where they belong."""
+        plan = self._plan
+        assert plan is not None
+        prepared: list[Attempt] = []
+        orders: list[tuple[str, int]] = []
+        for job in claimed:
+            task: Task | None = None
+            if job.task is not None:
+                task = plan.find(job.task)
+                if task is None or task.name in plan.unavailable:
+                    job_rows.park(self._database, id=job.id, token=job.token)
+                    self._parked.add(job_rows.parked_line(job.task))
+                    continue
+            try:
+                attempt = self._orders.attempt_of(job, task)
+            except InvalidArguments as error:
+                self._refuse(job, worker, error, now)
+                continue
+            if not attempt.may_share and prepared:
+                # Its task got a limit after it was submitted: it stands in a line of its own now.
+                job_rows.set_apart(self._database, id=job.id, token=job.token)
+                self._hot.add(ready_line("limited", job.queue))
+                continue
+            if attempt.order is not None:
+                orders.append((ran_with(attempt.order), job.id))
+            prepared.append(attempt)
+        if orders:
+            job_rows.note_order(self._database, orders)
+        return prepared
+
+    def _refuse(self, job: Claimed, worker: str, error: InvalidArguments, now: Moment) -> None:
+        """The plan has changed under a waiting job: it cannot run, and its attempt says why."""
+        described = {"type": "InvalidArguments", "message": error.message, "traceback": ""}
+        outcome = Outcome(
+            token=job.token,
+            job_id=job.id,
+            verdict=Verdict.FAILURE,
+            finished_at=now,
+            error=dumps(described),
+        )
+        self._settle_one(worker, outcome, now)
+
+    # -- outcomes ---------------------------------------------------------------------------------
+
+    def settle(self, events: Sequence[Settled], now: Moment) -> None:
+        """Write what ended."""
+        for event in events:
+            if event.done:
+                self._settle_done(event)
+            for outcome in event.outcomes:
+                self._settle_one(event.worker, outcome, now)
+            self.effects.settled.append(event)
+
+    def _settle_done(self, event: Settled) -> None:
+        """Functions that returned: two statements for all of them."""
+        known = job_rows.succeed(
+            self._database, [(row.finished_at, row.job_id, row.token) for row in event.done]
+        )
+        worker = event.worker
+        rows = []
+        for row in event.done:
+            job = known.get(row.job_id)
+            if job is None:
+                outcome = Outcome(
+                    token=row.token,
+                    job_id=row.job_id,
+                    verdict=Verdict.SUCCESS,
+                    started_at=row.started_at,
+                    finished_at=row.finished_at,
+                    result=row.result,
+                )
+                self._settle_late(outcome)
+                continue
+            rows.append(
+                attempt_rows.row_of_done(row, number=job[0], worker=worker, claimed_at=job[1])
+            )
+            self.effects.ended.append(row.job_id)
+        if rows:
+            attempt_rows.add(self._database, rows)
+
+    def _settle_one(self, worker: str, outcome: Outcome, now: Moment) -> None:
+        running = job_rows.running(self._database, id=outcome.job_id, token=outcome.token)
+        if running is None:
+            self._settle_late(outcome)
+            return
+        if outcome.verdict is Verdict.RELEASED:
+            self._release(running)
+            return
+        attempt_rows.add(
+            self._database,
+            [
+                attempt_rows.row_of(
+                    outcome,
+                    number=running.number,
+                    worker=worker or running.worker,
+                    claimed_at=running.claimed_at,
+                    ran_with=running.ran_with,
+                )
+            ],
+        )
+        self._follow(running, outcome, now)
+
+    def _follow(self, running: Running, outcome: Outcome, now: Moment) -> None:
+        """Change the job's state as its task's rule says."""
+        task = self._plan.find(running.task) if self._plan and running.task else None
+        rule = retry_rule(task, running.overrides)
+        failed = outcome.verdict in (Verdict.FAILURE, Verdict.TIMEOUT)
+        failures = running.failures + failed
+        losses = running.losses + (outcome.verdict is Verdict.LOST)
+        verdict = outcome.verdict
+        if running.stop_asked == Verdict.CANCELLED and verdict is not Verdict.SUCCESS:
+            # It ended in another way before the stop reached it; it is not tried again.
+            verdict = Verdict.CANCELLED
+        decision = decide(verdict, rule, failures=failures, losses=losses, rng=self._rng)
+        reason = decision.reason.value if decision.reason else ""
+        match decision.change:
+            case Change.SUCCEED:
+                job_rows.succeed(self._database, [(outcome.finished_at, running.id, running.token)])
+                self.effects.ended.append(running.id)
+            case Change.FAIL:
+                job_rows.fail(
+                    self._database,
+                    id=running.id,
+                    token=running.token,
+                    failures=failures,
+                    losses=losses,
+                    reason=reason,
+                    now=outcome.finished_at,
+                )
+                self.effects.ended.append(running.id)
+            case Change.TRY_AGAIN:
+                eta = now + int(decision.delay_s * 1_000_000)
+                job_rows.try_again(
+                    self._database,
+                    id=running.id,
+                    token=running.token,
+                    failures=failures,
+                    losses=losses,
+                    reason=reason,
+                    eta=eta,
+                )
+                self.note_eta(eta)
+            case Change.REVOKE:
+                job_rows.revoke_started(
+                    self._database,
+                    id=running.id,
+                    token=running.token,
+                    reason=reason or Reason.CANCELLED.value,
+                    now=outcome.finished_at,
+                )
+                self.effects.ended.append(running.id)
+            case Change.RELEASE:
+                self._release(running)
+            case Change.CLAIM | Change.RENEW:
+                raise AssertionError(f"no outcome leads to {decision.change}")
+
+    def _release(self, running: Running) -> None:
+        if running.stop_asked == Verdict.CANCELLED:
+            job_rows.revoke_started(
+                self._database,
+                id=running.id,
+                token=running.token,
+                reason=Reason.CANCELLED.value,
+                now=self._clock.now(),
+            )
+            self.effects.ended.append(running.id)
+            return
+        line = job_rows.release(self._database, id=running.id, token=running.token)
+        if line is not None:
+            self._hot.add(line)
+
+    def _settle_late(self, outcome: Outcome) -> None:
+        """The token is not the current one: a repetition is ignored, anything else kept and refused."""
+        if outcome.verdict is Verdict.RELEASED:
+            return
+        found = attempt_rows.find_token(self._database, job_id=outcome.job_id, token=outcome.token)
+        if found is not None and found[1] == outcome.verdict.value:
+            return
+        late = outcome.to_json()
+        late.pop("output", None)
+        kept = found is not None and attempt_rows.add_late(
+            self._database, job_id=outcome.job_id, token=outcome.token, late=dumps(late)
+        )
+        logger.warning(
+            "an outcome came too late and was refused",
+            extra=fields(job=outcome.job_id, verdict=outcome.verdict.value, kept=kept),
+        )
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    def cancel(self, job_id: int, now: Moment) -> str:
+        """End a job: ``"ended"`` at once, ``"stopping"`` when an attempt must be stopped first,
+        ``"final"`` when it had ended before."""
+        if job_rows.revoke_waiting(
+            self._database, id=job_id, reason=Reason.CANCELLED.value, now=now
+        ):
+            self.effects.ended.append(job_id)
+            return "ended"
+        asked = job_rows.ask_stop(self._database, id=job_id, reason=Verdict.CANCELLED.value)
+        if asked is None:
+            return "final"
+        token, worker = asked
+        self.effects.stops.append((worker, token, Verdict.CANCELLED.value))
+        return "stopping"
+
+    def take_effects(self) -> Effects:
+        """What must follow the commit; empties it."""
+        effects, self.effects = self.effects, Effects()
+        return effects

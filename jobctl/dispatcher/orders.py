@@ -1,0 +1,212 @@
+"""What a claimed job becomes: an attempt with everything its worker needs to know.
+
+A job keeps its task's name, its arguments and what its submitter overrode; the rest is read from the
+plan here, at the claim. The environment of a command starts empty: it gets nothing it was not given.
+"""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from jobctl.arguments import Texts, build_argv, build_env, shell_argv
+from jobctl.engine.base import Attempt
+from jobctl.errors import InvalidArguments
+from jobctl.paths import output_file
+from jobctl.protocol.compact import dumps
+from jobctl.retry import RetryRule
+from jobctl.task import Send, StopStep, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from jobctl.store.jobs import Claimed
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_UMASK = 0o022
+DEFAULT_OUTPUT_CAP_BYTES = 1 << 20
+_AD_HOC = Task(name="ad-hoc", command=("ad-hoc",))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user of the host, as far as starting a process needs it."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    name: str
+    home: str
+
+
+@lru_cache(maxsize=256)
+def account_of(user: str | int) -> Account:
+    """The account of a name or uid. Raises InvalidArguments when there is none of that name."""
+    if isinstance(user, int) or user.isdecimal():
+        uid = int(user)
+        try:
+            entry = pwd.getpwuid(uid)
+        except KeyError:
+            return Account(uid, uid, (uid,), str(uid), "/")
+    else:
+        try:
+            entry = pwd.getpwnam(user)
+        except KeyError:
+            raise InvalidArguments(
+                f'this host has no user "{user}"', hint="Create it, or change user in the task."
+            ) from None
+    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    return Account(entry.pw_uid, entry.pw_gid, groups, entry.pw_name, entry.pw_dir)
+
+
+def forget_accounts() -> None:
+    """Look accounts up again: the host's users may have changed."""
+    account_of.cache_clear()
+    grp.getgrall()
+
+
+def steps_of(stop: Sequence[StopStep]) -> tuple[tuple[int, float], ...]:
+    """A stop sequence as pairs of a signal and how long to wait after it."""
+    steps: list[tuple[int, float]] = []
+    for step in stop:
+        if isinstance(step, Send):
+            steps.append((int(step.signal), 0.0))
+        elif steps:
+            number, wait_s = steps[-1]
+            steps[-1] = (number, wait_s + step.span_s)
+    number, _ = steps[-1]
+    # After the last signal the tree is looked at again every second until it is gone.
+    steps[-1] = (number, 1.0)
+    return tuple(steps)
+
+
+class Orders:
+    """Makes attempts; holds what is the same for many jobs."""
+
+    def __init__(self, output_dir: Path) -> None:
+        self._output_dir = output_dir
+
+    def attempt_of(self, job: Claimed, task: Task | None) -> Attempt:
+        """The attempt of a claimed job. ``task`` is None for an ad-hoc command.
+
+        Raises:
+            InvalidArguments: the plan's task cannot take the job's arguments (any more).
+        """
+        overrides = json.loads(job.overrides) if job.overrides else {}
+        timeout_s = overrides.get("timeout_s", task.timeout_s if task else None)
+        if job.kind != "command":
+            return Attempt(
+                token=job.token,
+                job_id=job.id,
+                number=job.number,
+                task=job.task if task is None else task.name,
+                claimed_at=job.started_at,
+                payload=job.payload,
+                timeout_s=timeout_s,
+                may_share=timeout_s is None,
+            )
+        payload = json.loads(job.payload)
+        order = self._order(job, task, payload)
+        order["timeout_s"] = timeout_s
+        return Attempt(
+            token=job.token,
+            job_id=job.id,
+            number=job.number,
+            task=job.task,
+            claimed_at=job.started_at,
+            order=order,
+            timeout_s=timeout_s,
+            stop=tuple((number, wait_s) for number, wait_s in order["stop"]),
+        )
+
+    def _order(self, job: Claimed, task: Task | None, payload: Mapping[str, Any]) -> dict[str, Any]:
+        rules = task or _AD_HOC
+        account = account_of(task.user if task and task.user is not None else self._uid(job, task))
+        if task is None:
+            argv: Sequence[str] = payload["command"]
+            given_env: Mapping[str, str] = payload.get("env", {})
+            cwd = payload["cwd"]
+            umask = payload["umask"]
+        else:
+            texts = Texts(args=tuple(payload["args"]), kwargs=payload["kwargs"])
+            if task.shell is not None:
+                argv = shell_argv(task.shell, texts)
+            else:
+                assert task.command is not None
+                argv = build_argv(task.command, texts)
+            given_env = {**task.env, **build_env(texts.args, texts.kwargs)}
+            cwd = task.cwd or account.home
+            umask = task.umask if task.umask is not None else DEFAULT_UMASK
+        return {
+            "token": job.token,
+            "job_id": job.id,
+            "argv": list(argv),
+            "env": {
+                **clean_environment(account),
+                **given_env,
+                "JOBCTL_JOB_ID": str(job.id),
+                "JOBCTL_ATTEMPT": f"{job.token:016x}",
+                "JOBCTL_ATTEMPT_NUMBER": str(job.number),
+                **({"JOBCTL_TASK": task.name} if task else {}),
+            },
+            "cwd": cwd,
+            "umask": umask,
+            "uid": account.uid,
+            "gid": account.gid,
+            "groups": list(account.groups),
+            "stop": [list(step) for step in steps_of(rules.stop)],
+            "success_codes": list(rules.success_codes),
+            "leftover": rules.leftover,
+            "output_path": str(output_file(self._output_dir, job.id, job.number)),
+            "output_cap_bytes": rules.output_cap_bytes,
+        }
+
+    @staticmethod
+    def _uid(job: Claimed, task: Task | None) -> int:
+        """A task's command runs as the daemon, an ad-hoc command as its submitter."""
+        return os.geteuid() if task is not None else job.uid
+
+
+def clean_environment(account: Account) -> dict[str, str]:
+    """What every process of ours starts with, and nothing else."""
+    return {
+        "PATH": DEFAULT_PATH,
+        "HOME": account.home,
+        "USER": account.name,
+        "LOGNAME": account.name,
+        "SHELL": "/bin/sh",
+        "LANG": "C.UTF-8",
+    }
+
+
+def ran_with(order: Mapping[str, Any]) -> str:
+    """What an attempt's row says about how a command was run. No environment: it may hold secrets."""
+    return dumps(
+        {
+            "argv": order["argv"],
+            "cwd": order["cwd"],
+            "uid": order["uid"],
+            "timeout_s": order["timeout_s"],
+        }
+    )
+
+
+def retry_rule(task: Task | None, overrides: str | None) -> RetryRule:
+    """The rule for further attempts of a job."""
+    given = json.loads(overrides) if overrides else {}
+    rules = task or _AD_HOC
+    return RetryRule(
+        retries=given.get("retries", rules.retries),
+        delay_s=rules.retry_delay_s,
+        backoff=float(rules.retry_backoff),
+        max_delay_s=rules.retry_backoff_max_s,
+        jitter=rules.retry_jitter,
+        on_lost=rules.on_lost,
+        max_lost=rules.max_lost,
+    )
