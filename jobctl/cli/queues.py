@@ -1,0 +1,59 @@
+"""``queue list|pause|resume``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jobctl.cli import complete, options
+from jobctl.cli.session import session_of
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Queues.")
+
+Names = Annotated[
+    list[str],
+    typer.Argument(metavar="QUEUE...", help="Queues.", autocompletion=complete.queue_names),
+]
+
+
+@app.command("list")
+def list_queues(ctx: typer.Context, as_json: options.Json = False) -> int:
+    """List queues: how much waits, how much runs, who serves them."""
+    from jobctl.cli.inspect import queue_table
+    from jobctl.protocol.requests import Inspect
+
+    session = session_of(ctx, as_json=as_json)
+    answer = session.call(Inspect(what="queues"))
+    if session.as_json:
+        session.screen.json(answer)
+    else:
+        queue_table(session, answer["queues"])
+    return 0
+
+
+@app.command()
+def pause(ctx: typer.Context, names: Names, as_json: options.Json = False) -> int:
+    """Start no more jobs of queues. What runs goes on. It survives restarts."""
+    return _set(ctx, names, as_json, paused=True)
+
+
+@app.command()
+def resume(ctx: typer.Context, names: Names, as_json: options.Json = False) -> int:
+    """Start jobs of queues again."""
+    return _set(ctx, names, as_json, paused=False)
+
+
+def _set(ctx: typer.Context, names: list[str], as_json: bool, *, paused: bool) -> int:
+    from jobctl.protocol.requests import Pause
+
+    session = session_of(ctx, as_json=as_json)
+    with session.client() as client:
+        answers = [client.call(Pause(queue=name, paused=paused)) for name in names]
+    if session.as_json:
+        session.screen.json({"queues": answers})
+        return 0
+    for answer in answers:
+        word = "paused" if answer["paused"] else "resumed"
+        session.screen.line(f"{answer['queue']} {word}")
+    return 0

@@ -1,0 +1,266 @@
+"""The only module that prints.
+
+On a terminal: tables by Rich, which is imported when the first one is drawn, and colours unless they
+are not wanted. In a pipe: a header and tab-separated lines, nothing cut. ``--json``: one document on
+one line. Everything that came from outside is escaped where it could act on a terminal or break a
+line; only the output of jobs, which is asked for as it is, goes through untouched.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any, TextIO
+
+    from jobctl.errors import JobctlError
+
+_STYLES = {
+    "SUCCESS": ("green", "32"),
+    "success": ("green", "32"),
+    "STARTED": ("cyan", "36"),
+    "RETRY": ("yellow", "33"),
+    "FAILURE": ("red", "31"),
+    "failure": ("red", "31"),
+    "timeout": ("red", "31"),
+    "lost": ("red", "31"),
+    "REVOKED": ("magenta", "35"),
+    "PENDING": ("blue", "34"),
+}
+"""Names of Rich and codes of the terminal for the words that say how a thing stands."""
+
+
+def clean(text: str) -> str:
+    r"""Text that is one line and does nothing to a terminal: ``\x1b`` is written as four characters.
+
+    Escaped is everything that is not printable, also marks that turn the direction of writing.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter == "\N{NO-BREAK SPACE}" else _escape(letter)
+        for letter in text
+    )
+
+
+def _escape(letter: str) -> str:
+    code = ord(letter)
+    if letter in "\n\t\r":
+        return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}[letter]
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+class Column:
+    """One column of a table. Only one that ``may_be_cut`` gives way when the terminal is narrow."""
+
+    def __init__(self, title: str, *, may_be_cut: bool = False, is_number: bool = False) -> None:
+        self.title = title
+        self.may_be_cut = may_be_cut
+        self.is_number = is_number
+
+
+class Screen:
+    """Where answers go: ``out`` for what was asked for, ``err`` for what a person should know."""
+
+    def __init__(
+        self, *, out: TextIO, err: TextIO, is_terminal: bool, width: int = 80, color: bool = False
+    ) -> None:
+        self.out = out
+        self.err = err
+        self.is_terminal = is_terminal
+        self.width = width
+        self.color = color
+
+    def line(self, text: str) -> None:
+        """One line, escaped."""
+        print(clean(text), file=self.out)
+
+    def note(self, text: str) -> None:
+        """One line for people, beside the answer, escaped."""
+        self.out.flush()
+        print(clean(text), file=self.err, flush=True)
+
+    def json(self, value: Any) -> None:
+        """One JSON document on one line, ASCII only."""
+        from jobctl.protocol.compact import dumps
+
+        print(dumps(value), file=self.out)
+
+    def raw(self, data: bytes) -> None:
+        """Bytes as they are, at once."""
+        self.out.flush()
+        self.out.buffer.write(data)
+        self.out.buffer.flush()
+
+    def block(self, text: str) -> None:
+        """Several lines of our own making, as they are."""
+        print(text.rstrip("\n"), file=self.out)
+
+    def usage(self, text: str) -> None:
+        """The help of a command, for somebody who did not ask for it."""
+        print(text, file=self.err)
+
+    def page(self, lines: Iterable[tuple[str, str]]) -> None:
+        """Labelled lines: aligned on a terminal, ``label<TAB>text`` in a pipe."""
+        lines = list(lines)
+        if not self.is_terminal:
+            for label, text in lines:
+                print(f"{clean(label)}\t{clean(text)}", file=self.out)
+            return
+        width = max((len(label) for label, _ in lines), default=0)
+        previous = ""
+        for label, text in lines:
+            shown = "" if label == previous else label
+            words = self._styled(label, clean(text))
+            print(f"{clean(shown):<{width}}  {words}".rstrip(), file=self.out)
+            previous = label
+
+    def _styled(self, label: str, text: str) -> str:
+        word = text.split(" ", 1)[0].rstrip(",")
+        if not self.color or word not in _STYLES or not label.startswith(("state", "attempt")):
+            return text
+        return f"\x1b[{_STYLES[word][1]}m{word}\x1b[0m{text[len(word) :]}"
+
+    def table(
+        self,
+        columns: Sequence[Column],
+        rows: Iterable[Sequence[object]],
+        *,
+        empty: str = "",
+        caption: str = "",
+    ) -> None:
+        """Rows under their titles; None is an empty cell.
+
+        In a pipe each row is printed as it comes. On a terminal ``empty`` is said when there is none,
+        and ``caption`` stands below.
+        """
+        if not self.is_terminal:
+            print("\t".join(column.title for column in columns), file=self.out)
+            for row in rows:
+                print("\t".join(_cell(value) for value in row), file=self.out)
+            return
+        shown = [[_cell(value) for value in row] for row in rows]
+        if not shown:
+            if empty:
+                print(empty, file=self.out)
+            return
+        self._draw(columns, shown)
+        if caption:
+            print(clean(caption), file=self.out)
+
+    def _draw(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        console = Console(
+            file=self.out,
+            width=self.width,
+            force_terminal=True,
+            color_system="standard" if self.color else None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for column in columns:
+            table.add_column(
+                column.title,
+                justify="right" if column.is_number else "left",
+                # Cells that may be cut end in an ellipsis; the others are never wrapped or cut, so that
+                # an id can be copied from any terminal.
+                overflow="ellipsis",
+                no_wrap=True,
+                min_width=(4 if column.may_be_cut else max(_widths(column, rows, columns))),
+            )
+        for row in rows:
+            table.add_row(*(Text(cell, style=_STYLES.get(cell, ("", ""))[0]) for cell in row))
+        with console.capture() as captured:
+            console.print(table)
+        # Rich fills every row with blanks up to the width of the table.
+        for line in captured.get().splitlines():
+            print(line.rstrip(), file=self.out)
+
+    def failure(self, error: JobctlError, *, as_json: bool) -> None:
+        """An error of ours: one line with its cause, then what to do; or the error object."""
+        problems = getattr(error, "problems", ())
+        if as_json:
+            fault: dict[str, Any] = {
+                "code": error.code,
+                "message": error.message,
+                "hint": error.hint,
+            }
+            if problems:
+                fault["errors"] = [problem_shape(problem) for problem in problems]
+            self.json({"error": fault})
+            return
+        self.out.flush()
+        if problems:
+            from jobctl.config.problems import problems_text
+
+            print(problems_text(problems), end="", file=self.err)
+            return
+        print(f"jobctl: {clean(error.message)}", file=self.err)
+        if error.hint:
+            print(f"hint: {clean(error.hint)}", file=self.err)
+
+
+def problem_shape(problem: Any) -> dict[str, Any]:
+    """A problem of a configuration as ``check --json`` shows it."""
+    names = ("file", "line", "column", "key", "message", "hint")
+    return {name: getattr(problem, name) for name in names}
+
+
+def _widths(
+    column: Column, rows: Sequence[Sequence[str]], columns: Sequence[Column]
+) -> Iterable[int]:
+    from rich.cells import cell_len
+
+    position = columns.index(column)
+    return [cell_len(column.title), *(cell_len(row[position]) for row in rows)]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return clean(str(value))
+
+
+def process_screen(color: str, environ: Mapping[str, str]) -> Screen:
+    """The screen of this process. ``color`` is ``auto``, ``always`` or ``never``.
+
+    ``auto`` is what the terminal can do, unless ``NO_COLOR`` is set (no-color.org) or ``FORCE_COLOR``.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A locale without a letter must not turn an answer into an error.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    is_terminal = sys.stdout.isatty()
+    if color == "auto":
+        wanted = is_terminal and environ.get("TERM") != "dumb"
+        is_colored = not environ.get("NO_COLOR") and (wanted or bool(environ.get("FORCE_COLOR")))
+    else:
+        is_colored = color == "always"
+    return Screen(
+        out=sys.stdout,
+        err=sys.stderr,
+        is_terminal=is_terminal,
+        width=_width(environ) if is_terminal else 80,
+        color=is_colored,
+    )
+
+
+def _width(environ: Mapping[str, str]) -> int:
+    columns = environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except OSError:
+        return 80

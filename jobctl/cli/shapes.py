@@ -1,0 +1,166 @@
+"""The JSON shapes of the command line, stable from the first release (DESIGN section 10).
+
+The daemon sends moments as integers; a shape has ISO 8601 text with an offset. Each function takes an
+answer of the daemon and gives the document that ``--json`` prints; keys that a shape does not name are
+left out, keys that the daemon did not send are null. `jobctl/cli/schemas/` describes every shape.
+"""
+
+from __future__ import annotations
+
+from jobctl.cli.times import iso, iso_or_none
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+_JOB = (
+    "id",
+    "task",
+    "state",
+    "reason",
+    "queue",
+    "priority",
+    "args",
+    "kwargs",
+    "labels",
+    "submitted_at",
+    "eta",
+    "expires_at",
+    "started_at",
+    "finished_at",
+    "result",
+    "error",
+    "command",
+    "schedule",
+)
+_JOB_MOMENTS = ("submitted_at", "eta", "expires_at", "started_at", "finished_at")
+_ATTEMPT = (
+    "number",
+    "outcome",
+    "exit_code",
+    "signal",
+    "started_at",
+    "finished_at",
+    "duration_s",
+    "error",
+    "output_bytes",
+)
+_FIRE = ("schedule", "task", "at", "fate", "job_id", "reason", "last", "count")
+_SCHEDULE = (
+    "name",
+    "task",
+    "kind",
+    "expression",
+    "normal",
+    "timezone",
+    "enabled",
+    "next",
+    "last",
+    "source",
+)
+
+
+def submitted(job: dict[str, Any]) -> dict[str, Any]:
+    """``submit``: ``id``, ``state``, ``duplicate``."""
+    return _pick(job, ("id", "state", "duplicate"))
+
+
+def job(data: dict[str, Any]) -> dict[str, Any]:
+    """A job as ``list`` shows it: without its attempts."""
+    shape = _pick(data, _JOB)
+    for name in _JOB_MOMENTS:
+        shape[name] = iso_or_none(shape[name])
+    # Empty is empty, whether the daemon leaves it out or not.
+    shape["args"] = shape["args"] or []
+    shape["kwargs"] = shape["kwargs"] or {}
+    shape["labels"] = shape["labels"] or {}
+    return shape
+
+
+def job_whole(data: dict[str, Any]) -> dict[str, Any]:
+    """A job as ``status`` shows it: with ``attempts``, the oldest first."""
+    return {**job(data), "attempts": [attempt(one) for one in data.get("attempts") or ()]}
+
+
+def attempt(data: dict[str, Any]) -> dict[str, Any]:
+    """One attempt of a job."""
+    shape = _pick(data, _ATTEMPT)
+    shape["started_at"] = iso_or_none(shape["started_at"])
+    shape["finished_at"] = iso_or_none(shape["finished_at"])
+    return shape
+
+
+def waited(data: dict[str, Any]) -> dict[str, Any]:
+    """``wait``: ``jobs`` (``id state reason exit_code signal verdict``) and ``timed_out``."""
+    names = ("id", "state", "reason", "exit_code", "signal", "verdict")
+    return {
+        "jobs": [_pick(one, names) for one in data["jobs"]],
+        "timed_out": bool(data.get("timed_out")),
+    }
+
+
+def result(data: dict[str, Any]) -> dict[str, Any]:
+    """``result``: ``id``, ``state``, ``result``, ``error``."""
+    return _pick(data, ("id", "state", "result", "error"))
+
+
+def cancelled(data: dict[str, Any]) -> dict[str, Any]:
+    """``cancel``: ``id``, ``state``, ``gone``, ``remaining`` (a list of pids, usually empty)."""
+    shape = _pick(data, ("id", "state", "gone", "remaining"))
+    shape["remaining"] = shape["remaining"] or []
+    return shape
+
+
+def retried(data: dict[str, Any]) -> dict[str, Any]:
+    """``retry``: ``id``, ``state``."""
+    return _pick(data, ("id", "state"))
+
+
+def agenda(fires: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """``next``: ``fires`` with ``schedule``, ``task``, ``at``, by time."""
+    return {"fires": [{**_pick(fire, _FIRE[:2]), "at": iso_or_none(fire["at"])} for fire in fires]}
+
+
+def history(fires: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """``history``: ``fires``, newest first; a range of instants with one fate has ``last`` and ``count``."""
+    return {"fires": [_fire(data) for data in fires]}
+
+
+def _fire(data: dict[str, Any]) -> dict[str, Any]:
+    shape = _pick(data, _FIRE)
+    shape["at"] = iso_or_none(shape["at"])
+    shape["last"] = iso_or_none(shape["last"])
+    return shape
+
+
+def schedules(data: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """``schedule list``: ``schedules``; ``next`` is a moment, ``last`` a fire; both may be null."""
+    return {"schedules": [_schedule(one) for one in data]}
+
+
+def _schedule(data: dict[str, Any]) -> dict[str, Any]:
+    shape = _pick(data, _SCHEDULE)
+    shape["next"] = iso_or_none(shape["next"])
+    shape["last"] = None if shape["last"] is None else _fire(shape["last"])
+    return shape
+
+
+def with_times(value: Any) -> Any:
+    """Any other answer: the same, with ISO 8601 under every key that names a moment (``…_at``, ``eta``)."""
+    if isinstance(value, list):
+        return [with_times(member) for member in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: iso(member) if _is_moment(name) and type(member) is int else with_times(member)
+        for name, member in value.items()
+    }
+
+
+def _is_moment(name: str) -> bool:
+    return name.endswith("_at") or name == "eta"
+
+
+def _pick(data: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: data.get(name) for name in names}

@@ -1,0 +1,326 @@
+"""``submit``: one job, a task's or an ad-hoc command's; with its key it is submitted once (P8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from jobctl.cli import complete, options
+from jobctl.cli.pairs import read_pairs
+from jobctl.cli.session import Session, session_of
+
+if TYPE_CHECKING:
+    from jobctl.clock import Moment
+
+_AFTER_DASHES = "jobctl.cli.submit.after_dashes"
+
+
+class SubmitCommand(TyperCommand):
+    """Keeps what stands behind ``--`` apart: without a task before it, that is a command.
+
+    Click drops the two dashes, and then ``submit -- ls`` and ``submit ls`` would be the same.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before ``--``; the words behind it, or None, go into ``ctx.meta``."""
+        with_value = {
+            name
+            for option in self.params
+            if option.param_type_name == "option" and not getattr(option, "is_flag", False)
+            for name in option.opts
+        }
+        before, after = split_at_dashes(args, with_value)
+        ctx.meta[_AFTER_DASHES] = after
+        return super().parse_args(ctx, before)
+
+
+def split_at_dashes(words: list[str], with_value: set[str]) -> tuple[list[str], list[str] | None]:
+    """The words before and behind the ``--`` that ends the options; None behind if there is none.
+
+    ``with_value`` are the options that take the next word, whatever it is: in ``--key -- x`` the dashes
+    are a key.
+    """
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if word == "--":
+            return words[:at], words[at + 1 :]
+        if word.startswith("--"):
+            takes_next = word in with_value
+        else:
+            takes_next = _cluster_takes_next(word, with_value)
+        at += 2 if takes_next else 1
+    return words, None
+
+
+def _cluster_takes_next(word: str, with_value: set[str]) -> bool:
+    """Of short options written together the first with a value takes the rest, or the next word."""
+    if not word.startswith("-"):
+        return False
+    for place, letter in enumerate(word[1:], start=1):
+        if f"-{letter}" in with_value:
+            return place == len(word) - 1
+    return False
+
+
+def submit(
+    ctx: typer.Context,
+    task: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TASK", help="The name of a task.", autocompletion=complete.task_names
+        ),
+    ] = None,
+    args: Annotated[
+        list[str] | None, typer.Argument(metavar="[ARG...]", help="Its arguments, by position.")
+    ] = None,
+    named: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-k", metavar="NAME=VALUE", help="A named argument; NAME:=JSON for an exact value."
+        ),
+    ] = None,
+    args_json: Annotated[
+        str | None,
+        typer.Option(
+            "--args-json", metavar="JSON", help="All positional arguments as a JSON list."
+        ),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env", metavar="NAME[=VALUE]", help="A variable for an ad-hoc command; alone: yours."
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="WHEN", help='Not before: "2026-11-21 02:30", "02:30".'),
+    ] = None,
+    delay: Annotated[
+        str | None, typer.Option("--in", metavar="SPAN", help='Not before so long from now: "10m".')
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option("--expires", metavar="WHEN|SPAN", help="Revoked if it has not begun by then."),
+    ] = None,
+    queue: Annotated[
+        str | None,
+        typer.Option(
+            "--queue",
+            metavar="NAME",
+            help="Instead of its own.",
+            autocompletion=complete.queue_names,
+        ),
+    ] = None,
+    priority: Annotated[
+        int | None, typer.Option("--priority", metavar="N", help="Higher goes first.")
+    ] = None,
+    retries: Annotated[
+        int | None, typer.Option("--retries", metavar="N", min=0, help="Tries after the first.")
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="SPAN", help="For each attempt.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="KEY", help="The same key gives the same job again."),
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="NAME=VALUE", help="Shown, and filtered by."),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for its end; exit with its code.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show its output until it ends; exit with its code.")
+    ] = False,
+    as_json: options.Json = False,
+) -> int:
+    """Submit a job and print its id.
+
+    Once the id is printed, the job survives power loss.
+
+    With a task: "jobctl submit add 2 3 -k scale=10". Arguments that begin with a dash go behind "--".
+
+    Without a task, what stands behind "--" is a command: "jobctl submit -- tar -czf /tmp/home.tar.gz .".
+    It runs as you, in this folder and with this umask, with a clean environment and what --env names.
+
+    With --wait or --follow the exit code is the command's own, 128 + signal, 1 for a function that
+    failed, 125 when jobctl could not tell.
+    """
+    from jobctl.cli import shapes
+    from jobctl.cli.repeat import Repeater
+    from jobctl.errors import ProtocolError, Unreachable, UsageError, VersionMismatch
+    from jobctl.protocol import requests
+    from jobctl.protocol.key import make_key
+
+    session = session_of(ctx, as_json=as_json)
+    if follow and session.as_json:
+        raise UsageError("--follow and --json exclude each other", hint="Use --wait --json.")
+    fields = _fields(
+        session.clock.now(),
+        session=session,
+        after_dashes=ctx.meta.get(_AFTER_DASHES),
+        task=task,
+        args=args,
+        named=named,
+        args_json=args_json,
+        env=env,
+        at=at,
+        delay=delay,
+        expires=expires,
+        queue=queue,
+        priority=priority,
+        retries=retries,
+        timeout=timeout,
+        key=key if key is not None else make_key(),
+        labels=labels,
+    )
+    requests.read(requests.NewJob, fields)  # what is wrong with it is told without a daemon
+    request = requests.Submit(jobs=[fields])
+    try:
+        answer = Repeater(session.client).run(lambda client: client.call(request))
+    except (ProtocolError, VersionMismatch):
+        raise
+    except Unreachable as error:
+        raise Unreachable(
+            f"{error.message}; it is not known whether the job was submitted",
+            hint=f"Repeat the line with --key {fields['key']}: it is not submitted twice.",
+        ) from error
+    job = answer["jobs"][0]
+    if session.as_json:
+        session.screen.json(shapes.submitted(job))
+    elif follow:
+        # The output of the job has standard output for itself.
+        session.screen.note(f"job {job['id']}")
+    else:
+        session.screen.line(str(job["id"]))
+    if not (wait or follow):
+        return 0
+    from jobctl.cli.waiting import follow_output, wait_for
+
+    session.screen.out.flush()
+    if follow:
+        follow_output(session, job["id"])
+    return wait_for(session, [job["id"]])[1]
+
+
+def _fields(
+    now_us: Moment,
+    *,
+    session: Session,
+    after_dashes: list[str] | None,
+    task: str | None,
+    args: list[str] | None,
+    named: list[str] | None,
+    args_json: str | None,
+    env: list[str] | None,
+    at: str | None,
+    delay: str | None,
+    expires: str | None,
+    queue: str | None,
+    priority: int | None,
+    retries: int | None,
+    timeout: str | None,
+    key: str,
+    labels: list[str] | None,
+) -> dict[str, Any]:
+    from jobctl.arguments import Exact, parse_named_all
+    from jobctl.cli import times
+    from jobctl.cli.submission import job_fields
+    from jobctl.errors import UsageError
+
+    command = after_dashes if task is None else None
+    if task is None and not command:
+        raise UsageError(
+            "nothing to submit",
+            hint='Name a task, "jobctl submit TASK", or a command, "jobctl submit -- CMD".',
+        )
+    if command is not None and (named or args_json):
+        raise UsageError(
+            "-k and --args-json are for tasks, not for commands",
+            hint="Write the arguments behind the command.",
+        )
+    if command is None and env:
+        raise UsageError(
+            "--env is for ad-hoc commands", hint="A task's environment stands in its table."
+        )
+    if command is not None and not command[0]:
+        raise UsageError("the command has an empty name", hint="jobctl submit -- CMD…")
+    if at is not None and delay is not None:
+        raise UsageError("--at and --in exclude each other", hint="Use one of them.")
+    arguments = parse_named_all(named or [])
+    kwargs = {
+        name: argument.value if isinstance(argument, Exact) else argument.text
+        for name, argument in arguments.items()
+    }
+    raw = [name for name, argument in arguments.items() if isinstance(argument, Exact)]
+    given: list[Any] | None = None
+    if command is None:
+        given = [*(args or []), *(after_dashes or [])]
+    if args_json is not None:
+        given = _exact_arguments(args_json, given=given, typed=set(kwargs) - set(raw))
+        raw = []
+    eta = times.parse_moment(at, option="--at", now_us=now_us) if at is not None else None
+    expires_at: Moment | None = None
+    if expires is not None:
+        expires_at = times.parse_moment_or_span(expires, option="--expires", now_us=now_us)
+        if expires_at <= now_us:
+            raise UsageError(f'--expires: "{expires}" has passed', hint="Name a later moment.")
+    return job_fields(
+        key=key,
+        task=task,
+        command=command,
+        args=given,
+        kwargs=kwargs,
+        typed=args_json is not None,
+        raw=raw,
+        eta=eta,
+        delay_s=times.parse_span(delay, option="--in") if delay is not None else None,
+        expires_at=expires_at,
+        queue=queue,
+        priority=priority,
+        retries=retries,
+        timeout_s=times.parse_span(timeout, option="--timeout") if timeout is not None else None,
+        labels=read_pairs(labels, option="--label"),
+        env=_environment(env, session),
+    )
+
+
+def _exact_arguments(text: str, *, given: list[Any] | None, typed: set[str]) -> list[Any]:
+    from jobctl.arguments import Exact, parse_args_json
+    from jobctl.errors import UsageError
+
+    if given:
+        raise UsageError(
+            "--args-json and arguments by position exclude each other",
+            hint="Put all of them into the JSON list.",
+        )
+    if typed:
+        # The whole request is exact then: nobody would convert "3" for a parameter that is a number.
+        name = min(typed)
+        raise UsageError(
+            f'beside --args-json the argument "{name}" must be exact too',
+            hint=f"Write -k {name}:=JSON.",
+        )
+    return [argument.value for argument in parse_args_json(text) if isinstance(argument, Exact)]
+
+
+def _environment(texts: list[str] | None, session: Session) -> dict[str, str]:
+    from jobctl.errors import UsageError
+    from jobctl.task.units import shown
+
+    whole = []
+    for text in texts or ():
+        if "=" in text:
+            whole.append(text)
+        elif text in session.environ:
+            whole.append(f"{text}={session.environ[text]}")
+        else:
+            raise UsageError(
+                f"--env: {shown(text)} is not set here", hint=f"Write --env {text}=VALUE."
+            )
+    return read_pairs(whole, option="--env")

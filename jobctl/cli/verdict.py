@@ -1,0 +1,34 @@
+"""The exit code of ``wait`` and ``submit --wait``: what a job's end means to a script."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+TIMED_OUT = 124
+"""The wait itself timed out; the job goes on."""
+UNKNOWN = 125
+"""jobctl could not tell: the job was lost, or revoked before anything of it ran."""
+
+
+def exit_code_of(answer: dict[str, Any]) -> int:
+    """The code for an answer to ``wait``: that of the first job, in the order asked for, that is not 0."""
+    if answer.get("timed_out"):
+        return TIMED_OUT
+    return next((code for code in map(code_of_job, answer["jobs"]) if code), 0)
+
+
+def code_of_job(job: dict[str, Any]) -> int:
+    """The command's own code, 128 + signal, 1 for a function that failed, else 125."""
+    code, signal = job.get("exit_code"), job.get("signal")
+    if job["state"] == "SUCCESS":
+        return int(code or 0)
+    if signal is not None:
+        return 128 + int(signal)
+    if code is not None:
+        # A command that was stopped may still end with 0; its job has not succeeded.
+        return int(code) or 1
+    return (
+        1 if job["state"] == "FAILURE" and job.get("verdict") in {"failure", "timeout"} else UNKNOWN
+    )

@@ -1,0 +1,71 @@
+"""Waiting for jobs and following their output, over restarts of the daemon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jobctl.cli import verdict
+from jobctl.cli.output import OutputWriter
+from jobctl.cli.repeat import Repeater
+from jobctl.errors import DaemonNotRunning, Unreachable
+from jobctl.protocol.requests import Logs, Wait
+
+if TYPE_CHECKING:
+    from jobctl.cli.session import Session
+    from jobctl.client import Client
+
+
+def follow_output(
+    session: Session, job: int, *, attempt: int | None = None, tail_bytes: int | None = None
+) -> None:
+    """Write a job's output as it comes, until the job ends, over restarts of the daemon."""
+    writer = OutputWriter(session.screen, is_tail=tail_bytes is not None)
+
+    def stream(client: Client) -> None:
+        is_first = writer.offset == 0
+        request = Logs(
+            job=job,
+            attempt=attempt,
+            offset=writer.offset,
+            tail_bytes=tail_bytes if is_first else None,
+            follow=True,
+        )
+        for answer in client.stream(request):
+            writer.take(answer)
+
+    try:
+        Repeater(lambda: session.client(timeout_s=None)).run(stream)
+    except DaemonNotRunning:
+        if writer.offset:
+            raise
+        # Nothing will be added while no daemon runs: what there is, is all.
+        with session.reader() as client:
+            for answer in client.stream(Logs(job=job, attempt=attempt, tail_bytes=tail_bytes)):
+                writer.take(answer)
+
+
+def wait_for(
+    session: Session, ids: list[int], *, timeout_s: float | None = None
+) -> tuple[dict[str, Any] | None, int]:
+    """Wait for jobs over restarts of the daemon: its answer, and the exit code that follows from it.
+
+    The answer is None, and the failure has been shown, when the daemon stayed away. Raises JobctlError
+    for what the daemon refuses and DaemonNotRunning when none was there to begin with.
+    """
+
+    begin = session.clock.monotonic()
+
+    def ask(client: Client) -> dict[str, Any]:
+        left: float | None = None
+        if timeout_s is not None:
+            left = max(0.0, timeout_s - (session.clock.monotonic() - begin))
+        return client.call(Wait(jobs=ids, timeout_s=left))
+
+    with session.client() as first:
+        first.connect()
+    try:
+        answer = Repeater(lambda: session.client(timeout_s=None)).run(ask)
+    except (Unreachable, DaemonNotRunning) as error:
+        session.screen.failure(error, as_json=session.as_json)
+        return None, verdict.UNKNOWN
+    return answer, verdict.exit_code_of(answer)
