@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
-from hashlib import sha256
 
 from jobctl.schedule.base import ScheduleError
 
@@ -164,6 +163,9 @@ class _Draw:
 
     @staticmethod
     def _number(text: str) -> int:
+        # Loaded by the first draw: it brings OpenSSL along, four megabytes.
+        from hashlib import sha256
+
         return int.from_bytes(sha256(text.encode(errors="surrogatepass")).digest()[:8], "big")
 
 

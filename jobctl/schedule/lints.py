@@ -6,12 +6,14 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from jobctl.clock import SECOND
 from jobctl.schedule.crontab import CrontabSchedule
 from jobctl.schedule.days import finder_of
 from jobctl.schedule.fields import DAY_OF_MONTH, FIELDS, Dialect
+from jobctl.schedule.solar import SolarSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,6 +47,8 @@ class LintCode(StrEnum):
     """It runs on 29 February and on no other day."""
     SKIPPED_MONTHS = "skipped-months"
     """Only days that some months do not have."""
+    SKIPPED_DAYS = "skipped-days"
+    """The sun does not do so for some time of the year."""
     DAYLIGHT_SAVING = "daylight-saving"
     """A change of the clocks within a year touches it."""
     HERD = "herd"
@@ -80,6 +84,8 @@ def lints_of(schedule: Schedule, *, from_at: int, others: Iterable[Schedule] = (
             _skipped_months(schedule.rule),
             *_daylight_saving(schedule, from_at),
         ]
+    if isinstance(schedule, SolarSchedule):
+        found.append(_skipped_days(schedule, from_at))
     found.append(_herd(next_at, from_at, others))
     return [lint for lint in found if lint is not None]
 
@@ -177,6 +183,21 @@ def _skipped_months(rule: CrontabRule) -> Lint | None:
         LintCode.SKIPPED_MONTHS,
         f'{len(short)} of its months have no day {first}; the last day of every month is "L".',
     )
+
+
+def _skipped_days(schedule: SolarSchedule, from_at: int) -> Lint | None:
+    """The first polar day or night of the year to come."""
+    # Solar days differ from 24 hours by minutes, near the poles by an hour or two.
+    day_and_a_half = 36 * 3600 * SECOND
+    for before, after in pairwise(schedule.between(from_at, from_at + YEAR_US)):
+        if after - before > day_and_a_half:
+            since, until = (_local(moment // SECOND) for moment in (before, after))
+            return Lint(
+                LintCode.SKIPPED_DAYS,
+                f"The sun does not do so between {since:%Y-%m-%d} and {until:%Y-%m-%d}; "
+                "those days have no run.",
+            )
+    return None
 
 
 def _daylight_saving(schedule: CrontabSchedule, from_at: int) -> list[Lint]:

@@ -140,6 +140,13 @@ def test_day_rule_is_told(text: str, said: str) -> None:
     assert said in explained(text).lints[0].message
 
 
+def test_polar_night_is_told() -> None:
+    lints = explained("sunrise 69.65 18.96").lints
+    assert [lint.code.value for lint in lints] == ["skipped-days"]
+    assert lints[0].message.startswith("The sun does not do so between 2026-11-")
+    assert explained("sunrise 52.5 13.4").lints == ()
+
+
 def test_herd_is_told_when_many_share_the_next_instant() -> None:
     many = [parse_schedule("crontab", "0 0 * * *") for _ in range(25)]
     lints = explain("0 0 * * *", from_at=NOW, others=many).lints
