@@ -47,7 +47,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schedule(ABC):
-    """One rule. ``normal`` is its normal form: parsed again with the same kind it gives this rule.
+    """One rule. ``normal`` is its normal form: parsed again in the same way it gives an equal rule.
 
     ``timezone`` is the zone in which the rule was written and in which its instants are shown; it
     moves the instants of crontabs and of clocked moments without an offset, and no others.
