@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 RIPEN_LIMIT = 1000
 """Jobs whose time has come, moved in one turn: more would hold the loop up."""
 
+_UNLIMITED = 1 << 62
+
 _LINES_OF_SLOT = {"function": "fl", "command": "c"}
 
 
@@ -73,6 +75,7 @@ class Dispatcher:
         self._next_eta: Moment | None = None
         self._next_expiry: Moment | None = None
         self._parked: set[str] = set()
+        self._free_in_queue: dict[str, int] = {}
         self._is_draining = False
         self.effects = Effects()
 
@@ -201,6 +204,7 @@ class Dispatcher:
         """Give ready jobs to free slots."""
         if not self.wants_claims():
             return
+        self._free_in_queue.clear()
         for slot in self._engine.slots():
             taken = self._claim_for(slot, now)
             if taken:
@@ -213,7 +217,7 @@ class Dispatcher:
         wanted: set[tuple[str, str]] = set()
         for line in self._hot:
             kind, queue = ("command" if line[0] == "c" else "function"), line[2:]
-            if queue not in self._paused:
+            if queue not in self._paused and self._free_in(queue) > 0:
                 wanted.update((kind, group.name) for group in self._plan.groups_serving(queue))
         for kind, group_name in sorted(wanted):
             self._engine.want(kind, group_name)
@@ -226,20 +230,37 @@ class Dispatcher:
         line = lines[0] if len(lines) == 1 else self._first_line(lines)
         if line is None:
             return []
-        limit = 1 if line[0] == "l" else slot.room
+        queue = line[2:]
+        limit = min(1 if line[0] == "l" else slot.room, self._free_in(queue))
         claimed = job_rows.claim(
             self._database, line=line, instance=slot.worker, limit=limit, now=now
         )
         if len(claimed) < limit:
             self._hot.discard(line)
+        if queue in self._free_in_queue:
+            self._free_in_queue[queue] -= len(claimed)
         return self._prepare(claimed, slot.worker, now)
 
     def _serves(self, slot: Slot, line: str) -> bool:
         """The slot takes jobs of this line now."""
         assert self._plan is not None
-        if line[0] not in _LINES_OF_SLOT[slot.kind] or line[2:] in self._paused:
+        queue = line[2:]
+        if line[0] not in _LINES_OF_SLOT[slot.kind] or queue in self._paused:
             return False
-        return any(group.name == slot.group for group in self._plan.groups_serving(line[2:]))
+        if not any(group.name == slot.group for group in self._plan.groups_serving(queue)):
+            return False
+        return self._free_in(queue) > 0
+
+    def _free_in(self, queue: str) -> int:
+        """How many more jobs of a queue may start: decided from the rows of those that run (P9)."""
+        assert self._plan is not None
+        limit = self._plan.queue(queue).concurrency
+        if limit is None:
+            return _UNLIMITED
+        if queue not in self._free_in_queue:
+            running = job_rows.count_started_in(self._database, queue=queue)
+            self._free_in_queue[queue] = limit - running
+        return self._free_in_queue[queue]
 
     def _first_line(self, lines: Iterable[str]) -> str | None:
         """The line whose first job has the highest priority, then the lowest id."""

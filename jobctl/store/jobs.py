@@ -301,6 +301,13 @@ def count_started(database: Database) -> list[tuple[str, int]]:
     return [(row[0], row[1]) for row in database.rows(statement("jobs/count_started"))]
 
 
+def count_started_in(database: Database, *, queue: str) -> int:
+    """How many jobs of one queue are with workers."""
+    row = database.row(statement("jobs/count_started_in"), (queue,))
+    assert row is not None
+    return int(row[0])
+
+
 def scheduled(database: Database, *, limit: int) -> list[dict[str, Any]]:
     """The jobs that wait for their time, soonest first."""
     return database.dicts(statement("jobs/scheduled"), (limit,))

@@ -1,0 +1,250 @@
+"""Answers without a daemon: its own handlers, run once, read-only, in a child of the command line.
+
+The child takes the daemon's lock for its second of life, so that no daemon starts under it; it opens
+the store, adds the outcomes that wait on disk, and answers the same protocol over the inherited socket
+to the daemon's user and to root. Every change it makes to the store is rolled back at its end: the next
+daemon finds everything as it was.
+
+``python -m jobctl.daemon.offline --state-dir DIR --socket-fd N [--config FILE]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobctl.beat import Beat
+from jobctl.clock import SystemClock
+from jobctl.config import load_in_child
+from jobctl.daemon.following import Followers
+from jobctl.daemon.handlers import HANDLERS, READ_ONLY
+from jobctl.daemon.loop import Loop
+from jobctl.daemon.main import highest_id, host_zone, take_lock
+from jobctl.daemon.server import Peer, Server
+from jobctl.daemon.station import Ids, Station
+from jobctl.daemon.waiting import Waiters
+from jobctl.dispatcher import Dispatcher
+from jobctl.dispatcher.orders import Orders
+from jobctl.engine.base import Settled
+from jobctl.engine.local.burial import read_record
+from jobctl.errors import ConfigError, JobctlError, NotAllowed, ProtocolError
+from jobctl.paths import StateDirectory
+from jobctl.plan import FilePlan, merge
+from jobctl.store.database import open_database
+from jobctl.worker.record import SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    from jobctl.engine.base import Adoptable, Attempt, Slot
+
+LOCK_PATIENCE_S = 0.5
+
+
+class NoEngine:
+    """Stands where the engine stands in a daemon: nothing runs here, and nothing is started."""
+
+    def adopt(self, running: Mapping[str, Sequence[Adoptable]]) -> None:
+        """Nothing is taken over."""
+
+    def slots(self) -> list[Slot]:
+        """No room."""
+        return []
+
+    def want(self, kind: str, group: str) -> None:
+        """Nothing is started."""
+
+    def start(self, worker: str, attempts: Sequence[Attempt]) -> None:
+        """Never called: nothing is claimed."""
+        raise AssertionError("an answer without a daemon starts nothing")
+
+    def collect(self) -> list[Settled]:
+        """Nothing ends."""
+        return []
+
+    def acknowledge(self, settled: Settled) -> None:
+        """The records stay for the next daemon."""
+
+    def stop(self, worker: str, token: int, verdict: str) -> None:
+        """Never called: a read-only request stops nothing."""
+        raise AssertionError("an answer without a daemon stops nothing")
+
+    def step(self, monotonic: float) -> float | None:
+        """Nothing is due."""
+        return None
+
+    def follow(self, worker: str, token: int) -> bool:
+        """Nobody can be asked for output that is not in a file yet."""
+        return False
+
+    def begun(self) -> set[int]:
+        """Unknown without channels: what is claimed is shown as reserved."""
+        return set()
+
+    def busy(self) -> int:
+        """Nothing runs here."""
+        return 0
+
+    def workers(self) -> list[dict[str, Any]]:
+        """No workers."""
+        return []
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer over the inherited socket until the client goes."""
+    parser = argparse.ArgumentParser(prog="jobctl.daemon.offline")
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--socket-fd", type=int, required=True)
+    parser.add_argument("--config", type=Path)
+    options = parser.parse_args(arguments)
+    connection = socket.socket(fileno=options.socket_fd)
+    clock = SystemClock()
+    loop = Loop(clock)
+    uid = os.geteuid()
+    server = Server(loop, allowed_uids=frozenset({uid}), mode="down")
+    served = server.serve(connection, Peer(uid, os.getegid(), os.getppid()))
+    try:
+        state = StateDirectory(options.state_dir.absolute())
+        if not state.database.exists():
+            raise NotAllowed(
+                f'there is no store in "{state.root}"',
+                hint="No daemon has run with this state directory yet.",
+            )
+        lock = take_lock(state, LOCK_PATIENCE_S)
+    except (JobctlError, OSError) as error:
+        refusal = error if isinstance(error, JobctlError) else NotAllowed(str(error))
+        return _refuse_all(loop, server, refusal)
+    try:
+        database = open_database(state.database, is_read_only=True)
+        try:
+            station = _build(database, state, options.config, clock, uid)
+            database.begin()
+            _add_waiting_outcomes(station)
+            server.on_close(lambda _connection: loop.end())
+            loop.run(lambda: _turn(station, server))
+        finally:
+            database.rollback()
+            database.close()
+    except JobctlError as error:
+        return _refuse_all(loop, server, error)
+    finally:
+        lock.release()
+        served.close()
+        loop.close()
+    return 0
+
+
+def _build(
+    database: Any, state: StateDirectory, config: Path | None, clock: SystemClock, uid: int
+) -> Station:
+    file = FilePlan()
+    if config is not None:
+        try:
+            file = load_in_child(config)
+        except ConfigError:
+            # What the store knows can be told without the plan.
+            file = FilePlan()
+    engine: Any = NoEngine()
+    plan = merge(file, host_timezone=host_zone(), strict=False)
+    dispatcher = Dispatcher(
+        database=database,
+        engine=engine,
+        clock=clock,
+        rng=random.Random(),  # noqa: S311 -- jitter, no secret
+        orders=Orders(state.output),
+    )
+    dispatcher.take_plan(plan)
+    dispatcher.refresh()
+    beat = Beat(database=database, clock=clock, submit=_submit_nothing)
+    return Station(
+        database=database,
+        dispatcher=dispatcher,
+        engine=engine,
+        beat=beat,
+        clock=clock,
+        waiters=Waiters(),
+        followers=Followers(),
+        ids=Ids(highest_id(database)),
+        state=state,
+        config_path=config,
+        plan=plan,
+        uid=uid,
+        started_at=clock.now(),
+    )
+
+
+def _submit_nothing(*_: object) -> int:
+    raise AssertionError("an answer without a daemon submits nothing")
+
+
+def _add_waiting_outcomes(station: Station) -> None:
+    """Count in what workers have left on disk, as the next daemon will; it is rolled back at the end.
+
+    The plan takes effect too, so that schedules are shown as they will go on.
+    """
+    now = station.clock.now()
+    for record in _records(station.state.run):
+        station.dispatcher.settle([record], now)
+    station.dispatcher.take_effects()
+    station.beat.take_plan(station.plan, now)
+
+
+def _records(run_dir: Path) -> Iterator[Settled]:
+    for path in sorted(run_dir.glob(f"*/outcomes/*{SUFFIX}")):
+        try:
+            outcome = read_record(path.parent, int(path.name.removesuffix(SUFFIX), 16))
+        except (ProtocolError, ValueError, OSError):
+            continue
+        if outcome is not None:
+            yield Settled("", (), [outcome])
+
+
+def _turn(station: Station, server: Server) -> float | None:
+    for call in server.take():
+        if type(call.request) not in READ_ONLY:
+            call.refuse(
+                NotAllowed("no daemon is running: only looking is possible", hint="Start it first.")
+            )
+            continue
+        try:
+            answer = HANDLERS[type(call.request)](station, call, call.request)
+            if answer is not None and not isinstance(answer, dict):
+                answer = _run_through(answer)
+        except JobctlError as error:
+            call.refuse(error)
+            continue
+        if answer is not None:
+            call.answer(answer)
+    return None
+
+
+def _run_through(work: Generator[None, None, dict[str, Any]]) -> dict[str, Any]:
+    """Nobody else waits here: all slices at once."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found: dict[str, Any] = end.value
+            return found
+
+
+def _refuse_all(loop: Loop, server: Server, error: JobctlError) -> int:
+    """Tell the client why there is no answer, then go when it goes."""
+    server.on_close(lambda _connection: loop.end())
+
+    def turn() -> None:
+        for call in server.take():
+            call.refuse(error)
+
+    if not server.is_alone:
+        loop.run(turn)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
