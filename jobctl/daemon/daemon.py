@@ -75,6 +75,7 @@ class Daemon:
         self._retry_at: float | None = None
         self._slices: deque[tuple[Call, Slice]] = deque()
         self._stop_mode: str | None = None
+        self._has_plan = False
         self._is_retiring = False
         self._end_at = 0.0
         self._reload_child: Any = None
@@ -109,6 +110,9 @@ class Daemon:
 
     def _take_events(self, monotonic: float) -> list[Settled]:
         """What ended, and what could not be stored before when it is time to try again."""
+        if not self._has_plan:
+            # What ended while no daemon ran is judged by the rules of its task: they must be known.
+            return []
         events = self._station.engine.collect()
         if self._retry_at is not None and monotonic >= self._retry_at:
             self._retry_at = None
@@ -336,7 +340,9 @@ class Daemon:
         else:
             found.append(station.dispatcher.deadline(now, monotonic))
             found.append(station.beat.deadline(now, monotonic))
-            if station.dispatcher.has_parked_work or station.engine.has_events:
+            if station.dispatcher.has_parked_work or (
+                station.engine.has_events and self._has_plan
+            ):
                 found.append(monotonic)
         if self._is_retiring:
             found.append(self._end_at)
@@ -460,6 +466,7 @@ class Daemon:
 
         def after() -> None:
             station.plan = plan
+            self._has_plan = True
 
         return after
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobctl.protocol import requests
+from tests.support.daemon import running_daemon
 
 if TYPE_CHECKING:
     from tests.support.daemon import Daemon
@@ -78,3 +79,28 @@ def test_the_answer_to_a_submit_comes_after_its_commit(daemon: Daemon) -> None:
 
     assert daemon.status(job)["state"] == "PENDING"
     assert daemon.call(requests.Inspect(what="scheduled"))["jobs"][0]["id"] == job
+
+
+def test_a_failure_without_a_daemon_is_judged_by_its_task_and_tried_again() -> None:
+    config = """
+[tasks.second-time]
+shell = 'until [ -e "$1/go" ]; do sleep 0.01; done; [ -e "$1/was" ] || { touch "$1/was"; exit 1; }'
+retries = 1
+retry_delay = "10ms"
+"""
+    with running_daemon(config) as daemon:
+        job = daemon.submit(task="second-time", args=[str(daemon.folder)])
+        daemon.until(
+            "the command to run",
+            lambda: [w for w in daemon.workers("keeper") if job in w["attempts"]],
+        )
+        daemon.kill()
+        (daemon.folder / "go").touch()
+        records = daemon.state_dir / "run"
+        daemon.until("the outcome's record", lambda: list(records.glob("*/outcomes/*.json")))
+
+        daemon.start()
+
+        ended = daemon.ended(job)
+        assert ended["state"] == "SUCCESS"
+        assert [attempt["outcome"] for attempt in ended["attempts"]] == ["failure", "success"]
