@@ -117,7 +117,7 @@ def registered(
     session, answer = _ask(ctx, "registered", as_json, limit)
     if answer is not None:
         columns = [
-            Column("NAME"),
+            Column("NAME", may_be_cut=True),
             Column("KIND"),
             Column("QUEUE", may_be_cut=True),
             Column("SOURCE", may_be_cut=True),
@@ -143,7 +143,7 @@ def queues(ctx: typer.Context, as_json: options.Json = False) -> int:
 def queue_table(session: Session, found: Iterable[dict[str, Any]]) -> None:
     """Draw the queues of ``inspect queues`` and ``queue list``."""
     columns = [
-        Column("NAME"),
+        Column("NAME", may_be_cut=True),
         Column("PAUSED"),
         Column("READY", is_number=True),
         Column("RUNNING", is_number=True),

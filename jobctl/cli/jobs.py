@@ -63,10 +63,14 @@ def status(
             ids,
             lambda number: client.call(Status(job=number)),
             shape=shapes.job_whole,
-            show=lambda job: screen.page(
-                [*job_page(job, exact=not screen.is_terminal), *([("", "")] if job else [])]
-            ),
+            show=lambda job: _next_page(session, job, is_first=job["id"] == ids[0]),
         )
+
+
+def _next_page(session: Session, job: dict[str, Any], *, is_first: bool) -> None:
+    if not is_first:
+        session.screen.line("")
+    session.screen.page(job_page(job, exact=not session.screen.is_terminal))
 
 
 def _overview(session: Session, client: Client) -> int:

@@ -87,7 +87,7 @@ def _attempt(one: dict[str, Any], moment: Callable[[int], str]) -> str:
         parts.append(f"took {span_shown(one['duration_s'])}")
     if one.get("max_rss_bytes"):
         parts.append(f"{one['max_rss_bytes'] / (1 << 20):.0f} MiB")
-    if one.get("proof") == "unproved":
+    if str(one.get("proof") or "").startswith("unproved"):
         parts.append("its end is unproved")
     return ", ".join(parts)
 
@@ -118,7 +118,7 @@ def _output(job_id: int, last: dict[str, Any]) -> list[tuple[str, str]]:
     text = tail.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
     lines = text.removesuffix("\n").split("\n") if text else []
     if len(tail) < total or len(lines) > _TAIL_LINES:
-        if len(tail) < total:
+        if len(tail) < total and len(lines) > 1:
             lines = lines[1:]  # it begins within a line
         lines = [
             f"(the end of {total} bytes; all of it: jobctl logs {job_id})",
@@ -128,6 +128,8 @@ def _output(job_id: int, last: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _json(value: Any) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
     from jobctl.protocol.compact import dumps
 
     return dumps(value)

@@ -1,7 +1,7 @@
 """The only module that prints.
 
-On a terminal: tables by Rich, which is imported when the first one is drawn, and colours unless they
-are not wanted. In a pipe: a header and tab-separated lines, nothing cut. ``--json``: one document on
+On a terminal: tables, measured by Rich, whose part for that is imported when the first one is drawn, and
+colours unless they are not wanted. (Rich's own tables cut whole columns away where they do not fit.) In a pipe: a header and tab-separated lines, nothing cut. ``--json``: one document on
 one line. Everything that came from outside is escaped where it could act on a terminal or break a
 line; only the output of jobs, which is asked for as it is, goes through untouched.
 """
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from jobctl.errors import JobctlError
 
 _STYLES = {
-    "SUCCESS": ("green", "32"),
-    "success": ("green", "32"),
-    "STARTED": ("cyan", "36"),
-    "RETRY": ("yellow", "33"),
-    "FAILURE": ("red", "31"),
-    "failure": ("red", "31"),
-    "timeout": ("red", "31"),
-    "lost": ("red", "31"),
-    "REVOKED": ("magenta", "35"),
-    "PENDING": ("blue", "34"),
+    "SUCCESS": "32",
+    "success": "32",
+    "STARTED": "36",
+    "RETRY": "33",
+    "FAILURE": "31",
+    "failure": "31",
+    "timeout": "31",
+    "lost": "31",
+    "REVOKED": "35",
+    "PENDING": "34",
 }
-"""Names of Rich and codes of the terminal for the words that say how a thing stands."""
+"""Colours of the terminal (ECMA-48) for the words that say how a thing stands."""
+_NARROWEST = 6
 
 
 def clean(text: str) -> str:
@@ -124,7 +125,7 @@ class Screen:
         word = text.split(" ", 1)[0].rstrip(",")
         if not self.color or word not in _STYLES or not label.startswith(("state", "attempt")):
             return text
-        return f"\x1b[{_STYLES[word][1]}m{word}\x1b[0m{text[len(word) :]}"
+        return f"\x1b[{_STYLES[word]}m{word}\x1b[0m{text[len(word) :]}"
 
     def table(
         self,
@@ -154,37 +155,30 @@ class Screen:
             print(clean(caption), file=self.out)
 
     def _draw(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+        from rich.cells import cell_len
 
-        console = Console(
-            file=self.out,
-            width=self.width,
-            force_terminal=True,
-            color_system="standard" if self.color else None,
-            highlight=False,
-            markup=False,
-            emoji=False,
-        )
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for column in columns:
-            table.add_column(
-                column.title,
-                justify="right" if column.is_number else "left",
-                # Cells that may be cut end in an ellipsis; the others are never wrapped or cut, so that
-                # an id can be copied from any terminal.
-                overflow="ellipsis",
-                no_wrap=True,
-                min_width=(4 if column.may_be_cut else max(_widths(column, rows, columns))),
-            )
+        widths = [
+            max(cell_len(text) for text in (column.title, *(row[place] for row in rows)))
+            for place, column in enumerate(columns)
+        ]
+        fit(widths, [column.may_be_cut for column in columns], self.width)
+        titles = self._row(columns, [column.title for column in columns], widths)
+        print(f"\x1b[1m{titles}\x1b[0m" if self.color else titles, file=self.out)
         for row in rows:
-            table.add_row(*(Text(cell, style=_STYLES.get(cell, ("", ""))[0]) for cell in row))
-        with console.capture() as captured:
-            console.print(table)
-        # Rich fills every row with blanks up to the width of the table.
-        for line in captured.get().splitlines():
-            print(line.rstrip(), file=self.out)
+            print(self._row(columns, row, widths), file=self.out)
+
+    def _row(self, columns: Sequence[Column], row: Sequence[str], widths: Sequence[int]) -> str:
+        from rich.cells import cell_len, set_cell_size
+
+        cells = []
+        for column, text, width in zip(columns, row, widths, strict=True):
+            room = width - cell_len(text)
+            shown = text if room >= 0 else set_cell_size(text, width - 1).rstrip() + "…"
+            if self.color and text in _STYLES:
+                shown = f"\x1b[{_STYLES[text]}m{shown}\x1b[0m"
+            blanks = " " * max(room, 0)
+            cells.append(blanks + shown if column.is_number else shown + blanks)
+        return "  ".join(cells).rstrip()
 
     def failure(self, error: JobctlError, *, as_json: bool) -> None:
         """An error of ours: one line with its cause, then what to do; or the error object."""
@@ -216,13 +210,23 @@ def problem_shape(problem: Any) -> dict[str, Any]:
     return {name: getattr(problem, name) for name in names}
 
 
-def _widths(
-    column: Column, rows: Sequence[Sequence[str]], columns: Sequence[Column]
-) -> Iterable[int]:
-    from rich.cells import cell_len
+def fit(widths: list[int], may_be_cut: Sequence[bool], width: int) -> None:
+    """Take from the widest columns that may be cut until all fit beside each other, two blanks between.
 
-    position = columns.index(column)
-    return [cell_len(column.title), *(cell_len(row[position]) for row in rows)]
+    Each of them keeps a few letters; if that is not enough, the lines stay longer than the screen: an id
+    that is cut is worth nothing.
+    """
+    excess = sum(widths) + 2 * (len(widths) - 1) - width
+    while excess > 0:
+        widest = max(
+            (place for place, cut in enumerate(may_be_cut) if cut),
+            key=lambda place: widths[place],
+            default=None,
+        )
+        if widest is None or widths[widest] <= _NARROWEST:
+            return
+        widths[widest] -= 1
+        excess -= 1
 
 
 def _cell(value: object) -> str:

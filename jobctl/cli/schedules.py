@@ -33,12 +33,13 @@ def list_schedules(ctx: typer.Context, as_json: options.Json = False) -> int:
         session.screen.json(shapes.schedules(found))
         return 0
     columns = [
-        Column("NAME"),
+        Column("NAME", may_be_cut=True),
         Column("TASK", may_be_cut=True),
         Column("SCHEDULE", may_be_cut=True),
         Column("TIMEZONE", may_be_cut=True),
         Column("NEXT"),
-        Column("LAST"),
+        Column("FATE"),
+        Column("LAST", may_be_cut=True),
     ]
     session.screen.table(
         columns,
@@ -49,7 +50,7 @@ def list_schedules(ctx: typer.Context, as_json: options.Json = False) -> int:
                 one.get("expression"),
                 one.get("timezone"),
                 _moment(session, one.get("next")) if one.get("enabled", True) else "disabled",
-                _last(session, one.get("last")),
+                *_last(session, one.get("last")),
             )
             for one in found
         ),
@@ -59,11 +60,12 @@ def list_schedules(ctx: typer.Context, as_json: options.Json = False) -> int:
     return 0
 
 
-def _last(session: Session, fire: dict[str, Any] | None) -> str | None:
+def _last(session: Session, fire: dict[str, Any] | None) -> tuple[str | None, str | None]:
+    """The fate of the newest instant that has one, and that instant."""
     if fire is None:
-        return None
+        return None, None
     moment = fire.get("last") if fire.get("last") is not None else fire.get("at")
-    return f"{_moment(session, moment)} {fire.get('fate')}"
+    return fire.get("fate"), _moment(session, moment)
 
 
 Schedule = Annotated[

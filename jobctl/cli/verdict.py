@@ -21,14 +21,18 @@ def exit_code_of(answer: dict[str, Any]) -> int:
 
 def code_of_job(job: dict[str, Any]) -> int:
     """The command's own code, 128 + signal, 1 for a function that failed, else 125."""
-    code, signal = job.get("exit_code"), job.get("signal")
+    verdict, code, signal = job.get("verdict"), job.get("exit_code"), job.get("signal")
     if job["state"] == "SUCCESS":
         return int(code or 0)
+    # A job may have been revoked after a round that ended in another way, or before any; and what is
+    # known of a lost attempt is its keeper's end, not its own.
+    if verdict is None or verdict in {"lost", "success"}:
+        return UNKNOWN
+    if job["state"] == "REVOKED" and verdict != "cancelled":
+        return UNKNOWN
+    if job.get("kind") == "function":
+        return 1
     if signal is not None:
         return 128 + int(signal)
-    if code is not None:
-        # A command that was stopped may still end with 0; its job has not succeeded.
-        return int(code) or 1
-    return (
-        1 if job["state"] == "FAILURE" and job.get("verdict") in {"failure", "timeout"} else UNKNOWN
-    )
+    # A command that was stopped may still end with 0; its job has not succeeded.
+    return int(code or 0) or 1

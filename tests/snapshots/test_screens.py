@@ -1,0 +1,315 @@
+"""The screen of each command: at 80 and 200 columns, in a pipe, and as JSON.
+
+The kept screens lie in ``screens/``. ``JOBCTL_REWRITE_SNAPSHOTS=1`` writes them anew; the test fails all
+the same, so that a rewriting run is never taken for a green one. JSON is held against the schema that
+ships, too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from jobctl.cli import shapes
+from tests.integration.cli import answers
+from tests.integration.cli.answers import AD_HOC, FAILED, HOSTILE, SECOND, T0, WAITING, a_job
+from tests.integration.cli.line_fixtures import Shown
+from tests.integration.cli.scripted_daemon import ScriptedDaemon
+
+SCREENS = Path(__file__).parent / "screens"
+SCHEMAS = Path(shapes.__file__).parent / "schemas"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A line and what the daemon answers to it; ``schema`` names that of its JSON."""
+
+    name: str
+    words: tuple[str, ...]
+    schema: str
+    script: dict[str, Any] = field(default_factory=dict)
+
+
+def case(name: str, line: str, schema: str = "", **script: Any) -> Case:
+    return Case(name, tuple(line.split()), schema or name, script)
+
+
+BACKUP = a_job(
+    17, attempts=[answers.an_attempt(output_bytes=5000, output_tail="half a line\n" + "x\n" * 30)]
+)
+JOBS = [
+    WAITING,
+    AD_HOC,
+    FAILED,
+    a_job(17, result={"rows": 3}),
+    a_job(9, state="REVOKED", reason="cancelled", queue="a-queue-with-quite-a-long-name"),
+    a_job(2**63 - 1, task="t" * 200, state="RETRY", reason="waits before the next attempt"),
+]
+A_FIRE = {
+    "schedule": "backup",
+    "task": "backup",
+    "at": T0,
+    "last": T0,
+    "count": 1,
+    "fate": "submitted",
+    "job_id": 17,
+    "reason": None,
+}
+FIRES = [
+    A_FIRE,
+    A_FIRE
+    | {
+        "at": T0 - 86400 * SECOND * 3,
+        "last": T0 - 86400 * SECOND,
+        "count": 3,
+        "fate": "missed",
+        "job_id": None,
+        "reason": "the daemon did not run",
+    },
+]
+SCHEDULES = [
+    {
+        "name": "backup",
+        "task": "backup",
+        "kind": "crontab",
+        "expression": "30 2 * * *",
+        "normal": "30 2 * * *",
+        "timezone": "Europe/Berlin",
+        "enabled": True,
+        "next": T0 + 86400 * SECOND,
+        "last": A_FIRE,
+        "source": "/etc/jobctl/jobctl.toml:12",
+    },
+    {
+        "name": HOSTILE,
+        "task": "report",
+        "kind": "interval",
+        "expression": "30s",
+        "normal": None,
+        "timezone": "UTC",
+        "enabled": False,
+        "next": None,
+        "last": None,
+        "source": "stored",
+    },
+]
+STATS = {"version": "0.1.0", "uptime_s": 3600.123456789, "submitted": 12, "longest_commit_s": 0.0021}
+ACTIVE = {
+    "jobs": [
+        {
+            "id": 19,
+            "task": None,
+            "command": ["sleep", "1000"],
+            "queue": "default",
+            "started_at": T0,
+            "number": 1,
+            "worker": "keeper-3",
+        }
+    ]
+}
+
+CASES = [
+    case("submit", "submit backup", submit={"jobs": [{"id": 21, "state": "PENDING", "duplicate": False}]}),
+    case("status", "status 17", status=BACKUP),
+    case("status-failed", "status 18", "status", status=FAILED),
+    case("status-command", "status 19", "status", status=AD_HOC),
+    case("status-hostile", "status 20", "status", status=WAITING | {"attempts": []}),
+    case(
+        "status-several",
+        "status 17 18",
+        status=lambda frame: {17: BACKUP, 18: FAILED}[frame["job"]],
+    ),
+    case(
+        "overview",
+        "status",
+        inspect=lambda frame: {"stats": STATS, "active": ACTIVE}[frame["what"]],
+    ),
+    case("list", "list", list={"jobs": JOBS, "next": 9}),
+    case("list-empty", "list --state failure", "list", list={"jobs": [], "next": None}),
+    case("count", "list --count", list={"count": 12345}),
+    case(
+        "logs",
+        "logs 17",
+        logs=[
+            {"data": "h\u00c3\u00a9llo\x1b[31m\n", "offset": 0},
+            {"attempt": 1, "bytes": 13, "state": "SUCCESS"},
+        ],
+    ),
+    case(
+        "wait",
+        "wait 17",
+        wait={
+            "jobs": [
+                {
+                    "id": 17,
+                    "state": "FAILURE",
+                    "reason": "failed",
+                    "kind": "command",
+                    "exit_code": 7,
+                    "signal": None,
+                    "verdict": "failure",
+                }
+            ],
+            "timed_out": False,
+        },
+    ),
+    case(
+        "result",
+        "result 17",
+        result={"id": 17, "state": "SUCCESS", "result": {"rows": [1, "two"]}, "error": None},
+    ),
+    case(
+        "result-failed",
+        "result 18",
+        "result",
+        result={"id": 18, "state": "FAILURE", "result": None, "error": FAILED["error"]},
+    ),
+    case("cancel", "cancel 17", cancel={"id": 17, "state": "REVOKED", "gone": True, "remaining": []}),
+    case(
+        "cancel-left",
+        "cancel 17",
+        "cancel",
+        cancel={"id": 17, "state": "REVOKED", "gone": False, "remaining": [4711, 4712]},
+    ),
+    case(
+        "cancel-several",
+        "cancel 17 18",
+        cancel=lambda frame: {"id": frame["job"], "state": "REVOKED", "gone": True, "remaining": []},
+    ),
+    case("retry", "retry 17", retry={"id": 17, "state": "PENDING"}),
+    case(
+        "retry-several", "retry 17 18", retry=lambda frame: {"id": frame["job"], "state": "PENDING"}
+    ),
+    case(
+        "next", "next", next={"fires": [{"schedule": "backup", "task": "backup", "at": T0}]}
+    ),
+    case("history", "history backup", history={"fires": FIRES}),
+    case("schedules", "schedule list", schedules={"schedules": SCHEDULES}),
+    case(
+        "queues",
+        "queue list",
+        inspect={
+            "queues": [
+                {"name": "default", "paused": False, "ready": 3, "running": 1, "workers": ["default"]},
+                {"name": "mail", "paused": True, "ready": 0, "running": 0, "workers": []},
+            ]
+        },
+    ),
+    case("pause", "queue pause mail", pause=lambda frame: frame),
+    case("resume", "queue resume mail", "pause", pause=lambda frame: frame),
+    case(
+        "ping",
+        "inspect ping",
+        inspect={"version": "0.1.0", "pid": 77, "uptime_s": 12.5, "daemon": "up"},
+    ),
+    case("active", "inspect active", inspect=ACTIVE),
+    case("reserved", "inspect reserved", inspect=ACTIVE),
+    case("scheduled", "inspect scheduled", inspect={"jobs": [WAITING]}),
+    case(
+        "registered",
+        "inspect registered",
+        inspect={
+            "tasks": [
+                {
+                    "name": "backup",
+                    "kind": "command",
+                    "queue": "default",
+                    "source": "/etc/jobctl/jobctl.toml:12",
+                    "description": "Dumps the shop's database, \u4e16\u754c.",
+                    "unavailable": None,
+                }
+            ]
+        },
+    ),
+    case(
+        "workers",
+        "inspect workers",
+        inspect={
+            "workers": [
+                {
+                    "instance": "8f3a",
+                    "kind": "keeper",
+                    "group": "default",
+                    "pid": 4711,
+                    "phase": "busy",
+                    "attempts": [19],
+                    "made": 12,
+                    "leftovers": 0,
+                }
+            ]
+        },
+    ),
+    case("stats", "inspect stats", inspect=STATS),
+    case(
+        "conf",
+        "inspect conf",
+        inspect={
+            "daemon": {"timezone": "Europe/Berlin", "imports": ["shop.tasks"], "shutdown": "keep"},
+            "tasks": [{"name": "backup", "command": ["pg_dump", "shop"]}],
+            "queues": [],
+        },
+    ),
+    case("reload", "reload", reload={"changes": ["task backup: timeout was 1h, is 2h"]}),
+    case("stop", "stop --mode drain", stop={"mode": "drain", "running": 2}),
+]
+MODES = ("80", "200", "pipe", "json")
+
+
+def show(case: Case, mode: str, run: Callable[..., Shown]) -> Shown:
+    if mode == "json":
+        return run(*case.words, "--json")
+    return run(*case.words, width=int(mode) if mode.isdecimal() else None)
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_screen_is_the_kept_one(
+    case: Case,
+    mode: str,
+    run: Callable[..., Shown],
+    daemon: Callable[..., ScriptedDaemon],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("jobctl.clock.SystemClock.now", lambda self: T0 + 3600 * SECOND)
+    daemon(**case.script)
+
+    shown = show(case, mode, run)
+
+    text = f"exit code {shown.code}\n--- out\n{shown.out}--- err\n{shown.err}"
+    kept = SCREENS / f"{case.name}.{mode}.txt"
+    if os.environ.get("JOBCTL_REWRITE_SNAPSHOTS") and not (
+        kept.exists() and kept.read_text() == text
+    ):
+        SCREENS.mkdir(exist_ok=True)
+        kept.write_text(text)
+        pytest.fail(f"{kept.name} was written anew: look at it, then run again without rewriting")
+    assert text == kept.read_text()
+    if mode == "json":
+        schema = json.loads((SCHEMAS / f"{case.schema}.json").read_text())
+        Draft202012Validator(schema).validate(json.loads(shown.out))
+    elif mode.isdecimal():
+        lines = re.sub(r"\x1b\[\d*m", "", shown.out).splitlines()
+        assert case.words[0] == "status" or all(len(line) <= int(mode) for line in lines)
+
+
+def test_each_kept_screen_belongs_to_a_case() -> None:
+    expected = {f"{case.name}.{mode}.txt" for case in CASES for mode in MODES}
+
+    assert {file.name for file in SCREENS.iterdir()} == expected
+
+
+@pytest.mark.parametrize("schema", sorted(SCHEMAS.glob("*.json")), ids=lambda file: file.stem)
+def test_each_schema_that_ships_is_one_and_is_used(schema: Path) -> None:
+    Draft202012Validator.check_schema(json.loads(schema.read_text()))
+
+    elsewhere = {"explain", "check", "error"}  # their commands are tested with what they need
+    assert schema.stem in {case.schema for case in CASES} | elsewhere
