@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.config import parse_result, start_child
+from jobctl.daemon import first_process
 from jobctl.daemon.groups import engine_groups
 from jobctl.daemon.handlers import HANDLERS
 from jobctl.daemon.handlers import jobs as job_handlers
@@ -63,6 +64,7 @@ class Daemon:
         retention: Retention,
         host_timezone: str,
         on_ready: Callable[[], None],
+        is_first: bool,
     ) -> None:
         self._station = station
         self._server = server
@@ -71,6 +73,7 @@ class Daemon:
         self._retention = retention
         self._host_timezone = host_timezone
         self._on_ready = on_ready
+        self._is_first = is_first
         self._unstored: list[Settled] = []
         self._retry_at: float | None = None
         self._slices: deque[tuple[Call, Slice]] = deque()
@@ -327,6 +330,7 @@ class Daemon:
         station = self._station
         if self._slices or self._server.has_calls:
             return monotonic
+        self._feed_watchdog()
         now = station.clock.now()
         found = [
             engine_deadline,
@@ -340,22 +344,23 @@ class Daemon:
         else:
             found.append(station.dispatcher.deadline(now, monotonic))
             found.append(station.beat.deadline(now, monotonic))
-            if station.dispatcher.has_parked_work or (
-                station.engine.has_events and self._has_plan
-            ):
+            if station.dispatcher.has_parked_work or (station.engine.has_events and self._has_plan):
                 found.append(monotonic)
         if self._is_retiring:
             found.append(self._end_at)
-        if self._notifier.watchdog_s is not None:
-            self._feed_watchdog(monotonic)
         return min((deadline for deadline in found if deadline is not None), default=None)
 
-    def _feed_watchdog(self, monotonic: float) -> None:
-        due = self._notifier.deadline()
-        if due is not None and due <= monotonic:
-            # A real question to the store: a daemon that cannot read it is not alive.
+    def _feed_watchdog(self) -> None:
+        if not self._notifier.is_ping_due:
+            return
+        try:
+            # A real question: a daemon that hangs in its store is not alive.
             self._station.database.row("SELECT count(*) FROM queues")
-            self._notifier.ping()
+        except Refused as error:
+            # An error is an answer too. Being killed for it would mend no disk, and P11 promises that
+            # the daemon stays to heal.
+            logger.error(storage_error(error).message)
+        self._notifier.ping()
 
     # -- signals ----------------------------------------------------------------------------------
 
@@ -364,8 +369,17 @@ class Daemon:
             if number == signal.SIGHUP:
                 self.reload(self._log_reload)
             elif number in (signal.SIGTERM, signal.SIGINT):
-                # The second one is impatient: whatever is running is left to the next daemon.
-                self.stop("keep" if self._stop_mode is not None else None)
+                if self._stop_mode is None:
+                    self.stop(None)
+                else:
+                    self._hurry()
+            elif number == signal.SIGCHLD and self._is_first:
+                first_process.reap_orphans(self._own_children())
+
+    def _own_children(self) -> set[int]:
+        """Children whose exit code somebody of this process waits for."""
+        reload_child = {self._reload_child.pid} if self._reload_child is not None else set()
+        return self._station.engine.children() | reload_child
 
     def _log_reload(self, end: list[str] | Exception) -> None:
         if isinstance(end, Exception):
@@ -387,9 +401,16 @@ class Daemon:
                             group=report.group, module=failure.module, error=failure.message
                         ),
                     )
+            if self._stop_mode is not None:
+                return False
             plan = merge(file, found, host_timezone=self._host_timezone, strict=False)
             self._commit(lambda: [self._put_into_force(plan)])
             self._on_ready()
+            if self._is_first and plan.settings.shutdown == "keep":
+                logger.warning(
+                    "the first process of a container cannot keep jobs running when it ends: TERM "
+                    'drains, as with shutdown = "drain"'
+                )
             self._notifier.ready(self._status())
             return True
 
@@ -403,8 +424,11 @@ class Daemon:
         if self._reload_child is not None:
             answer(PlanError("a reload is under way", hint="Try again when it has ended."))
             return
-        self._notifier.reloading()
+        if self._stop_mode is not None:
+            answer(PlanError("the daemon is stopping; nothing is reloaded any more"))
+            return
         child = start_child(self._station.config_path)
+        self._notifier.reloading()
         self._reload_child = child
         assert child.stdout is not None
         pipe = child.stdout
@@ -439,6 +463,9 @@ class Daemon:
             return
 
         def on_reports(reports: dict[str, dict[str, Any]]) -> bool:
+            if self._stop_mode is not None:
+                answer(PlanError("the daemon is stopping; nothing was reloaded"))
+                return False
             found = tuple(CodeReport.from_json(report) for report in reports.values())
             try:
                 plan = merge(file, found, host_timezone=self._host_timezone)
@@ -477,19 +504,43 @@ class Daemon:
     # -- the end ----------------------------------------------------------------------------------
 
     def stop(self, mode: str | None) -> str:
-        """Begin to stop; gives back the way in which."""
+        """Begin to stop; gives back the way in which.
+
+        ``mode`` None: the configured way. The first process of a container cannot leave jobs running:
+        it drains where ``keep`` is asked for.
+        """
         station = self._station
         mode = mode or station.plan.settings.shutdown
-        if self._stop_mode is None:
+        if mode == "keep" and self._is_first:
+            mode = "drain"
+        if not self._has_plan:
+            # Nothing was begun, and how to judge what ended is not known: all is the next daemon's.
+            mode = "keep"
+        self._begin_to_stop(mode)
+        if mode == "kill":
+            for worker, token in station.engine.running():
+                station.engine.stop(worker, token, Verdict.CANCELLED.value)
+        return mode
+
+    def _begin_to_stop(self, mode: str) -> None:
+        station = self._station
+        if self._stop_mode != mode:
             self._notifier.stopping(f"stopping: {mode}")
             logger.info("stopping", extra=fields(mode=mode, running=station.engine.busy()))
         self._stop_mode = mode
         station.dispatcher.drain()
         station.beat.stop()
-        if mode == "kill":
-            for worker, token in station.engine.running():
-                station.engine.stop(worker, token, Verdict.CANCELLED.value)
-        return mode
+
+    def _hurry(self) -> None:
+        """One more signal while stopping: whatever is running is left to the next daemon.
+
+        The first process of a container would kill it by that: there the second signal stops the
+        jobs in order, and only the third one leaves them.
+        """
+        if self._is_first and self._stop_mode == "drain":
+            self.stop("kill")
+        else:
+            self._begin_to_stop("keep")
 
     def _go_on_stopping(self) -> None:
         """End when nothing is left to be waited for."""
@@ -497,13 +548,15 @@ class Daemon:
             return
         engine = self._station.engine
         if self._stop_mode == "keep":
-            engine.release_unbegun()
-            events = engine.collect()
-            if events:
-                self._step((), events, self._station.clock.now())
+            if self._has_plan:
+                engine.release_unbegun()
+                events = engine.collect()
+                if events:
+                    self._step((), events, self._station.clock.now())
         elif engine.busy() or engine.has_events or self._unstored:
-            if self._stop_mode == "drain":
-                self._notifier.more_time(30.0)
+            self._notifier.still_stopping(
+                f"stopping: {self._stop_mode}, waiting for {engine.busy()} attempts"
+            )
             return
         if not self._is_retiring:
             self._is_retiring = True

@@ -21,6 +21,7 @@ from jobctl.arguments import Given
 from jobctl.beat import Beat
 from jobctl.clock import Clock, Moment, SystemClock
 from jobctl.config import load_in_child, problems_text
+from jobctl.daemon import first_process
 from jobctl.daemon.daemon import Daemon
 from jobctl.daemon.following import Followers
 from jobctl.daemon.groups import keeper_recipe
@@ -64,6 +65,8 @@ def run(
     ``config_path`` None: the default place if there is a file, else no configuration at all.
     """
     clock = SystemClock()
+    if first_process.is_first():
+        first_process.end_on_signals()
     try:
         file, path = _read_configuration(config_path)
         settings = file.settings
@@ -233,6 +236,7 @@ def build(
         retention=retention,
         host_timezone=host_timezone,
         on_ready=on_ready,
+        is_first=first_process.is_first(),
     )
     dispatcher.recover()
     daemon.start(file)

@@ -948,6 +948,10 @@ class LocalEngine:
         if self.is_empty:
             self._cgroups.close()
 
+    def children(self) -> set[int]:
+        """Pids of the processes that this engine has started and reaps itself."""
+        return {t.process.pid for t in self._templates.values() if t.process is not None}
+
     def workers(self) -> list[dict[str, Any]]:
         """Every worker for ``inspect workers``, by group and kind."""
         return [
