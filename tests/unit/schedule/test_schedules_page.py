@@ -17,7 +17,9 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "schedules.md"
 
 def section(title: str) -> str:
     found = re.search(
-        rf"^##+ {title}\n(.*?)(?=^##|\Z)", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        rf"^##+ {title}\n(.*?)(?=^##|\Z)",
+        PAGE.read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
     )
     assert found is not None, title
     return found[1]
@@ -34,7 +36,9 @@ def test_every_warning_is_told() -> None:
 
 @pytest.mark.parametrize("text", first_column(section("What is refused")))
 def test_what_is_refused_is_refused_as_told(text: str) -> None:
-    answer = re.search(rf"^\| `{re.escape(text)}` \| (.*) \|$", section("What is refused"), re.MULTILINE)
+    answer = re.search(
+        rf"^\| `{re.escape(text)}` \| (.*) \|$", section("What is refused"), re.MULTILINE
+    )
     assert answer is not None
     with pytest.raises(ScheduleError) as refused:
         parse_schedule("crontab", text)
