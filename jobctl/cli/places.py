@@ -38,11 +38,9 @@ def default_socket(environ: Mapping[str, str], uid: int) -> str:
         return "/run/jobctl/jobctl.sock"
     if environ.get("XDG_RUNTIME_DIR"):
         return _join(environ["XDG_RUNTIME_DIR"], "jobctl/jobctl.sock")
-    state = environ.get("STATE_DIRECTORY", "").split(":")[0]
-    if not state:
-        home = environ.get("HOME", "/nonexistent")
-        state = _join(environ.get("XDG_STATE_HOME") or _join(home, ".local/state"), "jobctl")
-    return _join(state, "jobctl.sock")
+    home = environ.get("HOME", "/nonexistent")
+    state = environ.get("XDG_STATE_HOME") or _join(home, ".local/state")
+    return _join(state, "jobctl/jobctl.sock")
 
 
 def _join(folder: str, name: str) -> str:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from jobctl.clock import Clock
 
 PATIENCE_S = 30.0
-"""How long a daemon may be away, from the break to the next connection."""
+"""How long a daemon may be away, from the first break to the connection that holds."""
+_STEADY_S = 5.0
+"""A connection that held for so long was no part of the trouble before it."""
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 
@@ -55,13 +57,14 @@ class Repeater:
         request was done.
         """
         was_there = False
-        away_since: float | None = None
+        troubled_since: float | None = None
         pause_s = _FIRST_PAUSE_S
         while True:
+            connected_at: float | None = None
             try:
                 with self._connect() as client:
                     client.connect()
-                    was_there, away_since, pause_s = True, None, _FIRST_PAUSE_S
+                    was_there, connected_at = True, self._clock.monotonic()
                     return use(client)
             except (ProtocolError, VersionMismatch):
                 raise
@@ -69,8 +72,12 @@ class Repeater:
                 if isinstance(error, DaemonNotRunning) and not was_there:
                     raise
                 now = self._clock.monotonic()
-                away_since = now if away_since is None else away_since
-                if now - away_since + pause_s > self._patience_s:
+                # A daemon that ends every connection at once is away as much as one that does not
+                # listen; a wait may break many times in a month.
+                if connected_at is not None and now - connected_at >= _STEADY_S:
+                    troubled_since, pause_s = None, _FIRST_PAUSE_S
+                troubled_since = now if troubled_since is None else troubled_since
+                if now - troubled_since + pause_s > self._patience_s:
                     raise
             self._sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -21,8 +20,12 @@ from jsonschema import Draft202012Validator
 from jobctl.cli import shapes
 from tests.integration.cli import answers
 from tests.integration.cli.answers import AD_HOC, FAILED, HOSTILE, SECOND, T0, WAITING, a_job
-from tests.integration.cli.line_fixtures import Shown
-from tests.integration.cli.scripted_daemon import ScriptedDaemon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.integration.cli.line_fixtures import Shown
+    from tests.integration.cli.scripted_daemon import ScriptedDaemon
 
 SCREENS = Path(__file__).parent / "screens"
 SCHEMAS = Path(shapes.__file__).parent / "schemas"
@@ -101,7 +104,12 @@ SCHEDULES = [
         "source": "stored",
     },
 ]
-STATS = {"version": "0.1.0", "uptime_s": 3600.123456789, "submitted": 12, "longest_commit_s": 0.0021}
+STATS = {
+    "version": "0.1.0",
+    "uptime_s": 3600.123456789,
+    "submitted": 12,
+    "longest_commit_s": 0.0021,
+}
 ACTIVE = {
     "jobs": [
         {
@@ -117,7 +125,11 @@ ACTIVE = {
 }
 
 CASES = [
-    case("submit", "submit backup", submit={"jobs": [{"id": 21, "state": "PENDING", "duplicate": False}]}),
+    case(
+        "submit",
+        "submit backup",
+        submit={"jobs": [{"id": 21, "state": "PENDING", "duplicate": False}]},
+    ),
     case("status", "status 17", status=BACKUP),
     case("status-failed", "status 18", "status", status=FAILED),
     case("status-command", "status 19", "status", status=AD_HOC),
@@ -172,7 +184,9 @@ CASES = [
         "result",
         result={"id": 18, "state": "FAILURE", "result": None, "error": FAILED["error"]},
     ),
-    case("cancel", "cancel 17", cancel={"id": 17, "state": "REVOKED", "gone": True, "remaining": []}),
+    case(
+        "cancel", "cancel 17", cancel={"id": 17, "state": "REVOKED", "gone": True, "remaining": []}
+    ),
     case(
         "cancel-left",
         "cancel 17",
@@ -182,15 +196,18 @@ CASES = [
     case(
         "cancel-several",
         "cancel 17 18",
-        cancel=lambda frame: {"id": frame["job"], "state": "REVOKED", "gone": True, "remaining": []},
+        cancel=lambda frame: {
+            "id": frame["job"],
+            "state": "REVOKED",
+            "gone": True,
+            "remaining": [],
+        },
     ),
     case("retry", "retry 17", retry={"id": 17, "state": "PENDING"}),
     case(
         "retry-several", "retry 17 18", retry=lambda frame: {"id": frame["job"], "state": "PENDING"}
     ),
-    case(
-        "next", "next", next={"fires": [{"schedule": "backup", "task": "backup", "at": T0}]}
-    ),
+    case("next", "next", next={"fires": [{"schedule": "backup", "task": "backup", "at": T0}]}),
     case("history", "history backup", history={"fires": FIRES}),
     case("schedules", "schedule list", schedules={"schedules": SCHEDULES}),
     case(
@@ -198,7 +215,13 @@ CASES = [
         "queue list",
         inspect={
             "queues": [
-                {"name": "default", "paused": False, "ready": 3, "running": 1, "workers": ["default"]},
+                {
+                    "name": "default",
+                    "paused": False,
+                    "ready": 3,
+                    "running": 1,
+                    "workers": ["default"],
+                },
                 {"name": "mail", "paused": True, "ready": 0, "running": 0, "workers": []},
             ]
         },

@@ -78,7 +78,9 @@ FAILED = a_job(
     labels={"order": "4711"},
     error={"type": "ValueError", "message": "no address", "traceback": TRACEBACK},
     attempts=[
-        an_attempt(1, outcome="lost", exit_code=None, signal=9, proof="unproved 77", duration_s=0.004),
+        an_attempt(
+            1, outcome="lost", exit_code=None, signal=9, proof="unproved 77", duration_s=0.004
+        ),
         an_attempt(
             2,
             outcome="failure",

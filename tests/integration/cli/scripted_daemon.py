@@ -8,17 +8,20 @@ after the other.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from jobctl.errors import JobctlError
 from jobctl.protocol.requests import REQUESTS, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
 
 BREAK = object()
 
@@ -59,10 +62,8 @@ class ScriptedDaemon:
         self._listener.close()
         self.path.unlink(missing_ok=True)
         for connection in self._open:
-            try:
+            with contextlib.suppress(OSError):  # the client was the first to go
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # the client was the first to go
         for thread in self._threads:
             thread.join(timeout=10)
         if kind is None and self.trouble:
@@ -90,7 +91,7 @@ class ScriptedDaemon:
                         return
         except OSError:
             return
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 -- the test tells it, in its own thread
             self.trouble.append(error)
 
     def _answer(self, connection: socket.socket, frame: dict[str, Any]) -> bool:
@@ -121,7 +122,7 @@ class ScriptedDaemon:
             connection.sendall(_frame({"id": number, "error": fault}))
         else:
             connection.sendall(_frame({"id": number, "ok": final}))
-        return do != "stop"
+        return bool(do != "stop")
 
     def _scripted(self, do: str, frame: dict[str, Any]) -> Any:
         answer = self.script[do]
