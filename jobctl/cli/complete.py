@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer  # noqa: TC002 -- Typer reads the annotations of these functions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from jobctl.protocol.requests import Request
 
 _PATIENCE_S = 0.15
@@ -21,47 +19,42 @@ def task_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of tasks that begin so; empty on any error."""
     from jobctl.protocol.requests import Inspect
 
-    answer = _ask(ctx, Inspect(what="registered"))
-    return _beginning(incomplete, (task.get("name") for task in answer.get("tasks", ())))
+    return _beginning(ctx, incomplete, Inspect(what="registered"), "tasks", "name")
 
 
 def job_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     """Ids of the newest jobs that begin so, newest first; empty on any error."""
     from jobctl.protocol.requests import List
 
-    answer = _ask(ctx, List(limit=_MOST))
-    return _beginning(incomplete, (job.get("id") for job in answer.get("jobs", ())))
+    return _beginning(ctx, incomplete, List(limit=_MOST), "jobs", "id")
 
 
 def queue_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of queues that begin so; empty on any error."""
     from jobctl.protocol.requests import Inspect
 
-    answer = _ask(ctx, Inspect(what="queues"))
-    return _beginning(incomplete, (queue.get("name") for queue in answer.get("queues", ())))
+    return _beginning(ctx, incomplete, Inspect(what="queues"), "queues", "name")
 
 
 def schedule_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of schedules that begin so; empty on any error."""
     from jobctl.protocol.requests import Schedules
 
-    answer = _ask(ctx, Schedules())
-    return _beginning(incomplete, (one.get("name") for one in answer.get("schedules", ())))
+    return _beginning(ctx, incomplete, Schedules(), "schedules", "name")
 
 
-def _beginning(incomplete: str, names: Iterable[object]) -> list[str]:
-    return [str(name) for name in names if str(name).startswith(incomplete)]
-
-
-def _ask(ctx: typer.Context, request: Request) -> dict[str, Any]:
+def _beginning(
+    ctx: typer.Context, incomplete: str, request: Request, things: str, name: str
+) -> list[str]:
     from jobctl.cli.places import find_socket
     from jobctl.client import Client
     from jobctl.errors import JobctlError
 
     given = ctx.find_root().params
-    path = given.get("socket") or find_socket(given.get("config"), os.environ, os.getuid())
+    path = given.get("socket") or find_socket(given.get("config_file"), os.environ, os.getuid())
     try:
         with Client(Path(path), timeout_s=_PATIENCE_S) as client:
-            return client.call(request)
-    except (JobctlError, OSError):
-        return {}
+            found = [str(thing[name]) for thing in client.call(request)[things]]
+    except (JobctlError, OSError, KeyError, TypeError):
+        return []
+    return [text for text in found if text.startswith(incomplete)]

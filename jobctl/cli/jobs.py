@@ -336,7 +336,7 @@ def cancel(ctx: typer.Context, ids: options.JobIds, as_json: options.Json = Fals
         if remaining:
             pids = ", ".join(str(pid) for pid in remaining)
             session.screen.note(f"jobctl: of job {job['id']} remain the processes {pids}")
-        session.screen.line(f"{job['id']}\t{job['state']}" if _is_piped(session) else _said(job))
+        session.screen.row(job["id"], job["state"])
 
     with session.client(timeout_s=None) as client:
         return _each_or_one(
@@ -358,7 +358,7 @@ def retry(ctx: typer.Context, ids: options.JobIds, as_json: options.Json = False
     session = session_of(ctx, as_json=as_json)
 
     def show(job: dict[str, Any]) -> None:
-        session.screen.line(f"{job['id']}\t{job['state']}" if _is_piped(session) else _said(job))
+        session.screen.row(job["id"], job["state"])
 
     with session.client() as client:
         return _each_or_one(
@@ -368,14 +368,6 @@ def retry(ctx: typer.Context, ids: options.JobIds, as_json: options.Json = False
             shape=shapes.retried,
             show=show,
         )
-
-
-def _is_piped(session: Session) -> bool:
-    return not session.screen.is_terminal
-
-
-def _said(job: dict[str, Any]) -> str:
-    return f"{job['id']} {job['state']}"
 
 
 def _each_or_one(

@@ -54,6 +54,5 @@ def _set(ctx: typer.Context, names: list[str], as_json: bool, *, paused: bool) -
         session.screen.json({"queues": answers})
         return 0
     for answer in answers:
-        word = "paused" if answer["paused"] else "resumed"
-        session.screen.line(f"{answer['queue']} {word}")
+        session.screen.row(answer["queue"], "paused" if answer["paused"] else "resumed")
     return 0

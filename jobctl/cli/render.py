@@ -81,6 +81,12 @@ class Screen:
         """One line, escaped."""
         print(clean(text), file=self.out)
 
+    def row(self, *cells: object) -> None:
+        """One line of cells: with blanks between them on a terminal, tabs in a pipe."""
+        print(
+            *(_cell(value) for value in cells), sep=" " if self.is_terminal else "\t", file=self.out
+        )
+
     def note(self, text: str) -> None:
         """One line for people, beside the answer, escaped."""
         self.out.flush()

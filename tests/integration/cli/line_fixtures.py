@@ -85,7 +85,10 @@ def run(socket_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sho
                 patched.setenv(name, value)
             if width is not None:
                 patched.setenv("COLUMNS", str(width))
-            code = entry.main()
+            try:
+                code = entry.main()
+            except SystemExit as end:  # Typer ends the process itself when it completes
+                code = int(end.code or 0)
         return Shown(code, out.text(), err.text())
 
     return run_line
