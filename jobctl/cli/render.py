@@ -34,6 +34,10 @@ _STYLES = {
 _NARROWEST = 6
 
 
+_NO_BREAK_SPACE = "\xa0"
+"""Not printable to Python, harmless, and common in French."""
+
+
 def clean(text: str) -> str:
     r"""Text that is one line and does nothing to a terminal: ``\x1b`` is written as four characters.
 
@@ -42,7 +46,7 @@ def clean(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        letter if letter.isprintable() or letter == "\N{NO-BREAK SPACE}" else _escape(letter)
+        letter if letter.isprintable() or letter == _NO_BREAK_SPACE else _escape(letter)
         for letter in text
     )
 
