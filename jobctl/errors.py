@@ -17,12 +17,16 @@
     │  └─ StateDirectoryInUse      75   another daemon owns the state directory
     ├─ StateDirectoryUnusable      78   cannot be written, or lies where SQLite must not be
     ├─ Conflict                    75   the job is not in a state that allows this
+    ├─ JobFailed                    1   the job whose result was asked for has none
+    │  ├─ RemoteError               1   its function raised, its command failed, it was lost
+    │  └─ JobRevoked                1   it was cancelled, or it expired
     ├─ WaitTimedOut               124   the wait ended before the job did
     └─ NotAllowed                  77   the peer may not do this
 
 Each error says *what* happened to *which* thing and *why* in ``str(error)``, and *what to do now* in
 ``hint``. ``code`` is the stable word that ``--json`` and the protocol carry; ``exit_code`` is what
 the command line ends with. A job that fails is not an error of ours: it is a `jobctl.result.Outcome`.
+`JobFailed` is no exception to that: it is for Python code that asked for a value which is not there.
 """
 
 from __future__ import annotations
@@ -160,6 +164,51 @@ class Conflict(JobctlError):
 
     code = "conflict"
     exit_code = 75
+
+
+class JobFailed(JobctlError):
+    """The job whose result was asked for ended without one. ``job`` is its id."""
+
+    code = "job_failed"
+
+    def __init__(self, message: str, *, job: int = 0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.job = job
+
+
+class RemoteError(JobFailed):
+    """What ended a job in its worker, as text: exceptions of user code do not travel as objects.
+
+    ``type`` is the exception's type (``"ValueError"``, ``"shop.errors.Refused"``), empty when no
+    exception ended the job: a command's exit code, a timeout, a lost worker. ``text`` is the
+    exception's own message, ``traceback`` the worker's traceback as text, or empty.
+    """
+
+    code = "remote"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        job: int = 0,
+        type: str = "",
+        text: str = "",
+        traceback: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, job=job, hint=hint)
+        self.type = type
+        self.text = text
+        self.traceback = traceback
+        if traceback:
+            # Shown below this error's own traceback, which says nothing about the worker.
+            self.add_note(f"In the worker:\n{traceback.rstrip()}")
+
+
+class JobRevoked(JobFailed):
+    """The job was cancelled or expired: it never came to a result."""
+
+    code = "revoked"
 
 
 class WaitTimedOut(JobctlError):
