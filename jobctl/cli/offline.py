@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from jobctl.client import Client
 from jobctl.errors import DaemonNotRunning, JobctlError, Unreachable
+from jobctl.protocol.requests import Inspect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +26,12 @@ _MODULE = "jobctl.daemon.offline"
 
 @contextlib.contextmanager
 def stand_in(
-    state_dir: Path, *, absent: DaemonNotRunning, module: str = _MODULE
+    state_dir: Path, config: Path | None, *, absent: DaemonNotRunning, module: str = _MODULE
 ) -> Iterator[Client]:
     """A client of a stand-in for ``state_dir``; the child has ended when the block is left.
+
+    ``config`` is the configuration that a daemon would read, from which schedules are known; None if
+    there is none.
 
     Raises DaemonNotRunning, with the cause of ``absent`` and its own, when the child cannot open the
     state directory.
@@ -36,6 +40,7 @@ def stand_in(
     ours.settimeout(_PATIENCE_S)
     # -P: a folder that somebody else may write must not supply our modules.
     command = [sys.executable, "-P", "-m", module, "--state-dir", str(state_dir)]
+    command += ["--config", str(config)] if config is not None else []
     child = subprocess.Popen(  # noqa: TID251 -- no attempt of a job: a part of this program, for a second
         [*command, "--socket-fd", str(theirs.fileno())],
         stdin=subprocess.DEVNULL,
@@ -58,7 +63,9 @@ def _greet(
     absent: DaemonNotRunning,
 ) -> Client:
     try:
-        return Client.over(connection)
+        client = Client.over(connection)
+        # A child that cannot read refuses whatever it is asked; so it is asked for nothing first.
+        client.call(Inspect(what="ping"))
     except JobctlError as error:
         why = str(error)
         if isinstance(error, Unreachable):
@@ -70,6 +77,7 @@ def _greet(
             f'{absent.message}, and the state directory "{state_dir}" cannot be read: {why}',
             hint=absent.hint,
         ) from error
+    return client
 
 
 def _end(child: subprocess.Popen[bytes]) -> bytes:  # noqa: TID251 -- named, not started, here

@@ -57,7 +57,9 @@ class Session:
         except DaemonNotRunning as absent:
             from jobctl.cli.offline import stand_in
 
-            with stand_in(self.state_dir(), absent=absent) as stand_in_client:
+            config = self.config_path()
+            named = config if config.exists() else None
+            with stand_in(self.state_dir(), named, absent=absent) as stand_in_client:
                 self.screen.note("daemon: down")
                 yield stand_in_client
             return

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 STAND_IN = """
     import json, socket, sys
-    state_dir, fd = sys.argv[2], int(sys.argv[4])
-    assert sys.argv[1:4:2] == ["--state-dir", "--socket-fd"], sys.argv
+    options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    state_dir, fd = options["--state-dir"], int(options["--socket-fd"])
     {before}
     with socket.socket(fileno=fd) as connection, connection.makefile("rwb") as frames:
         for line in frames:
             frame = json.loads(line)
-            answer = {answers}[frame["do"]]
-            frames.write(json.dumps({{"id": frame["id"], "ok": answer}}).encode() + b"\\n")
+            answer = {{"id": frame["id"], **{answers}[frame["do"]]}}
+            frames.write(json.dumps(answer).encode() + b"\\n")
             frames.flush()
 """
 
@@ -38,10 +38,13 @@ STAND_IN = """
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Makes the child a program of this test, found where modules are."""
 
-    def make(before: str = "", **answers: object) -> None:
+    def make(before: str = "", refusal: str = "", **answers: object) -> None:
         hello = {"protocol": 1, "version": "9", "pid": 1, "daemon": "down"}
+        said = {name: {"ok": answer} for name, answer in {"inspect": {}, **answers}.items()}
+        if refusal:
+            said["inspect"] = {"error": {"code": "not_allowed", "message": refusal, "hint": ""}}
         source = textwrap.dedent(STAND_IN).format(
-            before=before, answers=repr({"hello": hello, **answers})
+            before=before, answers=repr({"hello": {"ok": hello}, **said})
         )
         (tmp_path / "stand_in_of_this_test.py").write_text(source)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -89,13 +92,27 @@ def test_the_shape_is_the_same_as_with_a_daemon(run: Run, stand_in: Callable[...
     assert "daemon" not in json.loads(shown.out)
 
 
+def test_a_child_that_refuses_everything_is_3_and_says_why(
+    run: Run, stand_in: Callable[..., None], tmp_path: Path
+) -> None:
+    stand_in(refusal="there is no store")
+
+    shown = run("status", "17")
+
+    assert shown.code == 3
+    assert shown.err.splitlines()[0].endswith(
+        f'the state directory "{tmp_path}/state" cannot be read: there is no store'
+    )
+
+
 def test_the_child_gets_the_state_directory_of_the_configuration(
     run: Run, stand_in: Callable[..., None], tmp_path: Path
 ) -> None:
     config = tmp_path / "jobctl.toml"
     config.write_text('[daemon]\nstate_dir = "/srv/its own"\n')
     stand_in(
-        before="assert state_dir == '/srv/its own', state_dir", list={"jobs": [], "next": None}
+        before=f"assert state_dir == '/srv/its own' and options['--config'] == {str(config)!r}",
+        list={"jobs": [], "next": None},
     )
 
     shown = run("--config", str(config), "list")
