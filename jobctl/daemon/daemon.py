@@ -29,6 +29,8 @@ from jobctl.result import Verdict
 from jobctl.store.database import CHECKPOINT_BYTES, Refused, storage_error
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jobctl.clock import Moment
     from jobctl.daemon.loop import Loop
     from jobctl.daemon.notify import Notifier
@@ -63,6 +65,7 @@ class Daemon:
         notifier: Notifier,
         retention: Retention,
         host_timezone: str,
+        socket: Path,
         on_ready: Callable[[], None],
         is_first: bool,
     ) -> None:
@@ -72,6 +75,7 @@ class Daemon:
         self._notifier = notifier
         self._retention = retention
         self._host_timezone = host_timezone
+        self._socket = socket
         self._on_ready = on_ready
         self._is_first = is_first
         self._unstored: list[Settled] = []
@@ -414,7 +418,7 @@ class Daemon:
             self._notifier.ready(self._status())
             return True
 
-        station.engine.load(engine_groups(file, station.uid), on_reports)
+        station.engine.load(engine_groups(file, station.uid, self._socket), on_reports)
 
     def reload(self, answer: Answer) -> None:
         """Read the configuration again and bring it into force, or change nothing and say why."""
@@ -457,7 +461,7 @@ class Daemon:
 
         try:
             file = parse_result(output, station.config_path)
-            groups = engine_groups(file, station.uid)
+            groups = engine_groups(file, station.uid, self._socket)
         except JobctlError as error:
             refuse(error)
             return

@@ -14,6 +14,7 @@ from jobctl.plan import FilePlan, Plan, WorkerGroup, merge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 def keeper_recipe(uid: int) -> Recipe:
@@ -22,8 +23,10 @@ def keeper_recipe(uid: int) -> Recipe:
     return Recipe(kind="keeper", group="", python=sys.executable, cwd="/", env=environment)
 
 
-def engine_groups(file: FilePlan, uid: int) -> tuple[Group, ...]:
+def engine_groups(file: FilePlan, uid: int, socket: Path) -> tuple[Group, ...]:
     """The groups of a file, before its code has been imported.
+
+    ``socket`` is where this daemon listens: functions that submit jobs find it by JOBCTL_SOCKET.
 
     Raises:
         PlanError: a group cannot be: an unknown user, another user without root, or user code as root
@@ -36,13 +39,13 @@ def engine_groups(file: FilePlan, uid: int) -> tuple[Group, ...]:
             processes=group.processes,
             commands=group.commands,
             max_tasks_per_child=group.max_tasks_per_child,
-            functions=_function_recipe(plan, group, uid),
+            functions=_function_recipe(plan, group, uid, socket),
         )
         for group in plan.groups.values()
     )
 
 
-def _function_recipe(plan: Plan, group: WorkerGroup, uid: int) -> Recipe | None:
+def _function_recipe(plan: Plan, group: WorkerGroup, uid: int, socket: Path) -> Recipe | None:
     imports = list(dict.fromkeys((*plan.settings.imports, *group.imports)))
     functions = {
         task.name: task.function
@@ -61,7 +64,7 @@ def _function_recipe(plan: Plan, group: WorkerGroup, uid: int) -> Recipe | None:
         group=group.name,
         python=group.python or sys.executable,
         cwd=cwd,
-        env={**clean_environment(account), **group.env},
+        env={**clean_environment(account), **group.env, "JOBCTL_SOCKET": str(socket)},
         user=(account.uid, account.gid, account.groups) if account.uid != uid else None,
         spec={
             "path": [*group.pythonpath, *([cwd] if group.cwd else [])],

@@ -235,6 +235,7 @@ def build(
         notifier=notifier,
         retention=retention,
         host_timezone=host_timezone,
+        socket=listen_at.absolute(),
         on_ready=on_ready,
         is_first=first_process.is_first(),
     )
