@@ -7,6 +7,7 @@ SQLite's locks (How To Corrupt An SQLite Database File, 2.2).
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +28,10 @@ CACHE_BYTES: Final = 32 * 1024 * 1024
 
 CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
 """The write-ahead log is written back when it is longer than this."""
+
+CHECKED_BYTES: Final = 64 * 1024 * 1024
+"""A store up to this size is checked whole at each open (a tenth of a second at most); in a larger one
+damage is noticed where it is touched."""
 
 _PRAGMAS: Final[tuple[tuple[str, str | int, str | int], ...]] = (
     # name, value to set, value that must come back. Exclusive before anything else: then no
@@ -59,6 +64,8 @@ class Database:
         self.connection = connection
         self.path = path
         self._is_open = False
+        self._names = (str(path), f"{path}-wal")
+        self._places: dict[str, tuple[int, int]] = {}
         self.execute = connection.execute
         self.executemany = connection.executemany
 
@@ -96,10 +103,38 @@ class Database:
         return self._is_open
 
     def commit(self) -> None:
-        """End the transaction; when this returns it is on stable storage. Raises apsw.Error."""
+        """End the transaction; when this returns it is on stable storage.
+
+        Raises:
+            apsw.Error: SQLite refused. StorageError: the files are not where they were. Either way
+            the transaction is still to be rolled back.
+        """
         if self._is_open:
+            self._refuse_ghost()
             self.execute("COMMIT")
             self._is_open = False
+
+    def _refuse_ghost(self) -> None:
+        """Refuse to write into files that were removed or replaced: the next daemon would not find it.
+
+        By name only. SQLite has the files open and would go on for ever in what nobody sees.
+        """
+        for name in self._names:
+            try:
+                found = os.stat(name)  # noqa: PTH116 -- twice in each commit, and a third of the cost
+            except OSError:
+                place = None
+            else:
+                place = (found.st_dev, found.st_ino)
+            known = self._places.get(name)
+            if known is None and place is not None:
+                # The log appears with the first write.
+                self._places[name] = place
+            elif known != place:
+                raise StorageError(
+                    f'"{name}" was removed or replaced while the daemon runs',
+                    hint="Put it back, or stop the daemon and start it again.",
+                )
 
     def rollback(self) -> None:
         """Forget the transaction. Safe when SQLite has rolled back by itself."""
@@ -107,7 +142,9 @@ class Database:
             return
         self._is_open = False
         if self.connection.in_transaction:
-            self.execute("ROLLBACK")
+            # A disk that fails may refuse this as well; SQLite then recovers at the next access.
+            with suppress(apsw.Error):
+                self.execute("ROLLBACK")
 
     def rows(self, sql: str, bindings: Any = ()) -> list[tuple[Any, ...]]:
         """All rows of a statement."""
@@ -157,9 +194,10 @@ def open_database(path: Path, *, is_read_only: bool = False) -> Database:
 
     Raises:
         StateDirectoryInUse: another process has it open.
-        StoreTooNew: a later jobctl wrote it; it was not touched.
+        StoreTooNew: a later jobctl wrote it; no byte of it was changed.
         StateDirectoryUnusable: the folder cannot be written or is a network file system.
-        StorageError: the file is damaged, or not a store of jobctl, or the disk refuses.
+        StorageError: the file is damaged, or not a store of jobctl (no byte of it was changed), or the
+            disk refuses.
     """
     _refuse_network_file_system(path)
     flags = apsw.SQLITE_OPEN_READWRITE
@@ -174,8 +212,14 @@ def open_database(path: Path, *, is_read_only: bool = False) -> Database:
         ) from error
     database = Database(connection, path)
     try:
+        # Judged before anything is set: journal_mode alone would change another program's file, and
+        # closing would write a later version's log back into its store.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(_has_log(path)))
+        version = _judge(database)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         _set_up(database)
-        _upgrade(database)
+        _check(database)
+        _upgrade(database, version)
     except apsw.Error as error:
         connection.close()
         raise storage_error(error, path) from error
@@ -196,22 +240,46 @@ def _set_up(database: Database) -> None:
             )
 
 
-def _upgrade(database: Database) -> None:
-    """Bring the schema to the newest version: whole steps, each with its number, or nothing."""
+def _judge(database: Database) -> int:
+    """The schema's number, 0 for a new store. Changes nothing; refuses what is not ours to open."""
+    # Exclusive from the first read on: then no wal-index is ever shared, and a second process is refused.
+    database.row("PRAGMA locking_mode = EXCLUSIVE")
     version = _header(database, "user_version")
     application_id = _header(database, "application_id")
-    steps = migrations()
     has_tables = database.row("SELECT 1 FROM sqlite_schema LIMIT 1") is not None
     if application_id != APPLICATION_ID and (application_id or has_tables):
         raise StorageError(
             f'"{database.path}" is a database, but not one of jobctl',
             hint="Set state_dir to a folder of jobctl's own.",
         )
-    if version > len(steps):
+    known = len(migrations())
+    if version > known:
         raise StoreTooNew(
-            f'"{database.path}" has schema {version}, this jobctl knows {len(steps)}',
+            f'"{database.path}" has schema {version}, this jobctl knows {known}',
             hint="Start the later jobctl again, or restore a backup made before the upgrade.",
         )
+    return version
+
+
+def _has_log(path: Path) -> bool:
+    try:
+        return Path(f"{path}-wal").stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _check(database: Database) -> None:
+    """Look for damage before anything is acknowledged on top of it."""
+    if _header(database, "page_count") * _header(database, "page_size") > CHECKED_BYTES:
+        return
+    found = database.row("PRAGMA quick_check(1)")
+    if found != ("ok",):
+        raise _damaged(f' "{database.path}"', found[0] if found else "no answer")
+
+
+def _upgrade(database: Database, version: int) -> None:
+    """Bring the schema to the newest version: whole steps, each with its number, or nothing."""
+    steps = migrations()
     if version and version < len(steps):
         _back_up(database, version)
     for number, _, script in steps[version:]:
@@ -222,7 +290,8 @@ def _upgrade(database: Database) -> None:
             database.execute(f"PRAGMA user_version = {number}")
             database.execute("COMMIT")
         except BaseException:
-            database.execute("ROLLBACK")
+            if database.connection.in_transaction:
+                database.execute("ROLLBACK")
             raise
 
 
@@ -233,21 +302,33 @@ def _header(database: Database, name: str) -> int:
 
 
 def _back_up(database: Database, version: int) -> None:
-    """Copy the store before its schema changes, and check the copy, through SQLite alone."""
+    """Copy the store before its schema changes, and check the copy, through SQLite alone.
+
+    The copy gets its name when it is whole and on stable storage: what has the name can be trusted.
+    """
     target = database.path.with_name(f"{database.path.name}.schema-{version}.backup")
-    target.unlink(missing_ok=True)
-    copy = apsw.Connection(str(target))
+    unfinished = target.with_name(f"{target.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    copy = apsw.Connection(str(unfinished))
     try:
         with copy.backup("main", database.connection, "main") as backup:
             backup.step(-1)
+        # Out of the log's way: the copy is one file.
+        copy.execute("PRAGMA journal_mode = DELETE").fetchall()
         verdict = copy.execute("PRAGMA integrity_check").fetchall()
     finally:
         copy.close()
     if verdict != [("ok",)]:
         raise StorageError(
-            f'the backup "{target}" did not pass its check; the store was not upgraded',
+            f'the backup "{unfinished}" did not pass its check; the store was not upgraded',
             hint="Check the disk, then start again.",
         )
+    unfinished.rename(target)
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _refuse_network_file_system(path: Path) -> None:
@@ -285,9 +366,11 @@ def storage_error(error: apsw.Error, path: Path | None = None) -> StorageError:
                 f"the store{where} is read-only", hint="Check the mount and the file's owner."
             )
         case apsw.CorruptError() | apsw.NotADBError():
+            return _damaged(where, error)
+        case apsw.CantOpenError():
             return StorageError(
-                f"the store{where} is damaged: {error}",
-                hint="Restore a backup; keep the damaged file.",
+                f"the store{where} cannot be opened for writing: {error}",
+                hint="Check the folder's mount, owner and mode.",
             )
         case apsw.IOError():
             return StorageError(
@@ -298,3 +381,32 @@ def storage_error(error: apsw.Error, path: Path | None = None) -> StorageError:
             return StorageError(
                 f"the store{where} refused: {error}", hint="The daemon's log says more."
             )
+
+
+def _damaged(where: str, how: object) -> StorageError:
+    return StorageError(
+        f"the store{where} is damaged: {how}",
+        hint="Move jobctl.db and jobctl.db-wal aside together, do not delete them, and put a backup in "
+        "their place.",
+    )
+
+
+_TROUBLE: Final = (
+    apsw.FullError,
+    apsw.IOError,
+    apsw.ReadOnlyError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.CantOpenError,
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.NoMemError,
+    apsw.PermissionsError,
+)
+
+
+def is_trouble(error: StorageError) -> bool:
+    """The storage itself is in trouble, so that the same may succeed later; False: only what was to be
+    written was at fault, and will be again."""
+    cause = error.__cause__
+    return not isinstance(cause, apsw.Error) or isinstance(cause, _TROUBLE)

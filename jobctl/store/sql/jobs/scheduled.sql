@@ -1,2 +1,2 @@
 -- The jobs that wait for their time, soonest first. Needs jobs_eta.
-SELECT * FROM jobs WHERE line = 'eta' ORDER BY eta LIMIT ?
+SELECT * FROM jobs INDEXED BY jobs_eta WHERE line = 'eta' ORDER BY eta LIMIT ?

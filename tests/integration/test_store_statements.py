@@ -1,0 +1,310 @@
+"""The statements on a real file: which index they use, what they promise, what the tables refuse."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import apsw
+import pytest
+
+from jobctl.job import Change, State
+from jobctl.store import attempts, fires, jobs, keys, queues, schedules
+from jobctl.store.attempts import row_of
+from jobctl.store.database import Database, open_database
+from jobctl.store.fires import Fire
+from jobctl.store.statements import statement
+from tests.support.builders import a_job, an_outcome, claimed, in_state, rows, submitted
+from tests.support.clock import START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FAR = START + 10**12
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = open_database(tmp_path / "jobctl.db")
+    yield opened
+    opened.close()
+
+
+# -- indexes ----------------------------------------------------------------------------------------
+
+
+def steps_of(database: Database, name: str) -> list[str]:
+    """What SQLite does for a statement, line by line."""
+    sql = statement(name)
+    bindings: Any = dict.fromkeys(re.findall(r":(\w+)", sql), 1) or (1,) * sql.count("?")
+    return [row[3] for row in database.rows(f"EXPLAIN QUERY PLAN {sql}", bindings)]
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("jobs/claim", "jobs_line"),
+        ("jobs/head", "jobs_line"),
+        ("jobs/started", "jobs_line"),
+        ("jobs/count_lines", "jobs_line"),
+        ("jobs/count_started", "jobs_line"),
+        ("jobs/unpark", "jobs_line"),
+        ("jobs/ripen", "jobs_eta"),
+        ("jobs/next_eta", "jobs_eta"),
+        ("jobs/scheduled", "jobs_eta"),
+        ("jobs/expire", "jobs_expiry"),
+        ("jobs/next_expiry", "jobs_expiry"),
+        ("jobs/unfinished_of_schedule", "jobs_schedule"),
+        ("jobs/succeed", "PRIMARY KEY"),
+        ("jobs/get", "PRIMARY KEY"),
+        ("jobs/running", "PRIMARY KEY"),
+        ("jobs/page", "PRIMARY KEY"),
+        ("attempts/of_job", "PRIMARY KEY"),
+        ("attempts/find_token", "PRIMARY KEY"),
+        ("keys/get", "PRIMARY KEY"),
+        ("fires/of_schedule", "PRIMARY KEY"),
+    ],
+)
+def test_a_statement_uses_its_index_and_scans_nothing(
+    database: Database, name: str, index: str
+) -> None:
+    steps = steps_of(database, name)
+
+    assert any(index in step for step in steps), steps
+    assert not [step for step in steps if step.startswith("SCAN") and "INDEX" not in step], steps
+
+
+@pytest.mark.parametrize(
+    "name", ["jobs/claim", "jobs/head", "jobs/ripen", "jobs/expire", "jobs/unfinished_of_schedule"]
+)
+def test_a_statement_of_every_turn_sorts_nothing(database: Database, name: str) -> None:
+    steps = steps_of(database, name)
+
+    assert not [step for step in steps if "TEMP B-TREE" in step], steps
+
+
+# -- states -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("change", list(Change))
+def test_a_change_happens_from_its_sources_and_from_nowhere_else(
+    database: Database, change: Change, state: State
+) -> None:
+    job = in_state(database, state, expires_at=START - 1)
+
+    with database.transaction():
+        _try(database, change, job)
+
+    (row,) = rows(database, "jobs")
+    assert row["state"] == (change.target if state in change.sources else state)
+
+
+def _try(database: Database, change: Change, job: int) -> None:
+    """Make a change in every way there is."""
+    (row,) = database.dicts("SELECT * FROM jobs WHERE id = ?", (job,))
+    token = row["token"] or 1
+    key: dict[str, Any] = {"id": job, "token": token}
+    ended: dict[str, Any] = {"failures": 1, "losses": 0, "reason": "failed"}
+    match change:
+        case Change.CLAIM:
+            # As ripening does, which is no change of state.
+            database.execute("UPDATE jobs SET line = 'c/default' WHERE line = 'eta'")
+            jobs.claim(database, line="c/default", instance="w2", limit=9, now=START)
+        case Change.SUCCEED:
+            jobs.succeed(database, [(START, job, token)])
+        case Change.FAIL:
+            jobs.fail(database, **key, **ended, now=START)
+        case Change.TRY_AGAIN:
+            jobs.try_again(database, **key, **ended, eta=START)
+        case Change.RELEASE:
+            jobs.release(database, **key)
+            jobs.park(database, **key)
+            jobs.set_apart(database, **key)
+        case Change.REVOKE:
+            jobs.revoke_waiting(database, id=job, reason="cancelled", now=START)
+            jobs.revoke_started(database, **key, reason="cancelled", now=START)
+            jobs.expire(database, now=START, limit=9)
+        case Change.RENEW:
+            jobs.renew(database, id=job)
+
+
+def test_a_stale_token_changes_nothing(database: Database) -> None:
+    taken = claimed(database, a_job())
+    before = rows(database, "jobs")
+    stale: dict[str, Any] = {"id": taken.id, "token": taken.token ^ 1}
+    ended: dict[str, Any] = {"failures": 1, "losses": 0, "reason": "failed"}
+
+    with database.transaction():
+        assert jobs.succeed(database, [(START, taken.id, taken.token ^ 1)]) == {}
+        assert not jobs.fail(database, **stale, **ended, now=START)
+        assert not jobs.try_again(database, **stale, **ended, eta=START)
+        assert jobs.release(database, **stale) is None
+        assert not jobs.revoke_started(database, **stale, reason="cancelled", now=START)
+        assert jobs.running(database, **stale) is None
+
+    assert rows(database, "jobs") == before
+
+
+def test_one_job_is_claimed_by_one_worker(database: Database) -> None:
+    submitted(database, a_job(id=1))
+
+    with database.transaction():
+        first = jobs.claim(database, line="c/default", instance="a", limit=5, now=START)
+        second = jobs.claim(database, line="c/default", instance="b", limit=5, now=START)
+
+    assert [job.id for job in first] == [1]
+    assert second == []
+
+
+def test_a_claim_takes_the_highest_priority_first_then_the_oldest(database: Database) -> None:
+    submitted(
+        database,
+        a_job(id=1),
+        a_job(id=2, priority=5),
+        a_job(id=3, priority=-5),
+        a_job(id=4, priority=5),
+    )
+
+    with database.transaction():
+        taken = jobs.claim(database, line="c/default", instance="a", limit=3, now=START)
+
+    assert [job.id for job in taken] == [2, 4, 1]
+
+
+def test_each_claim_draws_a_token_of_its_own(database: Database) -> None:
+    tokens = {claimed(database, a_job(queue=f"q{n}")).token for n in range(50)}
+
+    assert len(tokens) == 50
+    assert all(0 <= token < 2**63 for token in tokens)
+
+
+def test_a_released_attempt_is_not_counted(database: Database) -> None:
+    taken = claimed(database, a_job(id=1))
+
+    with database.transaction():
+        assert jobs.release(database, id=1, token=taken.token) == "c/default"
+        (again,) = jobs.claim(database, line="c/default", instance="b", limit=1, now=START)
+
+    assert (taken.number, again.number) == (1, 1)
+
+
+def test_a_fresh_round_counts_attempts_on_and_failures_anew(database: Database) -> None:
+    job = in_state(database, "FAILURE")
+
+    with database.transaction():
+        assert jobs.renew(database, id=job) == "c/default"
+        (again,) = jobs.claim(database, line="c/default", instance="b", limit=1, now=START)
+
+    assert (again.number, again.failures, again.losses) == (2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "state = 'SLEEPING'",
+        "state = 'SUCCESS'",
+        "line = NULL",
+        "token = 5",
+        "state = 'STARTED'",
+        "finished_at = 5",
+        "kind = 'prayer'",
+        "priority = 'high'",
+    ],
+)
+def test_the_database_itself_refuses_impossible_rows(database: Database, change: str) -> None:
+    job = in_state(database, "PENDING")
+
+    with pytest.raises(apsw.ConstraintError):
+        database.execute(f"UPDATE jobs SET {change} WHERE id = ?", (job,))
+
+
+# -- attempts, keys, queues, schedules, fires -------------------------------------------------------
+
+
+def test_an_attempt_is_written_once(database: Database) -> None:
+    taken = claimed(database, a_job())
+    row = row_of(an_outcome(taken), number=1, worker="w1", claimed_at=START, ran_with=None)
+    attempts.add(database, [row])
+
+    with pytest.raises(apsw.ConstraintError):
+        attempts.add(database, [row])
+
+
+def test_only_the_first_late_outcome_is_kept_beside_its_attempt(database: Database) -> None:
+    taken = claimed(database, a_job())
+    attempts.add(
+        database, [row_of(an_outcome(taken), number=1, worker="w", claimed_at=1, ran_with=None)]
+    )
+
+    assert attempts.add_late(database, job_id=taken.id, token=taken.token, late="1")
+    assert not attempts.add_late(database, job_id=taken.id, token=taken.token, late="2")
+    assert not attempts.add_late(database, job_id=taken.id, token=taken.token ^ 1, late="3")
+    assert attempts.of_job(database, taken.id)[0]["late"] == "1"
+
+
+def test_a_key_belongs_to_one_user_and_one_job(database: Database) -> None:
+    assert keys.add(database, uid=1, key="k", job_id=1, digest=b"a")
+    assert not keys.add(database, uid=1, key="k", job_id=2, digest=b"b")
+    assert keys.add(database, uid=2, key="k", job_id=3, digest=b"c")
+
+    assert keys.get(database, uid=1, key="k") == (1, b"a")
+    assert keys.get(database, uid=2, key="k") == (3, b"c")
+    assert keys.get(database, uid=3, key="k") is None
+
+
+def test_a_pause_keeps_its_first_moment(database: Database) -> None:
+    queues.pause(database, name="q", now=5)
+    queues.pause(database, name="q", now=9)
+    assert queues.all(database) == {"q": 5}
+
+    queues.resume(database, name="q")
+    queues.resume(database, name="never-paused")
+    assert queues.all(database) == {"q": None}
+
+
+def test_a_watermark_never_moves_back(database: Database) -> None:
+    row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
+
+    assert schedules.advance(database, id=row.id, watermark=FAR)
+    assert not schedules.advance(database, id=row.id, watermark=START)
+    edited = schedules.add(database, name="s", identity="b", anchor_at=START, now=START)
+
+    assert (edited.id, edited.watermark) == (row.id, FAR)
+
+
+def a_fire(schedule: int, **others: Any) -> Fire:
+    given: dict[str, Any] = {"first": 1, "last": 1, "count": 1, "fate": "missed", **others}
+    return Fire(schedule=schedule, **given)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"first": 2, "last": 1},
+        {"count": 0},
+        {"fate": "forgotten"},
+        {"fate": "submitted"},
+        {"fate": "missed", "job_id": 7},
+        {"fate": "submitted", "job_id": 7, "last": 2, "count": 2},
+    ],
+)
+def test_an_impossible_fate_is_refused(database: Database, wrong: dict[str, Any]) -> None:
+    row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
+
+    with pytest.raises(apsw.ConstraintError):
+        fires.add(database, a_fire(row.id, **wrong))
+
+
+def test_an_instant_has_one_fate(database: Database) -> None:
+    row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
+    fires.add(database, a_fire(row.id))
+
+    with pytest.raises(apsw.ConstraintError):
+        fires.add(database, a_fire(row.id, fate="skipped"))
+
+
+def test_a_fate_needs_its_schedule(database: Database) -> None:
+    with pytest.raises(apsw.ConstraintError):
+        fires.add(database, a_fire(99))
