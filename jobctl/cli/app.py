@@ -69,7 +69,7 @@ def make_session(
         bool, typer.Option("--json", help="Answer with one JSON document; also after the command.")
     ] = False,
     color: Annotated[
-        Color, typer.Option("--color", help="On a terminal only, or always, or never.")
+        Color, typer.Option("--color", help="Colours on a terminal: if it can, always, or never.")
     ] = Color.AUTO,
     version: Annotated[
         bool,

@@ -30,7 +30,7 @@ In a pipe it is a header and tab-separated lines, nothing is cut, and moments ar
 With `--json`, before or behind the command, the answer is one JSON document on one line.
 Its shapes are described by the JSON Schemas in `jobctl/cli/schemas/`; more keys may follow, none goes away.
 Moments in JSON are ISO 8601 with offset, spans are seconds.
-Colours are used on a terminal only, and not when `NO_COLOR` is set; `--color` decides otherwise.
+Colours are used on a terminal only, and not when `NO_COLOR` is set or `TERM` is `dumb`, unless `--color always` is given.
 Control characters in names and messages are written out; only `logs` and `--follow` give a job's output as it is.
 
 ## Where the daemon is

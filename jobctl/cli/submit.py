@@ -203,9 +203,13 @@ def submit(
     from jobctl.cli.waiting import follow_output, wait_for
 
     session.screen.out.flush()
-    if follow:
-        follow_output(session, job["id"])
-    return wait_for(session, [job["id"]])[1]
+    try:
+        if follow:
+            follow_output(session, job["id"])
+        return wait_for(session, [job["id"]])[1]
+    except KeyboardInterrupt:
+        session.screen.note(f"jobctl: job {job['id']} goes on; jobctl cancel {job['id']} ends it")
+        raise
 
 
 def _fields(

@@ -84,22 +84,26 @@ def test_a_hot_verb_loads_neither_typer_nor_the_client(
     assert set(ended.stderr.split()) <= MAY_BE_LOADED
 
 
-def test_a_reader_who_goes_away_is_no_trouble(daemon: Start, socket_path: Path) -> None:
-    # 256 KiB do not fit into the pipe, so that the write fails while somebody could complain.
+@pytest.mark.parametrize(("line", "first"), [("logs 18", "x"), ("list", "I"), ("list --json", "{")])
+def test_a_reader_who_goes_away_is_no_trouble(
+    daemon: Start, socket_path: Path, line: str, first: str
+) -> None:
+    # So much does not fit into the pipe: the write fails while somebody could complain.
     chunk = {"data": "x" * (1 << 18), "offset": 0}
     daemon(
+        list={"jobs": [FAILED] * 1000, "next": None},
         logs=[
             chunk,
             chunk | {"offset": 1 << 18},
             {"attempt": 1, "bytes": 1 << 19, "state": "SUCCESS"},
-        ]
+        ],
     )
 
     reader = subprocess.run(
-        ["/bin/sh", "-c", f"{sys.executable} -m jobctl logs 18 | head -c 1"],
+        ["/bin/sh", "-c", f"{sys.executable} -m jobctl {line} | head -c 1"],
         capture_output=True,
         text=True,
         check=False,
     )
 
-    assert (reader.stdout, reader.stderr) == ("x", "")
+    assert (reader.stdout, reader.stderr) == (first, "")

@@ -117,5 +117,37 @@ def test_an_expression_that_is_none_is_2(run: Run) -> None:
     assert "61" in json.loads(shown.out)["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("words", "environ", "is_coloured"),
+    [
+        ([], {}, True),
+        ([], {"NO_COLOR": "1"}, False),
+        ([], {"NO_COLOR": ""}, True),
+        ([], {"TERM": "dumb"}, False),
+        ([], {"TERM": "dumb", "FORCE_COLOR": "1"}, True),
+        (["--color", "never"], {}, False),
+        (["--color", "always"], {"NO_COLOR": "1", "TERM": "dumb"}, True),
+    ],
+)
+@pytest.mark.parametrize("line", ["status 17", "list"])
+def test_colours_follow_the_terminal_the_environment_and_the_option(
+    run: Run,
+    socket_path: Path,
+    words: list[str],
+    environ: dict[str, str],
+    is_coloured: bool,
+    line: str,
+) -> None:
+    script = {"status": a_job(attempts=[]), "list": {"jobs": [a_job()], "next": None}}
+
+    with ScriptedDaemon(socket_path, script):
+        shown = run(*words, *line.split(), width=80, **environ)
+        piped = run(*words, *line.split(), **environ)
+
+    assert ("\x1b[32mSUCCESS\x1b[0m" in shown.out) is is_coloured
+    assert is_coloured or "\x1b" not in shown.out
+    assert "\x1b" not in piped.out
+
+
 def test_the_version_is_told(run: Run) -> None:
     assert run("--version").out == f"jobctl {__version__}\n"

@@ -81,6 +81,21 @@ def test_a_wait_for_a_job_that_is_not_there_is_an_error_of_ours(run: Run, daemon
     assert (shown.code, shown.err) == (4, "jobctl: there is no job 17\n")
 
 
+def test_an_interrupt_leaves_the_job_and_says_so(
+    run: Run, daemon: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon(submit={"jobs": [{"id": 21, "state": "PENDING", "duplicate": False}]})
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jobctl.cli.waiting.wait_for", interrupt)
+    shown = run("submit", "--wait", "--", "sleep", "100")
+
+    assert (shown.code, shown.out) == (130, "21\n")
+    assert shown.err == "jobctl: job 21 goes on; jobctl cancel 21 ends it\n"
+
+
 def test_a_wait_without_a_daemon_is_told_at_once(run: Run) -> None:
     shown = run("wait", "17")
 
