@@ -114,11 +114,41 @@ class Outcome:
             outcome = cls(verdict=verdict, output=output, remaining=remaining, **fields)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise ProtocolError(f"an outcome cannot be read: {error}") from error
-        for name in ("token", "job_id", "finished_at"):
-            if type(getattr(outcome, name)) is not int:
-                raise ProtocolError(f'an outcome cannot be read: "{name}" is not an integer')
+        for name, value in fields.items():
+            if not _fits(value, _TYPES[name]):
+                raise ProtocolError(f'an outcome cannot be read: "{name}" is of a wrong type')
+        if not all(_fits(pid, int) for pid in remaining):
+            raise ProtocolError('an outcome cannot be read: "remaining" is of a wrong type')
         return outcome
 
+
+def _fits(value: object, kind: type) -> bool:
+    """The value can be stored as what it says it is."""
+    if kind is float:
+        return type(value) in (int, float)
+    if kind is int:
+        return type(value) is int and -(2**63) <= value < 2**63
+    return type(value) is kind
+
+
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(
+        (
+            "token",
+            "job_id",
+            "started_at",
+            "finished_at",
+            "exit_code",
+            "signal",
+            "max_rss_bytes",
+            "output_bytes",
+        ),
+        int,
+    ),
+    **dict.fromkeys(("user_s", "system_s"), float),
+    **dict.fromkeys(("result", "error", "proof"), str),
+    "output_file": bool,
+}
 
 _OPTIONAL = (
     "started_at",

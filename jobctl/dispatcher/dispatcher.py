@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jobctl.dispatcher.orders import Orders, ran_with, retry_rule
+from jobctl.dispatcher.orders import Orders, limit_of, ran_with, ran_with_limit, retry_rule
 from jobctl.engine.base import Adoptable, Attempt, Engine, Settled, Slot
 from jobctl.errors import InvalidArguments
 from jobctl.job import Change, Reason
@@ -93,6 +93,8 @@ class Dispatcher:
                     number=row.number,
                     task=row.task,
                     claimed_at=row.claimed_at,
+                    # A keeper keeps its command's limit by itself.
+                    timeout_s=limit_of(row.ran_with) if row.kind != "command" else None,
                 )
             )
             if row.stop_asked is not None:
@@ -299,6 +301,8 @@ class Dispatcher:
                 continue
             if attempt.order is not None:
                 orders.append((ran_with(attempt.order), job.id))
+            elif attempt.timeout_s is not None:
+                orders.append((ran_with_limit(attempt.timeout_s), job.id))
             prepared.append(attempt)
         if orders:
             job_rows.note_order(self._database, orders)

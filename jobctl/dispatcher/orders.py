@@ -185,6 +185,17 @@ def clean_environment(account: Account) -> dict[str, str]:
     }
 
 
+def limit_of(ran_with: str | None) -> float | None:
+    """The time limit with which a running attempt was claimed, in seconds."""
+    found = json.loads(ran_with).get("timeout_s") if ran_with else None
+    return None if found is None else float(found)
+
+
+def ran_with_limit(timeout_s: float) -> str:
+    """What an attempt's row says about a function with a time limit: the next daemon keeps it too."""
+    return dumps({"timeout_s": timeout_s})
+
+
 def ran_with(order: Mapping[str, Any]) -> str:
     """What an attempt's row says about how a command was run. No environment: it may hold secrets."""
     return dumps(

@@ -57,18 +57,14 @@ class Channel:
         data = text.encode() + b"\n"
         try:
             sent = self.connection.send(data)
-            if sent < len(data):
-                # The daemon is busy, not gone: it drains every channel in each turn.
-                self.connection.setblocking(True)
-                self.connection.sendall(data[sent:])
-                self.connection.setblocking(False)
         except BlockingIOError:
-            return self._send_blocking(data)
+            sent = 0
         except OSError:
             return False
-        return True
+        return sent == len(data) or self._send_rest(data[sent:])
 
-    def _send_blocking(self, data: bytes) -> bool:
+    def _send_rest(self, data: bytes) -> bool:
+        # The daemon is busy, not gone: it drains every channel in each turn.
         try:
             self.connection.setblocking(True)
             self.connection.sendall(data)
@@ -76,6 +72,16 @@ class Channel:
         except OSError:
             return False
         return True
+
+    def hint(self, message: dict[str, Any]) -> bool:
+        """Send one message if that needs no waiting; False when it was not sent."""
+        data = dumps(message).encode() + b"\n"
+        try:
+            sent = self.connection.send(data)
+        except OSError:
+            return False
+        # A part of a line would make the next one unreadable.
+        return sent == len(data) or self._send_rest(data[sent:])
 
     def close(self) -> None:
         """Close; safe to repeat."""

@@ -156,10 +156,17 @@ def _become_and_exec(
         except OSError as error:
             raise _bad_program(argv[0], error) from None
     except CannotStart as failure:
-        os.write(tell, f"{failure.kind}\0{failure.exit_code}\0{failure.message}".encode())
+        _tell(tell, failure.kind, failure.exit_code, failure.message)
     except BaseException as error:  # noqa: BLE001 -- the child must end here, whatever it met
-        os.write(tell, f"CannotStart\0126\0{error}".encode())
-    os._exit(126)
+        _tell(tell, "CannotStart", 126, str(error))
+    finally:
+        # Also when the message could not be written: this is a copy of the keeper.
+        os._exit(126)
+
+
+def _tell(pipe: int, kind: str, exit_code: int, message: str) -> None:
+    # A message names what was typed, which need not be valid Unicode.
+    os.write(pipe, f"{kind}\0{exit_code}\0{message}".encode(errors="backslashreplace"))
 
 
 def become(uid: int, gid: int, groups: list[int]) -> None:

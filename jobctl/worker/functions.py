@@ -104,6 +104,8 @@ class FunctionWorker:
         self._unsent: list[int] = []
         self._flushed_ns = 0
         self._is_retiring = False
+        self._is_fork = False
+        self._made = 0
         self._printed = Printed()
         self._poll = select.poll()
         self._poll.register(instance.listener.fileno(), select.POLLIN)
@@ -113,8 +115,9 @@ class FunctionWorker:
         os.register_at_fork(after_in_child=self._forget_everything)
 
     def _forget_everything(self) -> None:
-        if os.getpid() == self._pid:
+        if self._is_fork:
             return
+        self._is_fork = True
         self._instance.close()
         os.close(self._tickets)
         if self._channel is not None:
@@ -216,15 +219,22 @@ class FunctionWorker:
 
     def _greet(self, message: dict[str, Any]) -> None:
         assert self._channel is not None
+        protocol = common_protocol(message.get("protocol"))
         self._channel.send(
             {
                 "is": "hello",
-                "protocol": common_protocol(message.get("protocol")),
+                "protocol": protocol,
                 "kind": "function",
                 "pid": self._pid,
                 "running": [],
+                "made": self._made,
             }
         )
+        if protocol is None:
+            # Records are what both sides can read. Nobody will give this worker anything again.
+            self._is_retiring = True
+            self._lose_daemon()
+            return
         # Said once more, whatever the last daemon heard: only an acknowledgement ends an outcome.
         self._unsent = list(self._unacked)
         self._flush()
@@ -247,14 +257,17 @@ class FunctionWorker:
     def _make(self, job: list[Any]) -> None:
         """Make one attempt: mark the begin, call, mark the end."""
         token, job_id, task, payload = job
+        self._made += 1
         begun_at = time.time_ns() // 1000
         slot = self._marks.begin(token, job_id, begun_at)
         try:
             function = self._functions[task]
             result = _to_json(function(*payload.get("args", ()), **payload.get("kwargs", {})))
         except BaseException as error:  # noqa: BLE001 -- whatever user code raises is its outcome
+            self._leave_if_fork(1)
             self._end_badly(slot, job, begun_at, error)
             return
+        self._leave_if_fork(0)
         ended_at = time.time_ns() // 1000
         text = f"[{token},{job_id},{begun_at},{ended_at},{_quote(result)}]"
         if self._printed.total:
@@ -269,6 +282,11 @@ class FunctionWorker:
             self._marks.end(slot, ended_at, data)
         self._unacked[token] = (text, True)
         self._unsent.append(token)
+
+    def _leave_if_fork(self, status: int) -> None:
+        """A fork that user code let run on to here must not speak for the worker: marks are shared."""
+        if self._is_fork:
+            os._exit(status)
 
     def _end_badly(self, slot: int, job: list[Any], begun_at: int, error: BaseException) -> None:
         kind = type(error)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 
 from jobctl.protocol.compact import dumps
 
@@ -27,6 +28,11 @@ BACKLOG = 1024
 
 COMMAND_OFFSET = 4096
 """Where in its lock file a keeper writes pid and token of its command, for whoever buries it."""
+
+_LOCK_BYTES = COMMAND_OFFSET + 128
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+"""Unit of `process_start`."""
 
 
 class Instance:
@@ -67,11 +73,41 @@ def create(directory: str) -> Instance:
     lock_fd = os.open(f"{directory}/lock", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # What is written here later must not fail because the disk has become full.
+        os.posix_fallocate(lock_fd, 0, _LOCK_BYTES)
         listener = bind(directory)
     except BaseException:
         os.close(lock_fd)
         raise
     return Instance(directory, listener, lock_fd)
+
+
+def note_command(lock_fd: int, pid: int, token: int) -> None:
+    """Write which attempt a keeper is about to start (``pid`` 0) or has started, and when.
+
+    Written before the start, so that a keeper which died without the note has begun nothing.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    now = int(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS_PER_S)
+    os.pwrite(lock_fd, b"%d %d %d\n" % (pid, token, now), COMMAND_OFFSET)
+
+
+def noted_command(directory: str) -> tuple[int, int, int]:
+    """``(pid, token, ticks since boot)`` as `note_command` wrote it; zeros when it never did.
+
+    Raises:
+        OSError: the lock file cannot be read.
+    """
+    lock_fd = os.open(f"{directory}/lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        words = os.pread(lock_fd, 80, COMMAND_OFFSET).split(b"\n")[0].split()
+    finally:
+        os.close(lock_fd)
+    if len(words) != 3 or not all(word.isdigit() for word in words):
+        return (0, 0, 0)
+    return (int(words[0]), int(words[1]), int(words[2]))
 
 
 def bind(directory: str) -> socket.socket:

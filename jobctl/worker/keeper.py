@@ -22,12 +22,15 @@ from jobctl.protocol.compact import dumps
 from jobctl.worker import processes
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.command import CannotStart, start
-from jobctl.worker.instance import COMMAND_OFFSET, Instance
+from jobctl.worker.instance import Instance, note_command
 from jobctl.worker.kernel import become_subreaper
 from jobctl.worker.output import Output
 from jobctl.worker.record import drop_record, write_record
 
 _READ_BYTES = 65_536
+
+_STUBBORN_ROUNDS = 10
+"""How often, a second apart, SIGKILL is sent to what does not die before it is named as remaining."""
 
 
 class Keeper:
@@ -45,9 +48,11 @@ class Keeper:
         self._output: Output | None = None
         self._output_error = ""
         self._is_followed = False
+        self._owes_hint = False
         self._started_at = 0
         self._stop_steps: list[tuple[int, float]] = []
         self._stop_verdict = ""
+        self._kill_rounds = 0
         self._deadline: float | None = None
         self._unacked: dict[str, Any] | None = None
         self._has_leftovers = False
@@ -79,6 +84,8 @@ class Keeper:
         if fd == self._instance.listener.fileno():
             self._meet_daemon()
         elif self._channel is not None and fd == self._channel.fd:
+            if self._owes_hint:
+                self._tell_growth()
             self._obey()
         elif fd == self._pipe:
             self._read_output()
@@ -102,6 +109,7 @@ class Keeper:
         self._channel.close()
         self._channel = None
         self._is_followed = False
+        self._owes_hint = False
 
     def _lose_daemon(self) -> None:
         """The daemon is gone: what it has not acknowledged goes to disk."""
@@ -152,6 +160,9 @@ class Keeper:
         }
         self._send(reply)
         if protocol is None:
+            # Records are what both sides can read. Nobody will give this keeper anything again.
+            self._is_retiring = True
+            self._lose_daemon()
             return
         if self._unacked is not None:
             self._send({"is": "outcomes", "outcomes": [self._unacked]})
@@ -178,40 +189,50 @@ class Keeper:
         self._output_error = ""
         self._stop_steps = []
         self._stop_verdict = ""
+        self._kill_rounds = 0
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         try:
+            self._note(0)
             self._pid = start(order, write_end, write_end)
         except CannotStart as failure:
             os.close(read_end)
             os.close(write_end)
             self._refuse(failure)
             return
+        # The next daemon finds the command by this when the keeper is dead.
+        self._note(self._pid)
         os.close(write_end)
         os.set_blocking(read_end, False)
         self._pipe = read_end
         self._poll.register(read_end, select.POLLIN)
-        # The next daemon finds the command by this when the keeper is dead.
-        os.pwrite(self._instance.lock_fd, b"%d %d\n" % (self._pid, order["token"]), COMMAND_OFFSET)
         if order.get("timeout_s") is not None:
             self._deadline = time.monotonic() + order["timeout_s"]
+
+    def _note(self, pid: int) -> None:
+        assert self._order is not None
+        try:
+            note_command(self._instance.lock_fd, pid, self._order["token"])
+        except OSError as error:
+            if pid == 0:
+                # Without the note a dead keeper would seem to have begun nothing.
+                raise CannotStart(
+                    "CannotStart", f"state directory: {error.strerror}", 126
+                ) from None
 
     def _refuse(self, failure: CannotStart) -> None:
         error = {"type": failure.kind, "message": failure.message, "traceback": ""}
         self._finish({"verdict": "failure", "exit_code": failure.exit_code, "error": dumps(error)})
 
     def _read_output(self) -> None:
-        """Read until the pipe is empty or everybody who could write to it is gone."""
-        while True:
-            try:
-                data = os.read(self._pipe, _READ_BYTES)
-            except BlockingIOError:
-                return
-            if not data:
-                self._close_pipe()
-                return
+        """Read once: a command that writes without end must not keep its keeper from all else."""
+        try:
+            data = os.read(self._pipe, _READ_BYTES)
+        except BlockingIOError:
+            return
+        if data:
             self._take(data)
-            if len(data) < _READ_BYTES:
-                return
+        else:
+            self._close_pipe()
 
     def _take(self, data: bytes) -> None:
         """Keep output of the attempt; what left-overs write after its end is read and dropped."""
@@ -223,9 +244,24 @@ class Keeper:
             # A full disk must not stop the command; the outcome says what happened to its output.
             self._output_error = f"output could not be kept: {error.strerror}"
             return
-        if self._is_followed and self._order is not None:
-            token = self._order["token"]
-            self._send({"is": "wrote", "token": token, "bytes": self._output.total})
+        if self._is_followed:
+            self._tell_growth()
+
+    def _tell_growth(self) -> None:
+        """Tell followers how long the output has become, without waiting for a daemon that is stuck.
+
+        What could not be told is told when the channel takes it: by then it may be more.
+        """
+        if self._channel is None:
+            return
+        is_told = True
+        if self._order is not None and self._output is not None:
+            growth = {"is": "wrote", "token": self._order["token"], "bytes": self._output.total}
+            is_told = self._channel.hint(growth)
+        if is_told == self._owes_hint:
+            self._owes_hint = not is_told
+            events = select.POLLIN | (0 if is_told else select.POLLOUT)
+            self._poll.modify(self._channel.fd, events)
 
     def _close_pipe(self) -> None:
         if self._pipe >= 0:
@@ -241,7 +277,7 @@ class Keeper:
             self._output.spill()
         except OSError as error:
             self._output_error = f"output could not be kept: {error.strerror}"
-        self._send({"is": "wrote", "token": token, "bytes": self._output.total})
+        self._tell_growth()
 
     def _reap(self) -> None:
         """Collect every child that ended; ECHILD proves that nothing is left (wait4(2))."""
@@ -376,7 +412,9 @@ class Keeper:
 
     def _begin_stopping(self, steps: list[list[Any]], verdict: str) -> None:
         self._stop_verdict = verdict or self._stop_verdict
-        self._stop_steps = [(int(number), float(wait_s)) for number, wait_s in steps]
+        # A daemon that has adopted the attempt does not know its sequence; the order does.
+        chosen = steps or (self._order["stop"] if self._order is not None else [])
+        self._stop_steps = [(int(number), float(wait_s)) for number, wait_s in chosen]
         self._next_stop_step()
 
     def _next_stop_step(self) -> None:
@@ -388,11 +426,28 @@ class Keeper:
         if not self._stop_verdict and not self._stop_steps and self._pending_end is None:
             self._begin_stopping(order["stop"], "timeout")
             return
-        # The last step is repeated, since the tree may have grown while it was walked.
-        number, wait_s = self._stop_steps.pop(0) if self._stop_steps else (signal.SIGKILL, 1.0)
+        if self._stop_steps:
+            number, wait_s = self._stop_steps.pop(0)
+        elif self._kill_rounds < _STUBBORN_ROUNDS:
+            # Repeated, since the tree may have grown while it was walked.
+            number, wait_s = signal.SIGKILL, 1.0
+            self._kill_rounds += 1
+        else:
+            self._give_up()
+            return
         for pid in processes.descendants(os.getpid()):
             processes.send(pid, number)
         self._deadline = time.monotonic() + wait_s
+
+    def _give_up(self) -> None:
+        """Something does not die: another user's process, or one that hangs in the kernel. Name it."""
+        remaining = [p for p in processes.descendants(os.getpid()) if processes.is_alive(p)]
+        end = self._pending_end or {"verdict": self._stop_verdict or "failure"}
+        end["remaining"] = remaining
+        end["proof"] = "subreaper"
+        self._pid = 0
+        self._has_leftovers = True
+        self._finish(end)
 
     # -- left-overs -------------------------------------------------------------------------------
 

@@ -102,7 +102,8 @@ def read_marks(directory: str) -> dict[int, Mark]:
         OSError: the file is there but cannot be read.
     """
     try:
-        fd = os.open(f"{directory}/{FILE_NAME}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        fd = os.open(f"{directory}/{FILE_NAME}", flags)
     except FileNotFoundError:
         return {}
     try:

@@ -44,16 +44,25 @@ class Output:
         self._append(data)
 
     def spill(self) -> None:
-        """Move to the file now: somebody wants to read while the command runs. Safe to repeat."""
+        """Move to the file now: somebody wants to read while the command runs. Safe to repeat.
+
+        Raises:
+            OSError: the disk refuses; what was kept so far stays in memory, the file is gone again.
+        """
         if self._file >= 0:
             return
         folder = self._path.rpartition("/")[0]
         os.makedirs(folder, mode=0o700, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         self._file = os.open(self._path, flags, 0o600)
-        kept, self._kept = bytes(self._kept), bytearray()
-        self.total = 0
-        self._append(kept)
+        try:
+            self._write_at(bytes(self._kept), 0)
+        except OSError:
+            os.close(self._file)
+            self._file = -1
+            os.unlink(self._path)
+            raise
+        self._kept = bytearray()
 
     def _append(self, data: bytes) -> None:
         half = self._cap // 2
@@ -115,9 +124,3 @@ class Output:
             self._file = -1
             self._kept = bytearray()
         return b""
-
-    def discard(self) -> None:
-        """Forget everything in memory and close the file as it is."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1

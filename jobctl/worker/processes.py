@@ -78,6 +78,18 @@ def session_of(pid: int) -> int:
     return int(fields[3]) if fields else 0
 
 
+def uid_of(pid: int) -> int:
+    """The real user of a process, -1 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"Uid:"):
+                    return int(line.split()[1])
+    except OSError:
+        pass
+    return -1
+
+
 def carries(pid: int, variable: bytes) -> bool:
     """``variable`` (``b"NAME=value"``) stands in the environment with which the process was started.
 

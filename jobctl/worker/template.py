@@ -137,17 +137,27 @@ class Template:
             self._ended.append(message)
 
     def _fork(self, name: str, cgroup: str, group: str) -> None:
+        directory = f"{self._instance.directory}/{name}"
         try:
-            child = create(f"{self._instance.directory}/{name}")
+            child = create(directory)
+        except OSError as error:
+            self._refuse(name, error)
+            return
+        try:
             pid = os.fork()
         except OSError as error:
-            self._send({"is": "refused", "instance": name, "message": str(error)})
+            child.close()
+            self._refuse(name, error)
             return
         if pid == 0:
             self._become_child(child, cgroup, group)
         child.close()
         self._children[pid] = name
         self._send({"is": "forked", "instance": name, "pid": pid})
+
+    def _refuse(self, name: str, error: OSError) -> None:
+        """A child that could not be: whoever asked for it removes what was made of its folder."""
+        self._send({"is": "refused", "instance": name, "message": str(error)})
 
     def _become_child(self, child: Instance, cgroup: str, group: str) -> NoReturn:
         """In the child: let go of everything that is the template's, then work."""

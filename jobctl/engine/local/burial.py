@@ -1,81 +1,129 @@
 """What becomes of a worker's attempts when it is dead.
 
-The same code serves a worker that dies under a living daemon and one that a new daemon finds dead: it
-looks only at what lies in the worker's folder, and at the processes that are left.
+The same rules serve a worker that dies under a living daemon and one that a new daemon finds dead:
+they go by what lies in the worker's folder.
 
 A function attempt ends with its worker: unbegun, it is released uncounted; with an end mark it is
 settled from what was stored before the mark; else it is lost. A command's attempt is lost only when its
-keeper is dead and nothing of the command is left: left-overs are killed first, found by the keeper's
-cgroup, or where it has none by session and environment. The second way can be escaped, so its record
-says ``unproved``.
+keeper is dead and nothing of the command is left (see `jobctl.engine.local.sweep`); one that the keeper
+had not noted was never begun.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
-from pathlib import Path
+import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jobctl.engine.local import cgroups
+from jobctl.errors import ProtocolError
 from jobctl.protocol.compact import dumps, loads
 from jobctl.result import Outcome, Verdict
-from jobctl.worker import processes
-from jobctl.worker.instance import COMMAND_OFFSET
-from jobctl.worker.marks import RECORDED, RETURNED, Mark, read_marks
+from jobctl.worker.marks import RETURNED, RUNNING, Mark
 from jobctl.worker.record import record_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from jobctl.clock import Moment
     from jobctl.engine.base import Adoptable, Attempt
 
-_PROBE_S = 0.005
+_MAX_RECORD_BYTES = 64 * 1024 * 1024
 
 
 def read_record(outcomes_dir: Path, token: int) -> Outcome | None:
-    """The record of an attempt, or None. Raises ProtocolError when it cannot be read."""
+    """The record of an attempt, or None.
+
+    The folder of a worker group with a user of its own belongs to that user: what lies there need not
+    be a record, nor a file.
+
+    Raises:
+        ProtocolError: it cannot be read as an outcome of this attempt.
+        OSError: it cannot be read at all.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        fd = os.open(outcomes_dir / record_name(token), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(outcomes_dir / record_name(token), flags)
     except FileNotFoundError:
         return None
     with os.fdopen(fd, "rb") as file:
-        return Outcome.from_json(loads(file.read().decode()))
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_RECORD_BYTES:
+            raise ProtocolError("the record is no file of a reasonable size")
+        data = file.read()
+    try:
+        value = loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"the record is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ProtocolError("the record is not an outcome")
+    outcome = Outcome.from_json(value)
+    if outcome.token != token:
+        raise ProtocolError("the record is that of another attempt")
+    return outcome
 
 
 def settle_function(
     attempts: Iterable[Attempt | Adoptable],
+    marks: Mapping[int, Mark],
     *,
-    directory: Path,
-    outcomes_dir: Path,
     exit_code: int | None,
     verdict: Verdict,
+    proof: str,
     now: Moment,
 ) -> list[Outcome]:
-    """The outcomes of a dead function worker's attempts.
+    """The outcomes of a dead function worker's attempts that left no record.
 
     ``exit_code`` is how the worker died as far as its template knows (negative: a signal);
     ``verdict`` is what an attempt gets that had begun and not ended: lost, unless it was this daemon
     that ended the worker.
     """
-    marks = read_marks(str(directory))
     outcomes = []
     for attempt in attempts:
         mark = marks.get(attempt.token)
-        record = read_record(outcomes_dir, attempt.token)
-        if record is not None:
-            outcomes.append(record)
-        elif mark is None:
+        if mark is None:
             outcomes.append(released(attempt, now))
         elif mark.how == RETURNED:
             outcomes.append(_returned(mark))
-        elif mark.how == RECORDED:
-            outcomes.append(_ended(attempt, mark, exit_code, Verdict.LOST, now))
         else:
-            outcomes.append(_ended(attempt, mark, exit_code, verdict, now))
+            # Ended with a record that cannot be read: how it ended is lost, whoever ended the worker.
+            chosen = verdict if mark.how == RUNNING else Verdict.LOST
+            outcomes.append(
+                lost(
+                    attempt,
+                    now,
+                    proof=proof,
+                    cause=_why(chosen, "worker", exit_code),
+                    verdict=chosen,
+                    exit_signal=_signal_of(exit_code),
+                    started_at=mark.begun_at,
+                )
+            )
     return outcomes
+
+
+def settle_command(
+    attempt: Attempt | Adoptable,
+    *,
+    was_begun: bool,
+    exit_code: int | None,
+    verdict: Verdict,
+    proof: str,
+    now: Moment,
+) -> Outcome:
+    """The outcome of a dead keeper's attempt that left no record, when nothing of it is left."""
+    if not was_begun:
+        return released(attempt, now)
+    return lost(
+        attempt,
+        now,
+        proof=proof,
+        cause=_why(verdict, "keeper", exit_code),
+        verdict=verdict,
+        exit_signal=_signal_of(exit_code),
+    )
 
 
 def released(attempt: Attempt | Adoptable, now: Moment) -> Outcome:
@@ -109,6 +157,15 @@ def lost(
     )
 
 
+def out_of_memory(outcome: Outcome) -> Outcome:
+    """The same loss, when the kernel says that it ended the process for want of memory."""
+    if outcome.verdict is not Verdict.LOST:
+        return outcome
+    cause = "the kernel killed it because memory ran out"
+    error = dumps({"type": "OutOfMemory", "message": cause, "traceback": ""})
+    return replace(outcome, error=error)
+
+
 def _returned(mark: Mark) -> Outcome:
     return Outcome(
         token=mark.token,
@@ -120,27 +177,18 @@ def _returned(mark: Mark) -> Outcome:
     )
 
 
-def _ended(
-    attempt: Attempt | Adoptable,
-    mark: Mark,
-    exit_code: int | None,
-    verdict: Verdict,
-    now: Moment,
-) -> Outcome:
-    number = -exit_code if exit_code is not None and exit_code < 0 else None
-    return lost(
-        attempt,
-        now,
-        proof="process",
-        cause=describe_death("worker", exit_code)
-        if verdict is Verdict.LOST
-        else "stopped at its time limit"
-        if verdict is Verdict.TIMEOUT
-        else "stopped on request",
-        verdict=verdict,
-        exit_signal=number,
-        started_at=mark.begun_at,
-    )
+def _why(verdict: Verdict, what: str, exit_code: int | None) -> str:
+    match verdict:
+        case Verdict.TIMEOUT:
+            return "stopped at its time limit"
+        case Verdict.CANCELLED:
+            return "stopped on request"
+        case _:
+            return describe_death(what, exit_code)
+
+
+def _signal_of(exit_code: int | None) -> int | None:
+    return -exit_code if exit_code is not None and exit_code < 0 else None
 
 
 def describe_death(what: str, exit_code: int | None) -> str:
@@ -154,85 +202,3 @@ def describe_death(what: str, exit_code: int | None) -> str:
     except ValueError:
         name = f"signal {-exit_code}"
     return f"its {what} was killed by {name}"
-
-
-class Sweep:
-    """Kills what a dead keeper or worker left running, until two passes find nothing.
-
-    `step` is called until it gives back None; in between, the loop goes on.
-    """
-
-    def __init__(self, *, directory: Path, cgroup: str, tokens: Iterable[int]) -> None:
-        self._directory = directory
-        self._cgroup = cgroup if cgroup and Path(cgroup).is_dir() else ""
-        tokens = list(tokens)
-        self._variables = [f"JOBCTL_ATTEMPT={token:016x}".encode() for token in tokens]
-        self._session = self._read_session({str(token).encode() for token in tokens})
-        self._clean_passes = 0
-        self.proof = "cgroup" if self._cgroup else "unproved"
-
-    def _read_session(self, tokens: set[bytes]) -> int:
-        """The session of the keeper's command: its pid. 0 unless it is the command of these attempts.
-
-        An older command's number may meanwhile be somebody else's session.
-        """
-        try:
-            fd = os.open(self._directory / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return 0
-        try:
-            fields = os.pread(fd, 64, COMMAND_OFFSET).split(b"\n")[0].split()
-        finally:
-            os.close(fd)
-        return int(fields[0]) if len(fields) == 2 and fields[1] in tokens else 0
-
-    def step(self) -> float | None:
-        """One pass; seconds until the next one, or None when nothing is left."""
-        found = self._pass()
-        if found or self._is_lock_held():
-            self._clean_passes = 0
-            return _PROBE_S
-        self._clean_passes += 1
-        # A process may have forked while the pass read on: one clean pass does not prove it.
-        return None if self._clean_passes >= 2 else 0.0
-
-    def _pass(self) -> int:
-        if self._cgroup:
-            pids = processes.in_cgroup(self._cgroup)
-            if pids and not cgroups.kill(self._cgroup):
-                for pid in pids:
-                    processes.send(pid, signal.SIGKILL)
-            return len(pids)
-        me = os.getpid()
-        pids = [
-            pid
-            for pid in processes.all_pids()
-            if pid != me and self._is_left_over(pid) and processes.is_alive(pid)
-        ]
-        for pid in pids:
-            processes.send(pid, signal.SIGKILL)
-        return len(pids)
-
-    def _is_left_over(self, pid: int) -> bool:
-        if self._session and processes.session_of(pid) == self._session:
-            return True
-        return any(processes.carries(pid, variable) for variable in self._variables)
-
-    def _is_lock_held(self) -> bool:
-        """A child between fork and exec holds the lock of its keeper, and nothing else shows it."""
-        return is_locked(self._directory)
-
-
-def is_locked(directory: Path) -> bool:
-    """Somebody holds the lock of an instance; False also when there is no such instance."""
-    try:
-        fd = os.open(directory / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False

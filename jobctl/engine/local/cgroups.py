@@ -9,6 +9,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+_CORNER: Final = "jobctl-"
 
 
 class Cgroups:
@@ -35,10 +41,53 @@ class Cgroups:
         if self.base is not None:
             remove(str(self.base / instance))
 
+    def prune(self, known: Container[str]) -> None:
+        """Remove the empty cgroups of instances that are not known any more.
+
+        What a worker left running when it ended keeps its cgroup; the last of it leaves an empty one.
+        """
+        if self.base is None:
+            return
+        for path in self.base.iterdir():
+            if path.is_dir() and path.name not in known:
+                remove(str(path))
+
     def close(self) -> None:
         """Remove the corner itself unless something still lives in it."""
         if self.base is not None:
+            self.prune(())
             remove(str(self.base))
+
+
+def is_of(instance: str, path: str) -> bool:
+    """``path`` is the cgroup that a daemon of ours made for this instance.
+
+    It comes from a file that a worker wrote, which may be another user's: everything in it is killed
+    one day.
+    """
+    folder = Path(path)
+    mount = _mount_point()
+    return (
+        mount is not None
+        and folder.is_relative_to(mount)
+        and ".." not in folder.parts
+        and folder.name == instance
+        and folder.parent.name.startswith(_CORNER)
+        and folder.is_dir()
+    )
+
+
+def oom_kills(path: str) -> int:
+    """How many processes of a cgroup the kernel has killed because memory ran out (cgroups(7)).
+
+    0 where the memory controller is not on.
+    """
+    try:
+        events = (Path(path) / "memory.events").read_text().split()
+    except OSError:
+        return 0
+    counts = dict(zip(events[::2], events[1::2], strict=False))
+    return int(counts.get("oom_kill", 0))
 
 
 def remove(path: str) -> None:
@@ -72,9 +121,9 @@ def find(state_id: str) -> Cgroups:
     here = mount / own.lstrip("/")
     # A daemon that was restarted by hand from within a job must not nest corners in corners.
     for folder in (here, *here.parents):
-        if folder.name.startswith("jobctl-"):
+        if folder.name.startswith(_CORNER):
             here = folder.parent
-    base = here / f"jobctl-{state_id}"
+    base = here / f"{_CORNER}{state_id}"
     try:
         base.mkdir(mode=0o755, exist_ok=True)
         (base / "probe").mkdir()

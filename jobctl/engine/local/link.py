@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from jobctl.errors import ProtocolError
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
@@ -20,8 +22,12 @@ _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Link:
-    """One connection. ``on_messages`` gets whole messages; ``on_end`` is called once, at its end;
-    ``on_drained`` when everything that had to wait has left this process."""
+    """One connection. ``on_messages`` gets whole messages and may raise ProtocolError.
+
+    ``on_fault`` is called once, after that or after what is no message at all; the connection is closed
+    then. An ordinary end calls nobody: a pidfd tells when the other side has died, and only then has
+    everything been said. ``on_drained`` is called when all that had to wait has left this process.
+    """
 
     def __init__(
         self,
@@ -29,14 +35,14 @@ class Link:
         poller: Poller,
         *,
         on_messages: Callable[[list[dict[str, Any]]], None],
-        on_end: Callable[[], None],
+        on_fault: Callable[[ProtocolError], None],
         on_drained: Callable[[], None] | None = None,
     ) -> None:
         connection.setblocking(False)
         self._connection = connection
         self._poller = poller
         self._on_messages = on_messages
-        self._on_end = on_end
+        self._on_fault = on_fault
         self._on_drained = on_drained
         self._received = b""
         self._unsent = b""
@@ -104,17 +110,23 @@ class Link:
                 data = b""
             if not data:
                 self.close()
-                self._on_end()
                 return
             *lines, self._received = (self._received + data).split(b"\n")
-            if len(self._received) > _MAX_MESSAGE_BYTES:
-                self.close()
-                self._on_end()
+            try:
+                if lines:
+                    self._on_messages([_message(line) for line in lines])
+            except ProtocolError as error:
+                self._fail(error)
                 return
-            if lines:
-                self._on_messages([json.loads(line) for line in lines])
+            if len(self._received) > _MAX_MESSAGE_BYTES:
+                self._fail(ProtocolError("a message is longer than any may be"))
+                return
             if len(data) < _RECEIVE_BYTES:
                 return
+
+    def _fail(self, error: ProtocolError) -> None:
+        self.close()
+        self._on_fault(error)
 
     def close(self) -> None:
         """Close; ``on_end`` is not called. Safe to repeat."""
@@ -122,3 +134,13 @@ class Link:
             self._is_open = False
             self._poller.unwatch(self._connection.fileno())
             self._connection.close()
+
+
+def _message(line: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"a message is not JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise ProtocolError("a message is not an object")
+    return message

@@ -16,6 +16,8 @@ from jobctl.paths import bind_unix
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jobctl.engine.local.messages import TemplateHello
+
 BACKLOG = 128
 _BOOT = Path(jobctl.worker.boot.__file__)
 
@@ -68,8 +70,16 @@ class Template:
         self.pid = 0
         self.pidfd = -1
         self.report: dict[str, Any] | None = None
-        self.said: dict[str, Any] = {}
+        self.said: TemplateHello | None = None
         self.is_retiring = False
+        self.started_at = 0.0
+        self.failed_births = 0
+        self.may_fork_at = 0.0
+
+    @property
+    def is_dead(self) -> bool:
+        """No process of it is left."""
+        return self.pidfd < 0 and self.process is None
 
     @property
     def outcomes_dir(self) -> Path:

@@ -6,9 +6,9 @@ import os
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from jobctl.engine.base import Adoptable, Attempt, Done, Poller, Settled
+from jobctl.engine.base import Adoptable, Attempt, Poller, Settled
+from jobctl.engine.local import messages
 from jobctl.engine.local.link import PROTOCOLS, Link
-from jobctl.result import Outcome
 from jobctl.worker.functions import TICKETS
 from jobctl.worker.marks import SLOTS
 
@@ -74,6 +74,8 @@ class Worker:
         self.not_running: list[int] = []
         self.is_buried = False
         self.is_from_earlier_boot = False
+        self.born_at: float | None = None
+        self.idle_since = 0.0
         self._tickets = -1
         self._owed_tickets = 0
         self._sent_stops: set[int] = set()
@@ -85,6 +87,9 @@ class Worker:
         self.link = link
         self.phase = Phase.GREETING
         link.send({"do": "hello", "protocol": list(PROTOCOLS)})
+        if self.is_retiring:
+            # Said before there was a connection to say it over.
+            link.send({"do": "retire"})
 
     def serve(self) -> None:
         """It has answered: it takes work from now on."""
@@ -209,9 +214,13 @@ class Worker:
         self.link.send({"do": "stop", "token": token, "steps": steps, "verdict": verdict})
 
     def take_outcomes(self, message: dict[str, Any], monotonic: float) -> Settled:
-        """What a message of outcomes says; the attempts stay until they are acknowledged."""
-        done = [Done._make(row) for row in message.get("done", ())]
-        outcomes = [Outcome.from_json(data) for data in message.get("outcomes", ())]
+        """What a message of outcomes says; the attempts stay until they are acknowledged.
+
+        Raises:
+            ProtocolError: it cannot be read; nothing has changed.
+        """
+        done = messages.done_rows(message)
+        outcomes = messages.outcomes(message)
         self.news_at = monotonic
         if done:
             spent_us = sum(row.finished_at - row.started_at for row in done) / len(done)

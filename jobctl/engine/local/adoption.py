@@ -1,0 +1,119 @@
+"""After a restart of the daemon: everything that lives is found again, and everything that died.
+
+The folders below ``run/`` say who there is, their locks who lives. Nothing is asked of anybody here: a
+worker may be stopped, or busy in user code for hours. Crash recovery is this same code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl.engine.base import Settled
+from jobctl.engine.local import burial, cgroups, holder
+from jobctl.engine.local.template import Template
+from jobctl.engine.local.worker import Phase, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from jobctl.engine.base import Adoptable
+    from jobctl.engine.local.batches import Batches
+    from jobctl.engine.local.births import Births
+    from jobctl.engine.local.deaths import Deaths
+    from jobctl.engine.local.house import House
+    from jobctl.engine.local.templates import Templates
+
+_BIRTH_PROBE_S = 0.02
+
+
+class Adoption:
+    """See the module."""
+
+    def __init__(
+        self, house: House, births: Births, deaths: Deaths, templates: Templates, batches: Batches
+    ) -> None:
+        self._house = house
+        self._births = births
+        self._deaths = deaths
+        self._templates = templates
+        self._batches = batches
+
+    def adopt(self, running: Mapping[str, Sequence[Adoptable]]) -> None:
+        """Find every template and worker again, with what the store says that each of them holds."""
+        run_dir = self._house.run_dir
+        run_dir.mkdir(mode=0o711, exist_ok=True)
+        unknown = dict(running)
+        for directory in sorted(path for path in run_dir.iterdir() if path.is_dir()):
+            self._adopt_template(directory, unknown)
+        now = self._house.clock.now()
+        cause = "the folder of its worker is gone"
+        for instance, attempts in unknown.items():
+            outcomes = [burial.lost(a, now, proof="unproved", cause=cause) for a in attempts]
+            self._house.outbox.emit(Settled(instance, (), outcomes))
+        self._house.cgroups.prune(self._house.workers.keys())
+
+    def _adopt_template(self, directory: Path, running: dict[str, Sequence[Adoptable]]) -> None:
+        house = self._house
+        template = Template(directory.name, directory, None)
+        house.templates[directory.name] = template
+        for folder in sorted(path for path in directory.iterdir() if path.is_dir()):
+            if folder != template.outcomes_dir:
+                self._adopt_worker(folder, running.pop(folder.name, ()))
+        self._emit_records(template)
+        living = holder.living(directory)
+        if living is None:
+            self._deaths.clear(template)
+            return
+        template.pid = living.pid
+        template.kind = living.kind.removeprefix("template-")
+        self._templates.adopt(template)
+
+    def _adopt_worker(self, folder: Path, attempts: Sequence[Adoptable]) -> None:
+        worker = Worker(instance=folder.name, kind="keeper", group="", directory=folder, cgroup="")
+        worker.attempts = {attempt.token: attempt for attempt in attempts}
+        worker.not_running = list(worker.attempts)
+        worker.made = len(attempts)
+        self._house.workers[folder.name] = worker
+        self.look_at(worker)
+
+    def look_at(self, worker: Worker) -> None:
+        """Find out whether a worker lives that this daemon knows by its folder only."""
+        if worker.phase is not Phase.STARTING or worker.pid:
+            return
+        folder = worker.directory
+        found = holder.read(folder)
+        if found is None and holder.is_locked(folder):
+            # It is being born: it has its lock and has not written its name there yet.
+            self._house.timers.after(_BIRTH_PROBE_S, lambda: self.look_at(worker))
+            return
+        if found is not None:
+            worker.kind, worker.group = found.kind, found.group
+            worker.is_from_earlier_boot = not found.is_of_this_boot
+            if cgroups.is_of(worker.instance, found.cgroup):
+                worker.cgroup = found.cgroup
+        living = holder.living(folder)
+        if living is None:
+            worker.phase = Phase.GREETING
+            # Not at once: its template may live, and say how it died.
+            self._house.timers.after(0.0, lambda: self._deaths.notice(worker))
+            return
+        worker.pid = living.pid
+        worker.phase = Phase.GREETING
+        if worker.kind == "function":
+            self._batches.adopted(worker, list(worker.attempts.values()))
+        self._births.watch(worker)
+        template = self._house.template_of(worker)
+        if template is not None and template.is_retiring:
+            worker.retire()
+
+    def _emit_records(self, template: Template) -> None:
+        """Outcomes that nobody has acknowledged: of the living, the dead, and of nobody known."""
+        holders = {
+            token: worker.instance
+            for worker in self._house.workers.values()
+            for token in worker.attempts
+        }
+        for record in self._house.outbox.records(template.outcomes_dir):
+            worker = holders.get(record.token, "")
+            self._house.outbox.emit(Settled(worker, (), [record]))

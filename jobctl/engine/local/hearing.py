@@ -1,0 +1,90 @@
+"""What workers and keepers say, and what follows from it.
+
+A new daemon hears a worker in a fixed order: hello with what it is working on, the outcomes that nobody
+has acknowledged, then ``settled``. What it has named in none of them was never begun, or has left its
+outcome as a record.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jobctl.engine.base import Settled
+from jobctl.engine.local import burial, messages
+from jobctl.logs import fields, logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jobctl.engine.local.house import House
+    from jobctl.engine.local.worker import Worker
+
+
+class Hearing:
+    """See the module.
+
+    ``on_output`` is called when a followed command has written: ``(token, bytes in all)``; ``on_idle``
+    when a keeper has nothing to do any more.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self.on_output: Callable[[int, int], None] = lambda _token, _bytes: None
+        self.on_idle: Callable[[Worker], None] = lambda _worker: None
+
+    def hear(self, worker: Worker, message: dict[str, Any]) -> None:
+        """Take one message. Raises ProtocolError: it cannot be understood."""
+        match messages.text(message, "is"):
+            case "hello":
+                self._hello(worker, messages.worker_hello(message))
+            case "settled":
+                self._settled(worker)
+            case "outcomes":
+                outcomes = worker.take_outcomes(message, self._house.clock.monotonic())
+                self._house.outbox.emit(outcomes)
+            case "forgot":
+                worker.is_forgetting = False
+            case "clear":
+                worker.has_leftovers = False
+                self.on_idle(worker)
+            case "wrote":
+                self.on_output(messages.number(message, "token"), messages.number(message, "bytes"))
+            case unknown:
+                logger.warning("a worker says what is not known", extra=fields(kind=unknown))
+
+    def _hello(self, worker: Worker, hello: messages.WorkerHello) -> None:
+        if hello.protocol is None:
+            # It finishes what it has, leaves records, and goes.
+            logger.warning(
+                "a worker of another version is left to finish", extra=fields(pid=worker.pid)
+            )
+            worker.is_retiring = True
+            return
+        worker.has_leftovers = hello.has_leftovers
+        worker.made = max(worker.made, hello.made)
+        worker.is_forgetting = False
+        for token in hello.running & worker.stopping.keys() & worker.attempts.keys():
+            # Asked for before it could be heard, perhaps by a daemon that is dead.
+            worker.stop(token, worker.stopping[token], worker.attempts[token].stop)
+        worker.not_running = [token for token in worker.attempts if token not in hello.running]
+
+    def _settled(self, worker: Worker) -> None:
+        """It has said all it knows."""
+        outbox = self._house.outbox
+        now = self._house.clock.now()
+        outcomes = []
+        for token in worker.not_running:
+            attempt = worker.attempts.get(token)
+            if attempt is not None and not outbox.has(token):
+                record = outbox.read_record(worker.directory.parent / "outcomes", token)
+                outcomes.append(record or burial.released(attempt, now))
+        worker.not_running = []
+        outbox.emit(Settled(worker.instance, (), outcomes))
+        try:
+            worker.serve()
+        except OSError as error:
+            logger.error("a worker's tickets cannot be opened", extra=fields(reason=str(error)))
+            worker.retire()
+            return
+        if worker.kind == "keeper" and not worker.attempts:
+            self.on_idle(worker)

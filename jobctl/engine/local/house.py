@@ -1,0 +1,61 @@
+"""What the parts of the local engine share, and the few things that all of them do with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jobctl.clock import Clock
+    from jobctl.engine.base import Poller
+    from jobctl.engine.local.cgroups import Cgroups
+    from jobctl.engine.local.outbox import Outbox
+    from jobctl.engine.local.template import Recipe, Template
+    from jobctl.engine.local.timers import Timers
+    from jobctl.engine.local.worker import Worker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """A worker group, as far as this engine needs it.
+
+    ``functions`` is the recipe of its function template, None when it has no functions to serve.
+    """
+
+    name: str
+    processes: int
+    commands: int
+    max_tasks_per_child: int
+    functions: Recipe | None
+
+
+@dataclass(kw_only=True)
+class House:
+    """Everything that lives below ``run_dir``, and how to reach the world.
+
+    Attributes:
+        templates, workers: by instance. A worker's folder lies in its template's.
+        groups: in force, by name.
+        is_closing: the daemon is ending; nothing new is started.
+    """
+
+    run_dir: Path
+    poller: Poller
+    clock: Clock
+    cgroups: Cgroups
+    timers: Timers
+    outbox: Outbox
+    templates: dict[str, Template] = field(default_factory=dict)
+    workers: dict[str, Worker] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    is_closing: bool = False
+
+    def template_of(self, worker: Worker) -> Template | None:
+        """The template that forked a worker, if it is still known."""
+        return self.templates.get(worker.directory.parent.name)
+
+    def children_of(self, template: Template) -> list[Worker]:
+        """The workers that a template has forked."""
+        return [w for w in self.workers.values() if w.directory.parent == template.directory]
