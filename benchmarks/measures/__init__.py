@@ -1,0 +1,34 @@
+"""Every measure, one a file, in the order of the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.measures.commands import COMMANDS
+from benchmarks.measures.functions import FUNCTIONS
+from benchmarks.measures.idle import IDLE
+from benchmarks.measures.latency import LATENCY
+from benchmarks.measures.sleepers import SLEEPERS
+from benchmarks.measures.submits import SUBMITS
+from benchmarks.measures.verbs import VERBS
+
+if TYPE_CHECKING:
+    from benchmarks.measure import Measure
+
+MEASURES: Final[tuple[Measure, ...]] = (
+    FUNCTIONS,
+    SUBMITS,
+    LATENCY,
+    COMMANDS,
+    VERBS,
+    IDLE,
+    SLEEPERS,
+)
+
+UNMEASURED: Final = (
+    "100,000 schedules: fires late by p99 ≤ 50 ms; 100,000 due at one instant queued in ≤ 5 s; ≤ 150 MiB",
+    "1,000,000 queued and 10,000,000 finished jobs: rate within 20 % of an empty store; `status ID` "
+    "≤ 5 ms over the process start; restart to first dispatch ≤ 2 s; ≤ 150 MiB",
+    "1,000,000 jobs blocked by a limit, a pause and a rate: other jobs' rate and latency within 20 %",
+)
+"""Budgets that have no measure yet."""
