@@ -83,24 +83,24 @@ class Screen:
 
     def line(self, text: str) -> None:
         """One line, escaped."""
-        print(clean(text), file=self.out)
+        _print(self.out, clean(text))
 
     def row(self, *cells: object) -> None:
         """One line of cells: with blanks between them on a terminal, tabs in a pipe."""
-        print(
-            *(_cell(value) for value in cells), sep=" " if self.is_terminal else "\t", file=self.out
-        )
+        between = " " if self.is_terminal else "\t"
+        _print(self.out, between.join(_cell(value) for value in cells))
 
     def note(self, text: str) -> None:
         """One line for people, beside the answer, escaped."""
         self.out.flush()
-        print(clean(text), file=self.err, flush=True)
+        _print(self.err, clean(text))
+        self.err.flush()
 
     def json(self, value: Any) -> None:
         """One JSON document on one line, ASCII only."""
         from jobctl.protocol.compact import dumps
 
-        print(dumps(value), file=self.out)
+        _print(self.out, dumps(value))
 
     def raw(self, data: bytes) -> None:
         """Bytes as they are, at once."""
@@ -110,25 +110,25 @@ class Screen:
 
     def block(self, text: str) -> None:
         """Several lines of our own making, as they are."""
-        print(text.rstrip("\n"), file=self.out)
+        _print(self.out, text.rstrip("\n"))
 
     def usage(self, text: str) -> None:
         """The help of a command, for somebody who did not ask for it."""
-        print(text, file=self.err)
+        _print(self.err, text)
 
     def page(self, lines: Iterable[tuple[str, str]]) -> None:
         """Labelled lines: aligned on a terminal, ``label<TAB>text`` in a pipe."""
         lines = list(lines)
         if not self.is_terminal:
             for label, text in lines:
-                print(f"{clean(label)}\t{clean(text)}", file=self.out)
+                _print(self.out, f"{clean(label)}\t{clean(text)}")
             return
         width = max((len(label) for label, _ in lines), default=0)
         previous = ""
         for label, text in lines:
             shown = "" if label == previous else label
             words = self._styled(label, clean(text))
-            print(f"{clean(shown):<{width}}  {words}".rstrip(), file=self.out)
+            _print(self.out, f"{clean(shown):<{width}}  {words}".rstrip())
             previous = label
 
     def _styled(self, label: str, text: str) -> str:
@@ -151,18 +151,18 @@ class Screen:
         and ``caption`` stands below.
         """
         if not self.is_terminal:
-            print("\t".join(column.title for column in columns), file=self.out)
+            _print(self.out, "\t".join(column.title for column in columns))
             for row in rows:
-                print("\t".join(_cell(value) for value in row), file=self.out)
+                _print(self.out, "\t".join(_cell(value) for value in row))
             return
         shown = [[_cell(value) for value in row] for row in rows]
         if not shown:
             if empty:
-                print(empty, file=self.out)
+                _print(self.out, empty)
             return
         self._draw(columns, shown)
         if caption:
-            print(clean(caption), file=self.out)
+            _print(self.out, clean(caption))
 
     def _draw(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
         from rich.cells import cell_len
@@ -173,9 +173,9 @@ class Screen:
         ]
         fit(widths, [column.may_be_cut for column in columns], self.width)
         titles = self._row(columns, [column.title for column in columns], widths)
-        print(f"\x1b[1m{titles}\x1b[0m" if self.color else titles, file=self.out)
+        _print(self.out, f"\x1b[1m{titles}\x1b[0m" if self.color else titles)
         for row in rows:
-            print(self._row(columns, row, widths), file=self.out)
+            _print(self.out, self._row(columns, row, widths))
 
     def _row(self, columns: Sequence[Column], row: Sequence[str], widths: Sequence[int]) -> str:
         from rich.cells import cell_len, set_cell_size
@@ -207,11 +207,17 @@ class Screen:
         if problems:
             from jobctl.config.problems import problems_text
 
-            print(problems_text(problems), end="", file=self.err)
+            _print(self.err, problems_text(problems).rstrip("\n"))
             return
-        print(f"jobctl: {clean(error.message)}", file=self.err)
+        _print(self.err, f"jobctl: {clean(error.message)}")
         if error.hint:
-            print(f"hint: {clean(error.hint)}", file=self.err)
+            _print(self.err, f"hint: {clean(error.hint)}")
+
+
+def _print(stream: TextIO, text: str) -> None:
+    """One line, in one piece: `print` gives text and line end to an unbuffered stream one by one, and then
+    the lines of programs that share a pipe run into each other."""
+    stream.write(f"{text}\n")
 
 
 def problem_shape(problem: Any) -> dict[str, Any]:

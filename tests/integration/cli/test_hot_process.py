@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -107,3 +108,21 @@ def test_a_reader_who_goes_away_is_no_trouble(
     )
 
     assert (reader.stdout, reader.stderr) == (first, "")
+
+
+def test_lines_of_many_programs_that_share_a_pipe_stay_whole(
+    daemon: Start, socket_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Unbuffered, as in most containers, a line that is written in two pieces runs into the others.
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    daemon(submit={"jobs": [{"id": 21, "state": "PENDING", "duplicate": False}]})
+    # Each packet holds what one call has written.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    with ours, theirs:
+        subprocess.run(
+            [sys.executable, "-m", "jobctl", "submit", "backup"], stdout=theirs, check=True
+        )
+        written = ours.recv(100)
+
+    assert written == b"21\n"
