@@ -121,7 +121,7 @@ def test_lines_of_many_programs_that_share_a_pipe_stay_whole(
 
     with ours, theirs:
         subprocess.run(
-            [sys.executable, "-m", "jobctl", "submit", "backup"], stdout=theirs, check=True
+            [sys.executable, "-m", "jobctl", "submit", "backup"], stdout=theirs.fileno(), check=True
         )
         written = ours.recv(100)
 
