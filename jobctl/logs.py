@@ -59,12 +59,27 @@ def _quoted(value: object) -> str:
 def start_logging(clock: Clock, *, form: str = "text", level: str = "info") -> None:
     """Send every record of jobctl to standard error; ``form`` is ``"text"`` or ``"json"``."""
     stream: TextIO = sys.stderr
-    is_journal = bool(os.environ.get("JOURNAL_STREAM"))
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_Format(clock, form, is_journal=is_journal))
+    handler.setFormatter(_Format(clock, form, is_journal=is_journal(stream, os.environ)))
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+
+
+def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """What is written to ``stream`` goes to the journal (systemd.exec(5), ``JOURNAL_STREAM``).
+
+    The variable alone proves nothing: it is inherited by what a service starts with an output of its
+    own, such as a program of supervisord.
+    """
+    named = environ.get("JOURNAL_STREAM", "")
+    if not named:
+        return False
+    try:
+        found = os.fstat(stream.fileno())
+    except OSError:
+        return False
+    return named == f"{found.st_dev}:{found.st_ino}"
 
 
 def fields(**values: object) -> dict[str, object]:

@@ -21,7 +21,7 @@ from jobctl.daemon.handlers import HANDLERS
 from jobctl.daemon.handlers import jobs as job_handlers
 from jobctl.daemon.handlers import logs as log_handlers
 from jobctl.dispatcher.orders import forget_accounts
-from jobctl.errors import JobctlError, PlanError, StorageError
+from jobctl.errors import ConfigError, JobctlError, PlanError, StorageError
 from jobctl.logs import fields, logger
 from jobctl.plan import CodeReport, FilePlan, Plan, difference, merge
 from jobctl.protocol.requests import Logs
@@ -371,7 +371,7 @@ class Daemon:
     def _take_signals(self) -> None:
         for number in self._loop.signals():
             if number == signal.SIGHUP:
-                self.reload(self._log_reload)
+                self.reload(_answer_nobody)
             elif number in (signal.SIGTERM, signal.SIGINT):
                 if self._stop_mode is None:
                     self.stop(None)
@@ -384,10 +384,6 @@ class Daemon:
         """Children whose exit code somebody of this process waits for."""
         reload_child = {self._reload_child.pid} if self._reload_child is not None else set()
         return self._station.engine.children() | reload_child
-
-    def _log_reload(self, end: list[str] | Exception) -> None:
-        if isinstance(end, Exception):
-            logger.error("the configuration was not reloaded", extra=fields(reason=str(end)))
 
     # -- the plan ---------------------------------------------------------------------------------
 
@@ -422,15 +418,11 @@ class Daemon:
 
     def reload(self, answer: Answer) -> None:
         """Read the configuration again and bring it into force, or change nothing and say why."""
-        if self._station.config_path is None:
-            answer(PlanError("this daemon was started without a configuration file"))
+        refusal = self._why_not_reload()
+        if refusal is not None:
+            _refuse_reload(refusal, answer)
             return
-        if self._reload_child is not None:
-            answer(PlanError("a reload is under way", hint="Try again when it has ended."))
-            return
-        if self._stop_mode is not None:
-            answer(PlanError("the daemon is stopping; nothing is reloaded any more"))
-            return
+        assert self._station.config_path is not None
         child = start_child(self._station.config_path)
         self._notifier.reloading()
         self._reload_child = child
@@ -450,14 +442,25 @@ class Daemon:
 
         self._loop.watch(pipe.fileno(), on_output)
 
+    def _why_not_reload(self) -> JobctlError | None:
+        if self._station.config_path is None:
+            return PlanError(
+                "this daemon was started without a configuration file",
+                hint="Restart it to read one; running jobs go on.",
+            )
+        if self._reload_child is not None:
+            return PlanError("a reload is under way", hint="Try again when it has ended.")
+        if self._stop_mode is not None:
+            return PlanError("the daemon is stopping; nothing is reloaded any more")
+        return None
+
     def _judge(self, output: bytes, answer: Answer) -> None:
         station = self._station
         assert station.config_path is not None
 
-        def refuse(error: Exception) -> None:
-            logger.error("the configuration is refused", extra=fields(reason=str(error)))
+        def refuse(error: JobctlError) -> None:
             self._notifier.ready(self._status())
-            answer(error)
+            _refuse_reload(error, answer)
 
         try:
             file = parse_result(output, station.config_path)
@@ -468,7 +471,7 @@ class Daemon:
 
         def on_reports(reports: dict[str, dict[str, Any]]) -> bool:
             if self._stop_mode is not None:
-                answer(PlanError("the daemon is stopping; nothing was reloaded"))
+                _refuse_reload(PlanError("the daemon is stopping; nothing was reloaded"), answer)
                 return False
             found = tuple(CodeReport.from_json(report) for report in reports.values())
             try:
@@ -569,3 +572,20 @@ class Daemon:
         # Idle processes go within milliseconds, and their folders with them; the busy ones stay.
         if engine.is_idle_gone or self._station.clock.monotonic() >= self._end_at:
             self._loop.end()
+
+
+def _refuse_reload(error: JobctlError, answer: Answer) -> None:
+    """Say why nothing changes, to whoever asked and in the log: who sent a HUP sees nothing else."""
+    problems = error.problems if isinstance(error, ConfigError) else ()
+    for problem in problems:
+        place = f"{problem.file}:{problem.line}" if problem.line else problem.file
+        logger.error(
+            "the configuration is refused", extra=fields(place=place, reason=problem.message)
+        )
+    if not problems:
+        logger.error("the configuration is not reloaded", extra=fields(reason=error.message))
+    answer(error)
+
+
+def _answer_nobody(_end: list[str] | Exception) -> None:
+    """A signal waits for no answer; the log has it."""
