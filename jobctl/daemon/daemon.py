@@ -89,6 +89,7 @@ class Daemon:
         self._turns_since_checkpoint = 0
         station.ask_reload = self.reload
         station.ask_stop = self.stop
+        station.go_on = lambda call, work: self._slices.append((call, work))
         station.engine.on_output = station.followers.grown
         server.on_close(station.waiters.forget)
 
@@ -500,6 +501,7 @@ class Daemon:
 
         def after() -> None:
             station.plan = plan
+            station.patterns.clear()
             self._has_plan = True
 
         return after

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from jobctl.beat import Beat
     from jobctl.clock import Clock, Moment
     from jobctl.daemon.following import Followers
+    from jobctl.daemon.server import Call
     from jobctl.daemon.waiting import Waiters
     from jobctl.dispatcher import Dispatcher
     from jobctl.engine.local.engine import LocalEngine
     from jobctl.paths import StateDirectory
     from jobctl.plan import Plan
     from jobctl.store.database import Database
+    from jobctl.store.jobs import NewJob
 
 
 class Ids:
@@ -30,6 +32,14 @@ class Ids:
         """The next id."""
         self._highest += 1
         return self._highest
+
+
+class Pattern(NamedTuple):
+    """The row of a plain job of a task, and its payload when it is given no arguments (None: not known
+    yet)."""
+
+    row: NewJob
+    payload: str | None
 
 
 @dataclass
@@ -45,6 +55,10 @@ class Counters:
     commit_seconds: float = 0.0
     longest_commit_s: float = 0.0
     longest_turn_s: float = 0.0
+
+
+def _nowhere(call: Call, work: Generator[None, None, dict[str, Any]]) -> None:
+    raise AssertionError("the station was not connected")
 
 
 @dataclass(kw_only=True)
@@ -65,5 +79,9 @@ class Station:
     uid: int
     started_at: Moment
     counters: Counters = field(default_factory=Counters)
+    patterns: dict[str, Pattern] = field(default_factory=dict)
+    """What is the same in every plain job of a task; forgotten with the plan."""
+    go_on: Callable[[Call, Generator[None, None, dict[str, Any]]], None] = _nowhere
+    """Work on an answer a slice a turn, and send it at its end."""
     ask_reload: Callable[[Callable[[list[str] | Exception], None]], None] | None = None
     ask_stop: Callable[[str | None], str] | None = None

@@ -26,7 +26,7 @@ from typing import (
 from jobctl.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PROTOCOLS: Final = (1,)
 """Numbers of the client protocol that this version speaks, oldest first."""
@@ -265,74 +265,78 @@ REQUESTS: Final[dict[str, type[Request]]] = {
 """Every request by its name on the wire."""
 
 
-@dataclass(frozen=True)
-class _Field:
-    name: str
-    hint: Any
-    is_required: bool
+Checker: TypeAlias = "Callable[[Any], bool]"
+
+_tables: dict[type[Request], tuple[dict[str, Checker], frozenset[str]]] = {}
 
 
-_tables: dict[type[Request], tuple[dict[str, _Field], frozenset[str]]] = {}
-
-
-def _table(kind: type[Request]) -> tuple[dict[str, _Field], frozenset[str]]:
+def _table(kind: type[Request]) -> tuple[dict[str, Checker], frozenset[str]]:
+    """What each field may hold, and which fields must be there. Worked out once for each request."""
     if kind not in _tables:
         hints = get_type_hints(kind)
-        found = {
-            field.name: _Field(
-                field.name,
-                hints[field.name],
-                field.default is MISSING and field.default_factory is MISSING,
-            )
-            for field in fields(kind)  # type: ignore[arg-type]
-        }
-        required = frozenset(field.name for field in found.values() if field.is_required)
-        _tables[kind] = (found, required)
+        known = fields(kind)  # type: ignore[arg-type]
+        checkers = {field.name: _checker(hints[field.name]) for field in known}
+        required = frozenset(
+            field.name
+            for field in known
+            if field.default is MISSING and field.default_factory is MISSING
+        )
+        _tables[kind] = (checkers, required)
     return _tables[kind]
 
 
-def read(kind: type[Request], data: Mapping[str, Any]) -> Any:
-    """An instance of ``kind`` from the fields of a frame.
+def check(kind: type[Request], data: Mapping[str, Any]) -> None:
+    """Judge the fields of a frame without making a request of them.
 
     Raises:
         ProtocolError: an unknown, missing or mistyped field; the text names it.
     """
-    table, required = _table(kind)
+    checkers, required = _table(kind)
     for name, value in data.items():
-        field = table.get(name)
-        if field is None:
+        fits = checkers.get(name)
+        if fits is None:
             raise ProtocolError(
                 f'request "{kind.do}" has no field "{name}"',
                 hint="Client and daemon may be of different versions.",
             )
-        if not _fits(value, field.hint):
+        if not fits(value):
             raise ProtocolError(f'request "{kind.do}": field "{name}" has a value of a wrong type')
     missing = required - data.keys()
     if missing:
         raise ProtocolError(f'request "{kind.do}" lacks the field "{min(missing)}"')
+
+
+def read(kind: type[Request], data: Mapping[str, Any]) -> Any:
+    """An instance of ``kind`` from the fields of a frame. Raises ProtocolError as `check` does."""
+    check(kind, data)
     return kind(**data)
 
 
-def _fits(value: Any, hint: Any) -> bool:
-    """The JSON value is of the type. ``True`` is no integer, an integer is a float."""
+def _checker(hint: Any) -> Checker:
+    """A test whether a JSON value is of a type. ``True`` is no integer, an integer is a float."""
     if hint is Any:
-        return True
-    origin = get_origin(hint)
-    if origin is UnionType or (origin is not None and NoneType in get_args(hint)):
-        return any(_fits(value, part) for part in get_args(hint))
+        return lambda _value: True
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is UnionType or (origin is not None and NoneType in parts):
+        checkers = [_checker(part) for part in parts]
+        return lambda value: any(fits(value) for fits in checkers)
     if hint is NoneType:
-        return value is None
+        return lambda value: value is None
     if origin is list:
-        (part,) = get_args(hint)
-        return isinstance(value, list) and all(_fits(item, part) for item in value)
+        item = _checker(parts[0])
+        if parts[0] is Any:
+            return lambda value: type(value) is list
+        return lambda value: type(value) is list and all(map(item, value))
     if origin is dict:
-        _, part = get_args(hint)
-        return isinstance(value, dict) and all(_fits(item, part) for item in value.values())
+        entry = _checker(parts[1])
+        if parts[1] is Any:
+            return lambda value: type(value) is dict
+        return lambda value: type(value) is dict and all(map(entry, value.values()))
     if hint is int:
-        return type(value) is int and -(2**63) <= value < 2**63
+        return lambda value: type(value) is int and -(2**63) <= value < 2**63
     if hint is float:
-        return type(value) in (int, float)
-    return isinstance(value, hint)
+        return lambda value: type(value) in (int, float)
+    return lambda value: type(value) is hint
 
 
 def write(request: Request) -> dict[str, Any]:

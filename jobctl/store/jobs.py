@@ -265,6 +265,12 @@ def get(database: Database, id: int) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
+def state(database: Database, id: int) -> str | None:
+    """The state of one job, or None."""
+    row = database.row(statement("jobs/state"), (id,))
+    return None if row is None else str(row[0])
+
+
 def started(database: Database) -> list[Running]:
     """Every running attempt, by worker and in the order of claims."""
     return [

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.arguments import Exact, Given, Typed, bind, build_argv, texts, with_defaults
 from jobctl.clock import SECOND, Moment
+from jobctl.daemon.station import Pattern
 from jobctl.errors import Conflict, NotAllowed, NotFound, UsageError
 from jobctl.job import FINAL, Reason, State
 from jobctl.protocol import requests
-from jobctl.protocol.requests import NewJob, read
+from jobctl.protocol.requests import NewJob, check
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import keys as key_rows
@@ -21,13 +22,16 @@ from jobctl.task.keys import NAME
 from jobctl.task.units import InvalidValue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from jobctl.daemon.server import Call
     from jobctl.daemon.station import Station
 
 SLICE_ROWS: Final = 1000
 """Rows of a long walk that are read in one turn."""
+
+SLICE_ENDS: Final = 200
+"""Ends of jobs that are described in one turn."""
 
 MAX_LIST: Final = 1000
 TAIL_BYTES: Final = 2000
@@ -43,29 +47,71 @@ def submit(station: Station, call: Call, request: requests.Submit) -> dict[str, 
     bound: dict[str, tuple[int, bytes]] = {}
     answers: list[dict[str, Any]] = []
     for data in request.jobs:
-        job = read(NewJob, data)
+        check(NewJob, data)
+        key = data.get("key")
         digest = b""
-        if job.key is not None:
+        if key is not None:
             digest = _digest(data)
-            known = bound.get(_checked_key(job.key)) or key_rows.get(
-                station.database, uid=call.uid, key=job.key
+            known = bound.get(_checked_key(key)) or key_rows.get(
+                station.database, uid=call.uid, key=key
             )
             if known is not None:
-                answers.append(_duplicate(station, job.key, known, digest))
+                answers.append(_duplicate(station, key, known, digest))
                 continue
-        row = _new_row(station, call, job, now)
+        row = _plain_row(station, call.uid, data, now)
+        if row is None:
+            row = _new_row(station, call, NewJob(**data), now)
         rows.append(row)
-        if job.key is not None:
-            bound[job.key] = (row.id, digest)
+        if key is not None:
+            bound[key] = (row.id, digest)
         answers.append({"id": row.id, "state": State.PENDING.value, "duplicate": False})
     # Everything that can be refused has been; from here on the request is written whole.
     job_rows.submit(station.database, rows)
     for key, (job_id, digest) in bound.items():
         key_rows.add(station.database, uid=call.uid, key=key, job_id=job_id, digest=digest)
+    for line in {row.line for row in rows}:
+        station.dispatcher.note_ready(line)
     for row in rows:
-        announce(station, row)
+        if row.eta is not None or row.expires_at is not None:
+            announce(station, row)
     station.counters.submitted += len(rows)
     return {"jobs": answers}
+
+
+_PLAIN: Final = frozenset({"task", "args", "kwargs", "typed", "key"})
+
+
+def _plain_row(
+    station: Station, uid: int, data: Mapping[str, Any], now: Moment
+) -> job_rows.NewJob | None:
+    """The row of a job that says nothing but its task and typed arguments; None for any other.
+
+    Most jobs are like that, and bulk submits consist of them. What follows from the task alone is
+    worked out once for each task and plan: the row of its first job is the pattern of all others.
+    """
+    if not data.keys() <= _PLAIN or not (data.get("typed") or not data.keys() & {"args", "kwargs"}):
+        return None
+    name = data.get("task")
+    if name is None:
+        return None
+    task = station.plan.task(name)
+    if task.expires_s is not None or task.name in station.plan.unavailable:
+        return None
+    args, kwargs = data.get("args"), data.get("kwargs")
+    pattern = station.patterns.get(name)
+    if pattern is None or args or kwargs or pattern.payload is None:
+        given = Given.exact(args or (), kwargs)
+        if pattern is None:
+            row = new_task_row(station, task, given, now, uid=uid)
+            without_arguments = None if args or kwargs else row.payload
+            station.patterns[name] = Pattern(row, without_arguments)
+            return row
+        payload = _payload(station, task, with_defaults(given, task.args, task.kwargs))
+        if not args and not kwargs:
+            station.patterns[name] = Pattern(pattern.row, payload)
+    else:
+        payload = pattern.payload
+    return pattern.row._replace(id=station.ids.take(), uid=uid, payload=payload, submitted_at=now)
 
 
 def _digest(data: Mapping[str, Any]) -> bytes:
@@ -208,13 +254,10 @@ def _row(
             f'no worker group serves the queue "{queue}"',
             hint="jobctl inspect queues lists the queues that are served.",
         )
-    overrides = {
-        name: value
-        for name, value in (("retries", job.retries), ("timeout_s", job.timeout_s))
-        if value is not None
-    }
-    if any(value < 0 for value in overrides.values()):
+    if (job.retries or 0) < 0 or (job.timeout_s or 0) < 0:
         raise UsageError("retries and timeout cannot be negative")
+    chosen = (("retries", job.retries), ("timeout_s", job.timeout_s), ("queue", job.queue))
+    overrides = {name: value for name, value in chosen if value is not None}
     if not -32768 <= priority <= 32767:
         raise UsageError("a priority lies between -32768 and 32767; higher goes first")
     if job.labels is not None:
@@ -460,11 +503,10 @@ def wait(station: Station, call: Call, request: requests.Wait) -> None:
     """Answer when all jobs have ended, or when the time is over."""
     if not request.jobs:
         raise UsageError("there is nothing to wait for")
-    unfinished = [job for job in request.jobs if State(found(station, job)["state"]) not in FINAL]
+    unfinished = [job for job in request.jobs if _state(station, job) not in FINAL]
 
     def answer(is_complete: bool) -> None:
-        ends = [_describe_end(station, job) for job in request.jobs]
-        call.answer({"jobs": ends, "timed_out": not is_complete})
+        station.go_on(call, _describe_ends(station, request.jobs, is_complete=is_complete))
 
     if not unfinished:
         answer(True)
@@ -473,6 +515,23 @@ def wait(station: Station, call: Call, request: requests.Wait) -> None:
     if request.timeout_s is not None:
         deadline = station.clock.monotonic() + request.timeout_s
     station.waiters.add(call, unfinished, answer, deadline=deadline)
+
+
+def _state(station: Station, job_id: int) -> State:
+    state = job_rows.state(station.database, job_id)
+    return State(found(station, job_id)["state"] if state is None else state)
+
+
+def _describe_ends(
+    station: Station, job_ids: Sequence[int], *, is_complete: bool
+) -> Generator[None, None, dict[str, Any]]:
+    """What jobs came to; many of them in slices."""
+    ends = []
+    for count, job_id in enumerate(job_ids, start=1):
+        ends.append(_describe_end(station, job_id))
+        if count % SLICE_ENDS == 0:
+            yield
+    return {"jobs": ends, "timed_out": not is_complete}
 
 
 def _describe_end(station: Station, job_id: int) -> dict[str, Any]:
@@ -530,11 +589,11 @@ def _describe_cancelled(station: Station, job_id: int) -> dict[str, Any]:
 def retry(station: Station, call: Call, request: requests.Retry) -> dict[str, Any]:
     """Begin a fresh round of a job that has ended."""
     row = found(station, request.job)
-    line = job_rows.renew(station.database, id=request.job)
-    if line is None:
+    renewed = job_rows.renew(station.database, id=request.job)
+    if renewed is None:
         raise Conflict(
             f"job {request.job} is {row['state']}: it has not ended",
             hint=f"jobctl cancel {request.job} ends it.",
         )
-    station.dispatcher.note_ready(line)
+    station.dispatcher.note_standing(renewed)
     return {"id": request.job, "state": State.PENDING.value}
