@@ -86,6 +86,8 @@ class Daemon:
         self._is_retiring = False
         self._end_at = 0.0
         self._reload_child: Any = None
+        self._is_loading = False
+        self._waiting_reloads: list[Answer] = []
         self._turns_since_checkpoint = 0
         station.ask_reload = self.reload
         station.ask_stop = self.stop
@@ -140,7 +142,7 @@ class Daemon:
         return (
             station.dispatcher.is_due(now)
             or station.beat.is_due(now)
-            or station.dispatcher.has_parked_work
+            or station.dispatcher.has_chores
             or station.dispatcher.wants_claims()
             or self._retention.is_due(station.clock.monotonic())
         )
@@ -349,7 +351,7 @@ class Daemon:
         else:
             found.append(station.dispatcher.deadline(now, monotonic))
             found.append(station.beat.deadline(now, monotonic))
-            if station.dispatcher.has_parked_work or (station.engine.has_events and self._has_plan):
+            if station.dispatcher.has_chores or (station.engine.has_events and self._has_plan):
                 found.append(monotonic)
         if self._is_retiring:
             found.append(self._end_at)
@@ -391,6 +393,7 @@ class Daemon:
     def start(self, file: FilePlan) -> None:
         """Bring the first plan into force; modules that do not import make their tasks wait."""
         station = self._station
+        self._is_loading = True
 
         def on_reports(reports: dict[str, dict[str, Any]]) -> bool:
             found = tuple(CodeReport.from_json(report) for report in reports.values())
@@ -403,6 +406,7 @@ class Daemon:
                         ),
                     )
             if self._stop_mode is not None:
+                self._end_loading()
                 return False
             plan = merge(file, found, host_timezone=self._host_timezone, strict=False)
             self._commit(lambda: [self._put_into_force(plan)])
@@ -413,18 +417,33 @@ class Daemon:
                     'drains, as with shutdown = "drain"'
                 )
             self._notifier.ready(self._status())
+            self._end_loading()
             return True
 
         station.engine.load(engine_groups(file, station.uid, self._socket), on_reports)
 
     def reload(self, answer: Answer) -> None:
-        """Read the configuration again and bring it into force, or change nothing and say why."""
+        """Read the configuration again and bring it into force, or change nothing and say why.
+
+        While the daemon starts or reloads already, this waits until that has ended: what it is about
+        may have been written after the file was read.
+        """
+        if self._is_loading:
+            logger.info("a reload waits until the start or reload before it has ended")
+            self._waiting_reloads.append(answer)
+            return
         refusal = self._why_not_reload()
         if refusal is not None:
             _refuse_reload(refusal, answer)
             return
         assert self._station.config_path is not None
-        child = start_child(self._station.config_path)
+        try:
+            child = start_child(self._station.config_path)
+        except OSError as error:
+            reason = f"no process could be started to read the configuration: {error.strerror}"
+            _refuse_reload(PlanError(reason, hint="Try again."), answer)
+            return
+        self._is_loading = True
         self._notifier.reloading()
         self._reload_child = child
         assert child.stdout is not None
@@ -443,14 +462,24 @@ class Daemon:
 
         self._loop.watch(pipe.fileno(), on_output)
 
+    def _end_loading(self) -> None:
+        """A start or reload has ended, one way or the other; begin the reload that waits for that."""
+        self._is_loading = False
+        waiting, self._waiting_reloads = self._waiting_reloads, []
+
+        def answer(end: list[str] | Exception) -> None:
+            for one in waiting:
+                one(end)
+
+        if waiting:
+            self.reload(answer)
+
     def _why_not_reload(self) -> JobctlError | None:
         if self._station.config_path is None:
             return PlanError(
                 "this daemon was started without a configuration file",
                 hint="Restart it to read one; running jobs go on.",
             )
-        if self._reload_child is not None:
-            return PlanError("a reload is under way", hint="Try again when it has ended.")
         if self._stop_mode is not None:
             return PlanError("the daemon is stopping; nothing is reloaded any more")
         return None
@@ -462,6 +491,7 @@ class Daemon:
         def refuse(error: JobctlError) -> None:
             self._notifier.ready(self._status())
             _refuse_reload(error, answer)
+            self._end_loading()
 
         try:
             file = parse_result(output, station.config_path)
@@ -472,7 +502,7 @@ class Daemon:
 
         def on_reports(reports: dict[str, dict[str, Any]]) -> bool:
             if self._stop_mode is not None:
-                _refuse_reload(PlanError("the daemon is stopping; nothing was reloaded"), answer)
+                refuse(PlanError("the daemon is stopping; nothing was reloaded"))
                 return False
             found = tuple(CodeReport.from_json(report) for report in reports.values())
             try:
@@ -486,6 +516,7 @@ class Daemon:
                 logger.info(f"reload: {change}")
             self._notifier.ready(self._status())
             answer(changes)
+            self._end_loading()
             return True
 
         forget_accounts()
@@ -495,11 +526,14 @@ class Daemon:
         """The one step from plan to plan, inside a transaction."""
         station = self._station
         now = station.clock.now()
-        station.beat.take_plan(plan, now)
-        station.dispatcher.take_plan(plan)
-        self._retention.take_settings(plan.settings)
+        # What a refused commit leaves behind in memory would be half a reload: each part only prepares.
+        bring_schedules = station.beat.prepare(plan, now)
+        bring_tasks = station.dispatcher.prepare(plan)
 
         def after() -> None:
+            bring_schedules()
+            bring_tasks()
+            self._retention.take_settings(plan.settings)
             station.plan = plan
             station.patterns.clear()
             self._has_plan = True
