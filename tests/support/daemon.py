@@ -114,7 +114,7 @@ class Daemon:
     def client(self) -> Client:
         """A connection to the running daemon."""
         if self._client is None:
-            self._client = Client(self.socket, timeout_s=30 * PATIENCE)
+            self._client = Client(self.socket, timeout_s=60 * PATIENCE)
         return self._client
 
     def _forget_client(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jobctl.clock import SECOND
 from jobctl.engine.base import Settled
 from jobctl.engine.local import burial
-from jobctl.engine.local.worker import TAKE_BACK_S, Phase, Worker
+from jobctl.engine.local.worker import BATCH_LIMIT, BATCH_US, TAKE_BACK_S, Phase, Worker
 from jobctl.result import Outcome, Verdict
 from jobctl.worker import processes
 from jobctl.worker.marks import read_marks
@@ -98,8 +98,8 @@ class Batches:
             if worker.phase is Phase.SERVING and worker.is_held_up(monotonic):
                 taken = worker.take_back()
                 if taken:
-                    # Whatever it is that takes so long: one at a time until it is known.
-                    worker.mean_us = float("inf")
+                    # Whatever it is that takes so long: one at a time until shorter ones have ended.
+                    worker.mean_us = float(BATCH_US * BATCH_LIMIT)
                     self._release(worker, taken, now)
             if len(worker.attempts) > 1 and not worker.is_forgetting:
                 self._check_at = monotonic + TAKE_BACK_S

@@ -63,6 +63,7 @@ class Worker:
         self.pidfd = -1
         self.link: Link | None = None
         self.attempts: dict[int, Attempt | Adoptable] = {}
+        self._ended: set[int] = set()
         self.made = 0
         self.exit_code: int | None = None
         self.is_retiring = False
@@ -124,10 +125,14 @@ class Worker:
     # -- work -------------------------------------------------------------------------------------
 
     def room(self) -> int:
-        """How many more attempts it may be given now."""
+        """How many more attempts it may be claimed for now.
+
+        Those whose outcomes are on their way to the store take no room: the transaction that claims
+        settles them too, and they are acknowledged before the next ones are handed over.
+        """
         if self.phase is not Phase.SERVING or self.is_retiring or self.has_leftovers:
             return 0
-        held = len(self.attempts)
+        held = len(self.attempts) - len(self._ended)
         if self.kind == "keeper":
             return 1 - held
         if self.is_forgetting:
@@ -230,6 +235,8 @@ class Worker:
             last = outcomes[-1]
             if last.started_at is not None:
                 self.mean_us = max(float(last.finished_at - last.started_at), 1.0)
+        self._ended.update(row.token for row in done if row.token in self.attempts)
+        self._ended.update(o.token for o in outcomes if o.token in self.attempts)
         if "leftovers" in message:
             self.has_leftovers = bool(message["leftovers"])
         return Settled(self.instance, done, outcomes)
@@ -240,6 +247,7 @@ class Worker:
         tokens.extend(outcome.token for outcome in settled.outcomes)
         for token in tokens:
             self.attempts.pop(token, None)
+            self._ended.discard(token)
             self._sent_stops.discard(token)
             self.stopping.pop(token, None)
         if self.link is not None:
