@@ -42,12 +42,14 @@ from jobctl.errors import (
     StateDirectoryInUse,
     StateDirectoryUnusable,
 )
+from jobctl.job import Reason
 from jobctl.logs import fields, logger, start_logging
 from jobctl.paths import StateDirectory
 from jobctl.plan import FilePlan, ScheduleSpec, merge
 from jobctl.store import jobs as job_rows
 from jobctl.store import meta
 from jobctl.store.database import Database, open_database
+from jobctl.worker.instance import boot_id
 
 LOCK_PATIENCE_S = 5.0
 """An answer without a daemon holds the lock for about a second: a starting daemon waits for that."""
@@ -172,7 +174,7 @@ def build(
     loop = Loop(clock)
     loop.catch((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
     notifier = Notifier(os.environ, clock)
-    corner = cgroups.find(_state_id(database))
+    corner = cgroups.find(state_id(database))
     engine = LocalEngine(
         run_dir=state.run,
         poller=loop,
@@ -186,7 +188,7 @@ def build(
     host_timezone = host_zone()
     station: Station
 
-    def submit_due(spec: ScheduleSpec, schedule_id: int, instant: Moment) -> int:
+    def submit_due(spec: ScheduleSpec, schedule: int, instant: Moment, *, waits: bool) -> int:
         args, kwargs = station.plan.arguments_of(spec)
         row = new_task_row(
             station,
@@ -194,13 +196,22 @@ def build(
             Given.exact(args, kwargs),
             clock.now(),
             uid=uid,
-            schedule=schedule_id,
+            schedule=schedule,
         )
+        if waits and not row.line.startswith("task/"):
+            reason = Reason.EARLIER.value
+            row = row._replace(line=job_rows.schedule_line(schedule), reason=reason)
         job_rows.submit(database, [row])
         announce(station, row)
         return row.id
 
-    beat = Beat(database=database, clock=clock, submit=submit_due)
+    beat = Beat(
+        database=database,
+        submit=submit_due,
+        cancel=dispatcher.cancel,
+        host=state_id(database),
+        boot_id=boot_id(),
+    )
     retention = Retention(database=database, clock=clock, output_dir=state.output)
     station = Station(
         database=database,
@@ -249,7 +260,7 @@ def highest_id(database: Database) -> int:
     return max(job_rows.highest_id(database), int(meta.get(database, "highest_id") or 0))
 
 
-def _state_id(database: Database) -> str:
+def state_id(database: Database) -> str:
     """A short random name of this state directory, made once."""
     found = meta.get(database, "state_id")
     if found is None:

@@ -24,7 +24,7 @@ from jobctl.config import load_in_child
 from jobctl.daemon.following import Followers
 from jobctl.daemon.handlers import HANDLERS, READ_ONLY
 from jobctl.daemon.loop import Loop
-from jobctl.daemon.main import highest_id, host_zone, take_lock
+from jobctl.daemon.main import highest_id, host_zone, state_id, take_lock
 from jobctl.daemon.server import Peer, Server
 from jobctl.daemon.station import Ids, Station
 from jobctl.daemon.waiting import Waiters
@@ -36,6 +36,7 @@ from jobctl.errors import ConfigError, JobctlError, NotAllowed, ProtocolError
 from jobctl.paths import StateDirectory
 from jobctl.plan import FilePlan, merge
 from jobctl.store.database import open_database
+from jobctl.worker.instance import boot_id
 from jobctl.worker.record import SUFFIX
 
 if TYPE_CHECKING:
@@ -158,9 +159,15 @@ def _build(
         rng=random.Random(),  # noqa: S311 -- jitter, no secret
         orders=Orders(state.output),
     )
-    dispatcher.take_plan(plan)
+    dispatcher.prepare(plan)()
     dispatcher.refresh()
-    beat = Beat(database=database, clock=clock, submit=_submit_nothing)
+    beat = Beat(
+        database=database,
+        submit=_submit_nothing,
+        cancel=dispatcher.cancel,
+        host=state_id(database),
+        boot_id=boot_id(),
+    )
     return Station(
         database=database,
         dispatcher=dispatcher,
@@ -178,7 +185,7 @@ def _build(
     )
 
 
-def _submit_nothing(*_: object) -> int:
+def _submit_nothing(*_: object, **__: object) -> int:
     raise AssertionError("an answer without a daemon submits nothing")
 
 
@@ -191,7 +198,7 @@ def _add_waiting_outcomes(station: Station) -> None:
     for record in _records(station.state.run):
         station.dispatcher.settle([record], now)
     station.dispatcher.take_effects()
-    station.beat.take_plan(station.plan, now)
+    station.beat.prepare(station.plan, now)()
 
 
 def _records(run_dir: Path) -> Iterator[Settled]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jobctl.dispatcher.orders import Orders, limit_of, ran_with, ran_with_limit, retry_rule
+from jobctl.dispatcher.placement import Walk, is_new, put_in_place
 from jobctl.engine.base import Adoptable, Attempt, Engine, Settled, Slot
 from jobctl.errors import InvalidArguments
 from jobctl.job import Change, Reason
@@ -23,11 +24,11 @@ from jobctl.retry import decide
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import queues as queue_rows
-from jobctl.store.jobs import Claimed, Running, ready_line
+from jobctl.store.jobs import Claimed, Running, Standing, ready_line
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from jobctl.clock import Clock, Moment
     from jobctl.plan import Plan
@@ -75,6 +76,10 @@ class Dispatcher:
         self._next_eta: Moment | None = None
         self._next_expiry: Moment | None = None
         self._parked: set[str] = set()
+        self._held_back: set[int] = set()
+        self._looks_at_all_held_back = False
+        self._walk: Walk | None = None
+        self._has_more = False
         self._free_in_queue: dict[str, int] = {}
         self._is_draining = False
         self.effects = Effects()
@@ -109,14 +114,27 @@ class Dispatcher:
         lines = job_rows.count_lines(self._database)
         self._hot = {line for line in lines if line[1:2] == "/" and line[0] in "fcl"}
         self._parked = {line for line in lines if line.startswith("task/")}
+        # They are let go with the end of what they wait for; looked at once more all the same.
+        self._held_back = {int(line[9:]) for line in lines if line.startswith("schedule/")}
+        self._looks_at_all_held_back = bool(self._held_back)
+        if self._plan is not None and is_new(self._database, self._plan):
+            # Slices of a transaction that was rolled back have not happened.
+            self._walk = Walk(self._plan, self._hot)
         paused = queue_rows.all(self._database)
         self._paused = {name for name, moment in paused.items() if moment is not None}
         self._next_eta = job_rows.next_eta(self._database)
         self._next_expiry = job_rows.next_expiry(self._database)
 
-    def take_plan(self, plan: Plan) -> None:
-        """Go by this plan from now on; jobs that waited for a task of it come back."""
-        self._plan = plan
+    def prepare(self, plan: Plan) -> Callable[[], None]:
+        """Look at what a plan means for waiting jobs, inside a transaction; gives back what brings it into
+        force here, to be called after the commit. Until then the old plan goes on."""
+        wants_walk = is_new(self._database, plan)
+
+        def bring_into_force() -> None:
+            self._plan = plan
+            self._walk = Walk(plan, self._hot) if wants_walk else None
+
+        return bring_into_force
 
     def drain(self) -> None:
         """Claim nothing any more."""
@@ -126,9 +144,23 @@ class Dispatcher:
 
     def note_ready(self, line: str) -> None:
         """A job stands in this line now."""
-        if line == job_rows.ETA_LINE:
-            return
-        self._hot.add(line)
+        if line.startswith("schedule/"):
+            self._held_back.add(int(line[9:]))
+        elif line.startswith("task/"):
+            self._parked.add(line)
+        elif line != job_rows.ETA_LINE:
+            self._hot.add(line)
+
+    def note_standing(self, job: Standing) -> None:
+        """A job has come to its ready line by itself, in this transaction: put it where the plan wants it."""
+        self._take_standing([job])
+
+    def _take_standing(self, jobs: Sequence[Standing]) -> None:
+        lines = {job.line for job in jobs}
+        if self._plan is not None and jobs:
+            lines = put_in_place(self._database, self._plan, jobs)
+        for line in lines:
+            self.note_ready(line)
 
     def note_eta(self, eta: Moment) -> None:
         """A job becomes ready at this moment."""
@@ -172,11 +204,32 @@ class Dispatcher:
             self.effects.ended.extend(expired)
             self._next_expiry = job_rows.next_expiry(self._database)
         if self._next_eta is not None and self._next_eta <= now:
-            for line in job_rows.ripen(self._database, now=now, limit=RIPEN_LIMIT):
-                self._hot.add(line)
+            self._take_standing(job_rows.ripen(self._database, now=now, limit=RIPEN_LIMIT))
             self._next_eta = job_rows.next_eta(self._database)
         if self._parked and self._plan is not None:
             self._unpark(self._plan)
+        if self._walk is not None:
+            for line in self._walk.step(self._database):
+                self.note_ready(line)
+            if self._walk.is_over:
+                self._walk = None
+        if self._held_back:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Let jobs go that waited for the end of an earlier one of their schedule."""
+        schedules: set[int | None] = {
+            job_rows.schedule_of(self._database, job_id) for job_id in self.effects.ended
+        }
+        if self._looks_at_all_held_back:
+            self._looks_at_all_held_back = False
+            schedules.update(self._held_back)
+        for schedule in self._held_back & schedules:
+            assert schedule is not None
+            gone = job_rows.let_go(self._database, schedule=schedule)
+            if gone:
+                self._held_back.discard(schedule)
+                self._take_standing(gone)
 
     def _unpark(self, plan: Plan) -> None:
         for line in list(self._parked):
@@ -184,15 +237,18 @@ class Dispatcher:
             task = plan.find(name)
             if task is None or name in plan.unavailable:
                 continue
-            moved = job_rows.unpark(self._database, task=name, queue=task.queue, limit=RIPEN_LIMIT)
-            self._hot.update(moved)
+            moved = job_rows.unpark(self._database, task=name, limit=RIPEN_LIMIT)
+            self._take_standing(moved)
             if len(moved) < RIPEN_LIMIT:
                 self._parked.discard(line)
 
     @property
-    def has_parked_work(self) -> bool:
-        """Jobs stand aside whose task is in the plan now."""
+    def has_chores(self) -> bool:
+        """`advance` or `claim` has something to do at once: jobs to be put in other lines, or more of
+        them than one turn takes."""
         plan = self._plan
+        if self._walk is not None or self._has_more or self._looks_at_all_held_back:
+            return True
         return plan is not None and any(
             plan.find(name) is not None and name not in plan.unavailable
             for name in (line.removeprefix("task/") for line in self._parked)
@@ -204,7 +260,11 @@ class Dispatcher:
 
     def claim(self, now: Moment) -> None:
         """Give ready jobs to free slots."""
+        self._has_more = False
         if not self.wants_claims():
+            return
+        if self._next_expiry is not None and self._next_expiry <= now:
+            # More have expired than one turn ends; none of them may start.
             return
         self._free_in_queue.clear()
         for slot in self._engine.slots():
@@ -241,7 +301,11 @@ class Dispatcher:
             self._hot.discard(line)
         if queue in self._free_in_queue:
             self._free_in_queue[queue] -= len(claimed)
-        return self._prepare(claimed, slot.worker, now)
+        prepared = self._prepare(claimed, slot.worker, now)
+        if len(prepared) < len(claimed):
+            # Some were put elsewhere: the slot has room that nothing else will call a turn for.
+            self._has_more = True
+        return prepared
 
     def _serves(self, slot: Slot, line: str) -> bool:
         """The slot takes jobs of this line now."""
@@ -445,9 +509,9 @@ class Dispatcher:
             )
             self.effects.ended.append(running.id)
             return
-        line = job_rows.release(self._database, id=running.id, token=running.token)
-        if line is not None:
-            self._hot.add(line)
+        job = job_rows.release(self._database, id=running.id, token=running.token)
+        if job is not None:
+            self._take_standing([job])
 
     def _settle_late(self, outcome: Outcome) -> None:
         """The token is not the current one: a repetition is ignored, anything else kept and refused."""

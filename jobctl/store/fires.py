@@ -41,6 +41,12 @@ def add(database: Database, fire: Fire) -> None:
     )
 
 
+def prolong(database: Database, *, schedule: int, first: Moment, last: Moment, count: int) -> None:
+    """Add ``count`` instants up to ``last`` to the newest range of a schedule, which begins at ``first``."""
+    bindings = {"schedule": schedule, "first": first, "last": last, "count": count}
+    database.execute(statement("fires/prolong"), bindings)
+
+
 def of_schedule(
     database: Database, *, name: str, before: Moment, limit: int
 ) -> list[dict[str, Any]]:

@@ -34,6 +34,11 @@ def parked_line(task: str) -> str:
     return f"task/{task}"
 
 
+def schedule_line(schedule: int) -> str:
+    """The line of the job that waits until an earlier one of its schedule is gone."""
+    return f"schedule/{schedule}"
+
+
 def worker_of(line: str) -> str:
     """The instance whose line this is; empty for any other line."""
     return line[2:] if line.startswith("w/") else ""
@@ -102,6 +107,37 @@ class Running:
     def worker(self) -> str:
         """The instance that holds the attempt."""
         return worker_of(self.line)
+
+
+class Standing(NamedTuple):
+    """A waiting job and the line it stands in: what deciding about its place needs."""
+
+    id: int
+    kind: str
+    line: str
+    task: str | None
+    queue: str
+    overrides: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An unfinished job of a schedule."""
+
+    id: int
+    state: str
+    line: str
+    stop_asked: str | None
+
+    @property
+    def is_held_back(self) -> bool:
+        """It waits for an earlier job of its schedule."""
+        return self.line.startswith("schedule/")
+
+    @property
+    def is_stopping(self) -> bool:
+        """Its attempt was asked to stop."""
+        return self.stop_asked is not None
 
 
 def submit(database: Database, jobs: Iterable[NewJob]) -> None:
@@ -200,10 +236,10 @@ def try_again(
     return database.changes() == 1
 
 
-def release(database: Database, *, id: int, token: int) -> str | None:
-    """Give a claimed job back uncounted; its ready line, or None when the token is stale."""
+def release(database: Database, *, id: int, token: int) -> Standing | None:
+    """Give a claimed job back uncounted; where it stands now, or None when the token is stale."""
     row = database.row(statement("jobs/release"), (id, token))
-    return None if row is None else str(row[0])
+    return None if row is None else Standing._make(row)
 
 
 def revoke_started(database: Database, *, id: int, token: int, reason: str, now: Moment) -> bool:
@@ -231,15 +267,15 @@ def expire(database: Database, *, now: Moment, limit: int) -> list[int]:
     return [row[0] for row in database.rows(statement("jobs/expire"), {"now": now, "limit": limit})]
 
 
-def ripen(database: Database, *, now: Moment, limit: int) -> list[str]:
-    """Let jobs stand in their ready lines whose time has come; a line for each job moved."""
-    return [row[0] for row in database.rows(statement("jobs/ripen"), {"now": now, "limit": limit})]
+def ripen(database: Database, *, now: Moment, limit: int) -> list[Standing]:
+    """Let jobs stand in their ready lines whose time has come; those that were moved."""
+    return _standing(database, "jobs/ripen", {"now": now, "limit": limit})
 
 
-def renew(database: Database, *, id: int) -> str | None:
-    """Begin a fresh round of an ended job; its ready line, or None when it has not ended."""
+def renew(database: Database, *, id: int) -> Standing | None:
+    """Begin a fresh round of an ended job; where it stands now, or None when it has not ended."""
     row = database.row(statement("jobs/renew"), {"id": id})
-    return None if row is None else str(row[0])
+    return None if row is None else Standing._make(row)
 
 
 def park(database: Database, *, id: int, token: int) -> None:
@@ -247,16 +283,32 @@ def park(database: Database, *, id: int, token: int) -> None:
     database.execute(statement("jobs/park"), {"id": id, "token": token})
 
 
-def unpark(database: Database, *, task: str, queue: str, limit: int) -> list[str]:
-    """Bring jobs back whose task is in the plan again; a line for each job moved."""
-    bindings = {"task": task, "queue": queue, "limit": limit}
-    return [row[0] for row in database.rows(statement("jobs/unpark"), bindings)]
+def unpark(database: Database, *, task: str, limit: int) -> list[Standing]:
+    """Bring jobs back whose task is in the plan again; those that were moved."""
+    return _standing(database, "jobs/unpark", {"task": task, "limit": limit})
 
 
-def move(database: Database, *, line: str, task: str, queue: str, limit: int) -> int:
-    """Move waiting jobs of a task to the line of another queue; how many were moved."""
-    bindings = {"line": line, "task": task, "queue": queue, "limit": limit}
-    return len(database.rows(statement("jobs/move"), bindings))
+def standing(
+    database: Database, *, line: str, priority: int, after: int, limit: int
+) -> list[Standing]:
+    """A slice of the jobs of one priority in a line, by id."""
+    bindings = {"line": line, "priority": priority, "after": after, "limit": limit}
+    return _standing(database, "jobs/standing", bindings)
+
+
+def _standing(database: Database, name: str, bindings: dict[str, Any]) -> list[Standing]:
+    return [Standing._make(row) for row in database.rows(statement(name), bindings)]
+
+
+def next_priority(database: Database, *, line: str, below: int) -> int | None:
+    """The highest priority below one of the jobs in a line, or None."""
+    row = database.row(statement("jobs/next_priority"), {"line": line, "below": below})
+    return None if row is None else row[0]
+
+
+def move(database: Database, moves: Iterable[tuple[str, str, str | None, int, str]]) -> None:
+    """Bring waiting jobs to other lines, by ``(line, queue, reason, id, line before)``."""
+    database.executemany(statement("jobs/move"), moves)
 
 
 def get(database: Database, id: int) -> dict[str, Any] | None:
@@ -331,14 +383,25 @@ def highest_id(database: Database) -> int:
 
 
 def unfinished_of_schedule(
-    database: Database, *, schedule: int, limit: int
-) -> list[tuple[int, str, int | None, str]]:
-    """``(id, state, token, line)`` of a schedule's unfinished jobs, oldest first."""
+    database: Database, *, schedule: int, limit: int = 1000
+) -> list[Unfinished]:
+    """A schedule's unfinished jobs, oldest first."""
     bindings = {"schedule": schedule, "limit": limit}
     return [
-        (row[0], row[1], row[2], row[3])
+        Unfinished(*row)
         for row in database.rows(statement("jobs/unfinished_of_schedule"), bindings)
     ]
+
+
+def schedule_of(database: Database, id: int) -> int | None:
+    """The schedule that made a job, or None."""
+    row = database.row(statement("jobs/schedule_of"), (id,))
+    return None if row is None else row[0]
+
+
+def let_go(database: Database, *, schedule: int) -> list[Standing]:
+    """Let the job go that waited for an earlier one of its schedule, if that is gone; where it stands."""
+    return _standing(database, "jobs/let_go", {"schedule": schedule})
 
 
 def prune(database: Database, *, after: int, until: int, before: Moment, limit: int) -> list[int]:

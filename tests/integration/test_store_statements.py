@@ -56,6 +56,11 @@ def steps_of(database: Database, name: str) -> list[str]:
         ("jobs/expire", "jobs_expiry"),
         ("jobs/next_expiry", "jobs_expiry"),
         ("jobs/unfinished_of_schedule", "jobs_schedule"),
+        ("jobs/let_go", "jobs_schedule"),
+        ("jobs/standing", "jobs_line"),
+        ("jobs/next_priority", "jobs_line"),
+        ("jobs/schedule_of", "PRIMARY KEY"),
+        ("jobs/move", "PRIMARY KEY"),
         ("jobs/succeed", "PRIMARY KEY"),
         ("jobs/get", "PRIMARY KEY"),
         ("jobs/running", "PRIMARY KEY"),
@@ -76,7 +81,15 @@ def test_a_statement_uses_its_index_and_scans_nothing(
 
 
 @pytest.mark.parametrize(
-    "name", ["jobs/claim", "jobs/head", "jobs/ripen", "jobs/expire", "jobs/unfinished_of_schedule"]
+    "name",
+    [
+        "jobs/claim",
+        "jobs/head",
+        "jobs/ripen",
+        "jobs/expire",
+        "jobs/standing",
+        "jobs/unfinished_of_schedule",
+    ],
 )
 def test_a_statement_of_every_turn_sorts_nothing(database: Database, name: str) -> None:
     steps = steps_of(database, name)
@@ -184,9 +197,11 @@ def test_a_released_attempt_is_not_counted(database: Database) -> None:
     taken = claimed(database, a_job(id=1))
 
     with database.transaction():
-        assert jobs.release(database, id=1, token=taken.token) == "c/default"
+        released = jobs.release(database, id=1, token=taken.token)
         (again,) = jobs.claim(database, line="c/default", instance="b", limit=1, now=START)
 
+    assert released is not None
+    assert released.line == "c/default"
     assert (taken.number, again.number) == (1, 1)
 
 
@@ -194,9 +209,11 @@ def test_a_fresh_round_counts_attempts_on_and_failures_anew(database: Database) 
     job = in_state(database, "FAILURE")
 
     with database.transaction():
-        assert jobs.renew(database, id=job) == "c/default"
+        renewed = jobs.renew(database, id=job)
         (again,) = jobs.claim(database, line="c/default", instance="b", limit=1, now=START)
 
+    assert renewed is not None
+    assert renewed.line == "c/default"
     assert (again.number, again.failures, again.losses) == (2, 0, 0)
 
 

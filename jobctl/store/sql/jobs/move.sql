@@ -1,6 +1,3 @@
--- Moves up to :limit waiting jobs of a task from one ready line to that of another queue.
--- Walks the line from its start, so it goes in slices. No rows: none is left there.
-UPDATE jobs
-SET line = substr(line, 1, 2) || :queue, queue = :queue
-WHERE id IN (SELECT id FROM jobs WHERE line = :line AND task = :task LIMIT :limit)
-RETURNING id
+-- Brings a waiting job from the line it stands in to another. No state changes. Changes nothing when it
+-- has left that line.
+UPDATE jobs SET line = ?, queue = ?, reason = ? WHERE id = ? AND line = ?

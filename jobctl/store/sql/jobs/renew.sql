@@ -4,4 +4,4 @@ UPDATE jobs
 SET state = 'PENDING', line = substr(kind, 1, 1) || '/' || queue, reason = NULL,
     failures = 0, losses = 0, finished_at = NULL, eta = NULL, expires_at = NULL
 WHERE id = :id AND state IN ('SUCCESS', 'FAILURE', 'REVOKED')
-RETURNING line
+RETURNING id, kind, line, task, queue, overrides

@@ -13,6 +13,7 @@ CREATE TABLE meta (
 --   l/<queue>             ready: functions with a limit of their own, never in a batch
 --   eta                   waits for its time
 --   task/<name>           the plan has no such task
+--   schedule/<id>         waits until an earlier job of its schedule is gone
 --   w/<instance>          with a worker
 -- What cannot be claimed stands in another line, so a claim reads no row that it cannot take.
 CREATE TABLE jobs (

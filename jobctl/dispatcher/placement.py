@@ -1,0 +1,128 @@
+"""In which line a waiting job stands, by the plan in force; and bringing those there that stand elsewhere.
+
+A job keeps its task's name and what its submitter overrode; its queue is read from the plan. Whenever a
+job comes to a ready line by itself (its time has come, it was released, its task is back) it is placed by
+the plan of that moment. Those that stood in a ready line when the plan changed are walked through in
+slices, so that a million of them hold nobody up. What was placed is remembered as a digest: a change that
+was made while no daemon ran is seen too, and a walk that was cut short is begun again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+from jobctl.job import Reason
+from jobctl.protocol.compact import dumps
+from jobctl.store import jobs as job_rows
+from jobctl.store import meta
+from jobctl.store.jobs import parked_line, ready_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jobctl.plan import Plan
+    from jobctl.store.database import Database
+    from jobctl.store.jobs import Standing
+
+SLICE: Final = 500
+"""Jobs that are looked at in one turn."""
+
+_DIGEST: Final = "placement"
+_HIGHEST: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job belongs."""
+
+    line: str
+    queue: str
+    reason: str | None = None
+
+
+def place_of(plan: Plan, job: Standing) -> Place:
+    """Where a job belongs that could start now."""
+    if job.task is None:
+        return Place(ready_line(job.kind, job.queue), job.queue)
+    task = plan.find(job.task)
+    if task is None:
+        return Place(parked_line(job.task), job.queue, Reason.NO_TASK.value)
+    if task.name in plan.unavailable:
+        return Place(parked_line(job.task), job.queue, plan.unavailable[task.name])
+    is_chosen = job.overrides is not None and "queue" in json.loads(job.overrides)
+    queue = job.queue if is_chosen else task.queue
+    return Place(ready_line(job.kind, queue), queue)
+
+
+def put_in_place(database: Database, plan: Plan, jobs: Iterable[Standing]) -> set[str]:
+    """Bring jobs to where they belong, inside a transaction; the lines in which they stand then."""
+    lines = set()
+    moves = []
+    for job in jobs:
+        place = place_of(plan, job)
+        lines.add(place.line)
+        if place.line != job.line:
+            moves.append((place.line, place.queue, place.reason, job.id, job.line))
+    job_rows.move(database, moves)
+    return lines
+
+
+class Walk:
+    """Goes once through ready lines, a slice a step."""
+
+    def __init__(self, plan: Plan, lines: Iterable[str]) -> None:
+        self._plan = plan
+        self._lines = sorted(lines)
+        self._priority = _HIGHEST
+        self._id = 0
+
+    def step(self, database: Database) -> set[str]:
+        """Look at a slice, inside a transaction; gives back the lines in which its jobs stand now.
+
+        A transaction that is rolled back costs nothing but this slice: the next plan or start walks again.
+        """
+        found: set[str] = set()
+        budget = SLICE
+        while budget > 0 and self._lines:
+            jobs = job_rows.standing(
+                database,
+                line=self._lines[-1],
+                priority=self._priority,
+                after=self._id,
+                limit=budget,
+            )
+            budget -= max(len(jobs), 1)
+            if jobs:
+                self._id = jobs[-1].id
+                found |= put_in_place(database, self._plan, jobs)
+                continue
+            below = job_rows.next_priority(database, line=self._lines[-1], below=self._priority)
+            self._id = 0
+            if below is None:
+                self._lines.pop()
+                self._priority = _HIGHEST
+            else:
+                self._priority = below
+        if self.is_over:
+            meta.set(database, _DIGEST, digest_of(self._plan))
+        return found
+
+    @property
+    def is_over(self) -> bool:
+        """Every line has been walked through."""
+        return not self._lines
+
+
+def digest_of(plan: Plan) -> str:
+    """What decides about places, as a short text."""
+    places = sorted((name, task.queue) for name, task in plan.tasks.items())
+    told = dumps([places, sorted(plan.aliases.items()), sorted(plan.unavailable)])
+    return blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+def is_new(database: Database, plan: Plan) -> bool:
+    """Jobs that wait may stand in other lines than this plan wants."""
+    return meta.get(database, _DIGEST) != digest_of(plan)
