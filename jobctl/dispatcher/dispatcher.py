@@ -390,37 +390,23 @@ class Dispatcher:
         """Write what ended."""
         for event in events:
             if event.done:
-                self._settle_done(event)
+                self._settle_done(event, now)
             for outcome in event.outcomes:
                 self._settle_one(event.worker, outcome, now)
             self.effects.settled.append(event)
 
-    def _settle_done(self, event: Settled) -> None:
+    def _settle_done(self, event: Settled, now: Moment) -> None:
         """Functions that returned: two statements for all of them."""
-        known = job_rows.succeed(
-            self._database, [(row.finished_at, row.job_id, row.token) for row in event.done]
-        )
+        done = event.done
+        ends = [(row.finished_at, row.job_id, row.token) for row in done]
+        if not job_rows.succeed(self._database, ends):
+            # One of them is stale, which is rare: each for itself.
+            for row in done:
+                self._settle_one(event.worker, row.outcome(), now)
+            return
         worker = event.worker
-        rows = []
-        for row in event.done:
-            job = known.get(row.job_id)
-            if job is None:
-                outcome = Outcome(
-                    token=row.token,
-                    job_id=row.job_id,
-                    verdict=Verdict.SUCCESS,
-                    started_at=row.started_at,
-                    finished_at=row.finished_at,
-                    result=row.result,
-                )
-                self._settle_late(outcome)
-                continue
-            rows.append(
-                attempt_rows.row_of_done(row, number=job[0], worker=worker, claimed_at=job[1])
-            )
-            self.effects.ended.append(row.job_id)
-        if rows:
-            attempt_rows.add(self._database, rows)
+        attempt_rows.add(self._database, [attempt_rows.row_of_done(row, worker) for row in done])
+        self.effects.ended.extend(row.job_id for row in done)
 
     def _settle_one(self, worker: str, outcome: Outcome, now: Moment) -> None:
         running = job_rows.running(self._database, id=outcome.job_id, token=outcome.token)

@@ -16,11 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from jobctl.result import Outcome, Verdict
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from jobctl.clock import Moment
-    from jobctl.result import Outcome
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,13 +49,29 @@ class Attempt:
 
 
 class Done(NamedTuple):
-    """A function that returned: the compact form of an outcome, for the hot path."""
+    """A function that returned: the compact form of an outcome, for the hot path.
+
+    ``number`` and ``claimed_at`` are those of its attempt, which the engine has held since the claim.
+    """
 
     token: int
     job_id: int
     started_at: Moment
     finished_at: Moment
     result: str
+    number: int
+    claimed_at: Moment
+
+    def outcome(self) -> Outcome:
+        """The same as an outcome like any other."""
+        return Outcome(
+            token=self.token,
+            job_id=self.job_id,
+            verdict=Verdict.SUCCESS,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            result=self.result,
+        )
 
 
 @dataclass(frozen=True, slots=True)

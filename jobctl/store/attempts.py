@@ -43,11 +43,11 @@ def row_of(
 
 
 def row_of_done(
-    done: tuple[int, int, Moment, Moment, str], *, number: int, worker: str, claimed_at: Moment
+    done: tuple[int, int, Moment, Moment, str, int, Moment], worker: str
 ) -> tuple[Any, ...]:
     """The bindings of `add` for a function that returned: ``(token, job_id, started_at, finished_at,
-    result)``."""
-    token, job_id, started_at, finished_at, result = done
+    result, number, claimed_at)``."""
+    token, job_id, started_at, finished_at, result, number, claimed_at = done
     return (
         job_id,
         number,
@@ -60,16 +60,12 @@ def row_of_done(
         None,
         None,
         result,
-        None,
-        None,
-        None,
-        None,
-        None,
-        0,
-        0,
-        None,
-        None,
+        *_NOTHING,
     )
+
+
+_NOTHING = (None, None, None, None, None, 0, 0, None, None)
+"""No error, usage, output or proof: the columns from ``error`` to ``ran_with``."""
 
 
 def _proof(outcome: Outcome) -> str | None:

@@ -171,6 +171,10 @@ class Database:
         """How many rows the last statement changed."""
         return self.connection.changes()
 
+    def total_changes(self) -> int:
+        """How many rows all statements of this connection have changed."""
+        return self.connection.total_changes()
+
     def checkpoint(self, *, truncate: bool = False) -> int:
         """Write the log back into the file; gives back the log's size in pages before that."""
         mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if truncate else apsw.SQLITE_CHECKPOINT_PASSIVE

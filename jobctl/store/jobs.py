@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jobctl.store.statements import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from jobctl.clock import Moment
     from jobctl.store.database import Database
@@ -178,16 +178,20 @@ def note_order(database: Database, orders: Iterable[tuple[str, int]]) -> None:
     database.executemany(statement("jobs/note_order"), orders)
 
 
-def succeed(
-    database: Database, ends: Iterable[tuple[Moment, int, int]]
-) -> dict[int, tuple[int, Moment]]:
-    """End jobs by ``(finished_at, id, token)``.
+def succeed(database: Database, ends: Sequence[tuple[Moment, int, int]]) -> bool:
+    """End jobs by ``(finished_at, id, token)``, all or none.
 
-    Gives back ``{id: (number, claimed_at)}`` of those that were running with that token; the tokens
-    of all others are stale.
+    False when one of them was not running with that token: then nothing has changed, and the caller
+    finds out which by settling them one by one.
     """
-    rows: list[tuple[Any, ...]] = database.executemany(statement("jobs/succeed"), ends).fetchall()
-    return {row[0]: (row[1], row[2]) for row in rows}
+    database.execute("SAVEPOINT succeed")
+    before = database.total_changes()
+    database.executemany(statement("jobs/succeed"), ends)
+    is_complete = database.total_changes() - before == len(ends)
+    if not is_complete:
+        database.execute("ROLLBACK TO succeed")
+    database.execute("RELEASE succeed")
+    return is_complete
 
 
 def fail(

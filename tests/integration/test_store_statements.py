@@ -150,7 +150,7 @@ def test_a_stale_token_changes_nothing(database: Database) -> None:
     ended: dict[str, Any] = {"failures": 1, "losses": 0, "reason": "failed"}
 
     with database.transaction():
-        assert jobs.succeed(database, [(START, taken.id, taken.token ^ 1)]) == {}
+        assert not jobs.succeed(database, [(START, taken.id, taken.token ^ 1)])
         assert not jobs.fail(database, **stale, **ended, now=START)
         assert not jobs.try_again(database, **stale, **ended, eta=START)
         assert jobs.release(database, **stale) is None

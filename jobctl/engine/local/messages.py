@@ -7,9 +7,8 @@ It must not be able to hurt the daemon by that.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl.engine.base import Done
 from jobctl.errors import ProtocolError
 from jobctl.result import Outcome
 
@@ -17,6 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _INTEGER_END = 1 << 63
+
+
+class DoneRow(NamedTuple):
+    """A function that returned, as its worker says it."""
+
+    token: int
+    job_id: int
+    started_at: int
+    finished_at: int
+    result: str
+
+
 _DONE_TYPES = [int, int, int, int, str]
 
 
@@ -110,7 +121,7 @@ def _protocol(message: Mapping[str, Any]) -> int | None:
     return None if message.get("protocol") is None else number(message, "protocol")
 
 
-def done_rows(message: Mapping[str, Any]) -> list[Done]:
+def done_rows(message: Mapping[str, Any]) -> list[DoneRow]:
     """The functions that returned, of a message of outcomes. Raises ProtocolError.
 
     For every job that runs: no more is done here than makes the rows safe to store.
@@ -120,7 +131,7 @@ def done_rows(message: Mapping[str, Any]) -> list[Done]:
         for row in rows:
             if list(map(type, row)) != _DONE_TYPES or max(row[:4]) >= _INTEGER_END:
                 raise ProtocolError("the end of a function cannot be read")
-        return [Done._make(row) for row in rows]
+        return [DoneRow._make(row) for row in rows]
     except TypeError as error:
         raise ProtocolError("the ends of functions cannot be read") from error
 

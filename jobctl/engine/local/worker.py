@@ -6,9 +6,10 @@ import os
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from jobctl.engine.base import Adoptable, Attempt, Poller, Settled
+from jobctl.engine.base import Adoptable, Attempt, Done, Poller, Settled
 from jobctl.engine.local import messages
 from jobctl.engine.local.link import PROTOCOLS, Link
+from jobctl.result import Outcome, Verdict
 from jobctl.worker.functions import TICKETS
 from jobctl.worker.marks import SLOTS
 
@@ -224,8 +225,15 @@ class Worker:
         Raises:
             ProtocolError: it cannot be read; nothing has changed.
         """
-        done = messages.done_rows(message)
         outcomes = messages.outcomes(message)
+        done = []
+        for row in messages.done_rows(message):
+            attempt = self.attempts.get(row.token)
+            if attempt is not None:
+                done.append(Done(*row, attempt.number, attempt.claimed_at))
+            else:
+                # Settled already, or none of its own: the store decides.
+                outcomes.append(Outcome(verdict=Verdict.SUCCESS, **row._asdict()))
         self.news_at = monotonic
         if done:
             spent_us = sum(row.finished_at - row.started_at for row in done) / len(done)

@@ -98,24 +98,25 @@ def test_a_new_job_is_pending() -> None:
     assert quoted(STATEMENTS["jobs/submit"][1]) == {State.PENDING.value}
 
 
-def schema_check(column: str) -> list[frozenset[str]]:
-    """The value lists of every CHECK on a column, over all migrations, the last one counting."""
-    script = migrations()[-1][2] if len(migrations()) == 1 else "".join(m[2] for m in migrations())
-    return [quoted(found) for found in re.findall(rf"CHECK \({column} IN\s*\(([^)]*)\)", script)]
+def schema_check(column: str) -> dict[str, str]:
+    """What the CHECK on a column asks of each of its values, over all migrations, the last one counting."""
+    script = "".join(migration[2] for migration in migrations())
+    (*_, case) = re.findall(rf"CHECK \(CASE {column}\b(.*?)ELSE FALSE END\)", script, re.DOTALL)
+    found = re.findall(r"WHEN '(\w+)'\s+THEN (.*?)(?=WHEN|\Z)", case, re.DOTALL)
+    return {value: " ".join(asked.split()) for value, asked in found}
 
 
 def test_the_database_knows_exactly_the_states() -> None:
-    assert schema_check("state")[-1] == {state.value for state in State}
+    assert schema_check("state").keys() == {state.value for state in State}
 
 
 def test_the_database_knows_exactly_the_verdicts() -> None:
-    assert schema_check("verdict")[-1] == {verdict.value for verdict in Verdict}
+    assert schema_check("verdict").keys() == {verdict.value for verdict in Verdict}
 
 
-def test_the_database_knows_exactly_the_final_states() -> None:
-    script = migrations()[0][2]
-
-    found = re.search(r"CHECK \(\(line IS NULL\) = \(state IN \(([^)]*)\)\)\)", script)
-
-    assert found is not None
-    assert quoted(found[1]) == {state.value for state in FINAL}
+def test_the_database_asks_of_each_state_what_belongs_to_it() -> None:
+    for name, asked in schema_check("state").items():
+        state = State(name)
+        assert ("line IS NULL" in asked) == (state in FINAL)
+        assert ("finished_at IS NOT NULL" in asked) == (state in FINAL)
+        assert ("token IS NOT NULL" in asked) == (state is State.STARTED)
