@@ -1,0 +1,521 @@
+"""The beat over a real store, with a clock that tests move: every instant gets one fate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobctl.beat.beat import jitter_us
+from jobctl.clock import SECOND
+from jobctl.errors import UsageError
+from jobctl.store import meta
+from jobctl.store.database import open_database
+from tests.support.beating import Beating
+from tests.support.builders import a_schedule, a_task
+from tests.support.clock import START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def beating(tmp_path: Path) -> Iterator[Beating]:
+    database = open_database(tmp_path / "jobctl.db")
+    yield Beating(database)
+    database.close()
+
+
+def every(span: str, **others: Any) -> Any:
+    return a_schedule(every=span, **others)
+
+
+# -- one instant after the other --------------------------------------------------------------------
+
+
+def test_a_new_schedule_waits_for_its_first_instant(beating: Beating) -> None:
+    beating.take(every("1m"))
+
+    beating.after(59.999999)
+
+    assert beating.fires() == []
+    beating.after(0.000001)
+    assert beating.fates() == [("submitted", 1)]
+
+
+def test_each_instant_makes_one_job_however_often_one_looks(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="allow"))
+
+    for _ in range(25):
+        beating.after(12)
+
+    assert beating.fates() == [("submitted", 1)] * 5
+    assert len({row["job_id"] for row in beating.fires()}) == 5
+
+
+def test_the_nominal_instant_is_recorded_not_when_it_was_noticed(beating: Beating) -> None:
+    beating.take(every("1m"))
+
+    beating.after(75)
+
+    assert beating.fires()[0]["first"] == START + 60 * SECOND
+
+
+def test_the_anchor_survives_a_restart(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="allow"))
+    beating.after(60)
+    beating.clock.advance(35)
+    beating.start()
+    beating.take_again()
+
+    beating.after(25)
+
+    assert [row["first"] - START for row in beating.fires()] == [60 * SECOND, 120 * SECOND]
+
+
+def test_a_restart_serves_no_instant_again(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.after(60)
+
+    beating.start()
+    beating.take_again()
+    beating.step()
+
+    assert beating.fates() == [("submitted", 1)]
+
+
+def test_after_stop_nothing_is_due(beating: Beating) -> None:
+    beating.take(every("1m"))
+
+    beating.beat.stop()
+    beating.after(3600)
+
+    assert beating.fires() == []
+    assert beating.beat.deadline(beating.clock.now(), 0.0) is None
+
+
+def test_the_deadline_is_the_next_instant(beating: Beating) -> None:
+    beating.take(every("1m"), every("45s", name="other"))
+
+    assert beating.beat.deadline(beating.clock.now(), 1000.0) == 1045.0
+
+
+def test_a_hundred_schedules_due_at_once_are_all_served(beating: Beating) -> None:
+    beating.take(*(every("1m", name=f"s{n}") for n in range(100)))
+
+    beating.after(60)
+
+    assert [beating.fates(f"s{n}") for n in range(100)] == [[("submitted", 1)]] * 100
+
+
+# -- the clock --------------------------------------------------------------------------------------
+
+
+def test_a_clock_set_back_repeats_nothing(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="allow"))
+    for _ in range(5):
+        beating.after(60)
+
+    beating.clock.step(-240)
+    for _ in range(3):
+        beating.after(60)
+
+    assert len(beating.fires()) == 5
+    beating.after(60)
+    beating.after(60)
+    assert beating.fates() == [("submitted", 1)] * 6
+
+
+def test_a_clock_set_forward_is_no_storm(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="allow"))
+
+    beating.clock.step(4 * 3600 + 30)
+    beating.step()
+
+    assert beating.fates() == [("missed", 239), ("submitted", 1)]
+
+
+def test_a_clock_set_forward_by_years_is_one_row_and_one_job(beating: Beating) -> None:
+    beating.take(every("1s", on_missed="once"))
+
+    beating.clock.step(5 * 365 * 86_400)
+    beating.step()
+
+    assert beating.fates() == [("coalesced", 5 * 365 * 86_400 - 1), ("submitted", 1)]
+
+
+def test_a_clock_set_to_1970_waits_without_a_second_run(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.after(60)
+
+    beating.clock.set(0)
+    beating.step()
+    beating.take_again()
+    beating.step()
+
+    assert beating.fates() == [("submitted", 1)]
+
+
+# -- no daemon --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("on_missed", "fates"),
+    [
+        ("skip", [("missed", 10)]),
+        ("once", [("coalesced", 9), ("submitted", 1)]),
+        ("all", [("submitted", 1)] * 10),
+    ],
+)
+def test_what_passes_while_no_daemon_runs(
+    beating: Beating, on_missed: str, fates: list[tuple[str, int]]
+) -> None:
+    beating.take(every("10m", on_missed=on_missed, on_overlap="allow"))
+
+    beating.clock.advance(10 * 600 + 300)
+    beating.start()
+    beating.take_again()
+    beating.step()
+
+    assert beating.fates() == fates
+
+
+def test_a_daemon_that_was_away_for_a_moment_misses_nothing(beating: Beating) -> None:
+    beating.take(every("10m"))
+
+    beating.clock.advance(600 + 59)
+    beating.start()
+    beating.take_again()
+    beating.step()
+
+    assert beating.fates() == [("submitted", 1)]
+
+
+# -- overlap ----------------------------------------------------------------------------------------
+
+
+def test_skip_makes_no_job_beside_an_unfinished_one(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.after(60)
+    beating.begin_all()
+
+    beating.after(60)
+    beating.after(60)
+
+    assert beating.fates() == [("submitted", 1), ("skipped", 2)]
+    assert "STARTED" in beating.fires()[1]["reason"]
+    beating.end_all()
+    beating.after(60)
+    assert beating.fates() == [("submitted", 1), ("skipped", 2), ("submitted", 1)]
+
+
+def test_an_hour_of_skipped_instants_is_one_row(beating: Beating) -> None:
+    beating.take(every("1s"))
+    beating.after(1)
+
+    for _ in range(600):
+        beating.after(1)
+
+    assert beating.fates() == [("submitted", 1), ("skipped", 600)]
+
+
+def test_another_schedule_of_the_task_does_not_overlap(beating: Beating) -> None:
+    beating.take(every("1m"), every("1m", name="other"))
+
+    beating.after(60)
+
+    assert beating.fates("backup") == beating.fates("other") == [("submitted", 1)]
+
+
+def test_allow_does_not_look(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="allow"))
+
+    for _ in range(3):
+        beating.after(60)
+
+    assert len(beating.unfinished()) == 3
+
+
+def test_queue_lets_one_job_wait_and_coalesces_further_instants(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="queue"))
+    beating.after(60)
+    beating.begin_all()
+
+    for _ in range(3):
+        beating.after(60)
+
+    assert beating.fates() == [("submitted", 1), ("submitted", 1), ("coalesced", 2)]
+    running, waiting = beating.unfinished()
+    assert running.state == "STARTED"
+    assert waiting.is_held_back
+
+
+def test_the_waiting_job_cannot_be_claimed_until_the_earlier_one_is_gone(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="queue"))
+    beating.after(60)
+    beating.begin_all()
+    beating.after(60)
+
+    beating.begin_all()
+
+    assert [job.state for job in beating.unfinished()] == ["STARTED", "PENDING"]
+    beating.end_all()
+    beating.begin_all()
+    assert [job.state for job in beating.unfinished()] == ["STARTED"]
+
+
+def test_queue_without_an_earlier_job_starts_at_once(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="queue"))
+
+    beating.after(60)
+
+    (job,) = beating.unfinished()
+    assert job.line == "c/default"
+
+
+def test_replace_cancels_a_waiting_job_and_the_new_one_is_ready(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="replace"))
+    beating.after(60)
+    (first,) = beating.unfinished()
+
+    beating.after(60)
+
+    assert beating.cancelled == [first.id]
+    (second,) = beating.unfinished()
+    assert second.line == "c/default"
+    assert beating.fates() == [("submitted", 1), ("submitted", 1)]
+
+
+def test_replace_stops_a_running_job_and_the_new_one_waits_for_its_end(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="replace"))
+    beating.after(60)
+    beating.begin_all()
+
+    beating.after(60)
+
+    running, waiting = beating.unfinished()
+    assert running.is_stopping
+    assert waiting.is_held_back
+
+
+def test_replace_replaces_the_one_that_waits_and_stops_the_running_one_once(
+    beating: Beating,
+) -> None:
+    beating.take(every("1m", on_overlap="replace"))
+    beating.after(60)
+    beating.begin_all()
+    (running,) = beating.unfinished()
+    beating.after(60)
+    waiting = beating.unfinished()[1]
+
+    beating.after(60)
+
+    assert beating.cancelled == [running.id, waiting.id]
+    still, newest = beating.unfinished()
+    assert (still.id, newest.is_held_back) == (running.id, True)
+
+
+# -- changes of the plan ----------------------------------------------------------------------------
+
+
+def test_an_edited_schedule_begins_now_and_what_the_old_rule_left_is_missed(
+    beating: Beating,
+) -> None:
+    beating.take(every("1m"))
+    beating.clock.advance(150)
+
+    beating.take(every("2m"))
+    beating.step()
+
+    assert beating.fates() == [("missed", 2)]
+    assert "changed" in beating.fires()[0]["reason"]
+    beating.after(120)
+    assert beating.fires()[-1]["first"] == START + 270 * SECOND
+
+
+def test_a_change_of_anything_but_the_rule_keeps_anchor_and_watermark(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.after(90)
+
+    beating.take(every("1m", on_overlap="allow", on_missed="all", args=["x"]))
+    beating.after(30)
+
+    assert [row["first"] - START for row in beating.fires()] == [60 * SECOND, 120 * SECOND]
+
+
+def test_a_removed_schedule_keeps_its_history_and_begins_anew_when_it_returns(
+    beating: Beating,
+) -> None:
+    beating.take(every("1m"))
+    beating.after(60)
+    beating.take()
+    beating.after(600)
+
+    beating.take(every("1m"))
+    beating.after(60)
+
+    assert [row["first"] - START for row in beating.fires()] == [60 * SECOND, 720 * SECOND]
+
+
+def test_the_instants_of_a_disabled_schedule_are_held(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.after(60)
+    beating.end_all()
+    beating.take(every("1m", enabled=False))
+    beating.after(300)
+
+    beating.take(every("1m", on_overlap="allow", on_missed="all"))
+    beating.after(60)
+
+    assert beating.fates() == [("submitted", 1), ("held", 5), ("submitted", 1)]
+    assert beating.fires()[1]["reason"] == "the schedule was disabled"
+
+
+def test_a_disabled_schedule_keeps_its_phase(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.clock.advance(10)
+    beating.take(every("1m", enabled=False))
+    beating.clock.advance(100)
+
+    beating.take(every("1m"))
+    beating.after(10)
+
+    assert beating.fires()[-1]["first"] == START + 120 * SECOND
+
+
+def test_the_instants_of_a_task_that_is_gone_are_held(beating: Beating) -> None:
+    beating.take(every("1m", task="missing"), tasks=[a_task("missing")])
+    plan = beating.plan
+    beating.plan = type(plan)(**{**plan.__dict__, "tasks": {}, "aliases": {}})
+    beating.take_again()
+
+    beating.after(60)
+
+    assert beating.fates() == [("held", 1)]
+    assert "no such task" in beating.fires()[0]["reason"]
+
+
+def test_a_plan_that_was_not_brought_into_force_changes_nothing(beating: Beating) -> None:
+    beating.take(every("1m"))
+    other = Beating(beating.database, beating.clock)
+    other.take(every("5m"))
+    beating.database.begin()
+    beating.beat.prepare(other.plan, beating.clock.now())
+    beating.database.rollback()
+
+    assert beating.beat.entries()["backup"].spec.expression == "1m"
+
+
+# -- what goes wrong --------------------------------------------------------------------------------
+
+
+def test_a_refused_transaction_is_served_once_when_it_is_tried_again(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.clock.advance(60)
+
+    beating.spoil()
+
+    assert beating.fires() == []
+    beating.step()
+    assert beating.fates() == [("submitted", 1)]
+
+
+def test_a_range_that_was_rolled_back_is_not_prolonged(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.after(60)
+    beating.clock.advance(60)
+    beating.spoil()
+
+    beating.step()
+    beating.after(60)
+
+    assert beating.fates() == [("submitted", 1), ("skipped", 2)]
+
+
+def test_a_job_that_cannot_be_made_holds_its_instant_and_no_other(
+    beating: Beating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = beating.beat._submit
+
+    def refuse(spec: Any, schedule: int, instant: int, *, waits: bool) -> int:
+        if spec.name == "bad":
+            raise UsageError("no such user")
+        return real(spec, schedule, instant, waits=waits)
+
+    monkeypatch.setattr(beating.beat, "_submit", refuse)
+    beating.take(every("1m", name="bad"), every("1m"))
+
+    beating.after(60)
+
+    assert beating.fates("bad") == [("held", 1)]
+    assert beating.fires("bad")[0]["reason"] == "no such user"
+    assert beating.fates() == [("submitted", 1)]
+
+
+# -- jitter and boot --------------------------------------------------------------------------------
+
+
+def test_jitter_puts_off_the_job_and_not_the_instant(beating: Beating) -> None:
+    delay_s = jitter_us("backup", "host", 30.0) / SECOND
+    beating.take(every("1m", jitter="30s"))
+
+    beating.after(60 + delay_s - 0.000001)
+
+    assert beating.fires() == []
+    beating.after(0.000001)
+    assert beating.fires()[0]["first"] == START + 60 * SECOND
+
+
+def test_jitter_is_the_same_each_time_and_differs_between_schedules() -> None:
+    drawn = [jitter_us(f"s{n}", "host", 60.0) for n in range(200)]
+
+    assert drawn == [jitter_us(f"s{n}", "host", 60.0) for n in range(200)]
+    assert all(0 <= delay < 60 * SECOND for delay in drawn)
+    assert len(set(drawn)) == 200
+    assert jitter_us("s1", "host", 60.0) != jitter_us("s1", "other host", 60.0)
+    assert jitter_us("s1", "host", 0.0) == 0
+
+
+def at_boot() -> Any:
+    return a_schedule(cron="@reboot")
+
+
+def test_a_schedule_at_boot_does_not_run_when_it_is_new(beating: Beating) -> None:
+    beating.take(at_boot())
+
+    beating.after(3600)
+
+    assert beating.fires() == []
+
+
+def test_a_schedule_at_boot_runs_once_for_each_boot(beating: Beating) -> None:
+    beating.take(at_boot())
+    beating.clock.advance(60)
+
+    for boot in ("boot-2", "boot-2", "boot-3"):
+        beating.boot_id = boot
+        beating.start()
+        beating.take_again()
+        beating.after(1)
+        beating.take_again()
+        beating.after(1)
+        beating.begin_all()
+        beating.end_all()
+
+    assert beating.fates() == [("submitted", 1)] * 2
+
+
+def test_a_boot_is_not_forgotten_when_its_turn_is_refused(beating: Beating) -> None:
+    beating.take(at_boot())
+    beating.clock.advance(60)
+    beating.boot_id = "boot-2"
+    beating.start()
+    beating.take_again()
+
+    beating.spoil()
+
+    assert meta.get(beating.database, "beat_boot_id") == "boot-1"
+    beating.step()
+    assert beating.fates() == [("submitted", 1)]
+    assert meta.get(beating.database, "beat_boot_id") == "boot-2"
