@@ -210,6 +210,7 @@ class Daemon:
         for worker, attempts in effects.starts:
             engine.start(worker, attempts)
             station.counters.started += len(attempts)
+        engine.flush()
         for worker, token, verdict in effects.stops:
             engine.stop(worker, token, verdict)
         if effects.ended:

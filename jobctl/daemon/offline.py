@@ -71,6 +71,9 @@ class NoEngine:
     def acknowledge(self, settled: Settled) -> None:
         """The records stay for the next daemon."""
 
+    def flush(self) -> None:
+        """Nothing waits."""
+
     def stop(self, worker: str, token: int, verdict: str) -> None:
         """Never called: a read-only request stops nothing."""
         raise AssertionError("an answer without a daemon stops nothing")

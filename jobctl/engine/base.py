@@ -146,6 +146,10 @@ class Engine(Protocol):
         """The outcomes are durable in the store; the engine may forget them."""
         ...
 
+    def flush(self) -> None:
+        """All of a turn's acknowledgements and starts have been given: nothing may wait for more."""
+        ...
+
     def stop(self, worker: str, token: int, verdict: str) -> None:
         """Stop a running attempt by its stop sequence; its outcome will carry ``verdict``."""
         ...

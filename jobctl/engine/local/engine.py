@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from jobctl.engine.local.cgroups import Cgroups
     from jobctl.engine.local.template import Recipe
     from jobctl.engine.local.templates import Reports
+    from jobctl.engine.local.worker import Worker
 
 __all__ = ["Group", "LocalEngine"]
 
@@ -66,6 +67,7 @@ class LocalEngine:
         )
         self._hearing = Hearing(self._house)
         self._deaths = Deaths(self._house)
+        self._acknowledged: list[Worker] = []
         self._batches = Batches(self._house)
         self._births = Births(self._house, self._deaths, self._hearing)
         self._templates = Templates(
@@ -131,10 +133,18 @@ class LocalEngine:
         if worker is None:
             return
         worker.forget(settled)
+        self._acknowledged.append(worker)
         if worker.phase is Phase.DYING and not worker.attempts:
             self._deaths.bury(worker)
         elif worker.kind == "keeper" and worker.room():
             self._births.note_idle(worker)
+
+    def flush(self) -> None:
+        """Send the acknowledgements that no order has taken along."""
+        for worker in self._acknowledged:
+            if worker.link is not None:
+                worker.link.flush()
+        self._acknowledged.clear()
 
     def stop(self, worker: str, token: int, verdict: str) -> None:
         """Stop an attempt. Unbegun jobs of its batch are released."""

@@ -46,6 +46,7 @@ class Link:
         self._on_drained = on_drained
         self._received = b""
         self._unsent = b""
+        self._later = b""
         self._is_open = True
         poller.watch(connection.fileno(), self._ready)
 
@@ -63,10 +64,23 @@ class Link:
         """Send one message; what the socket does not take now is sent when it can."""
         self.send_bytes(_dumps(message).encode() + b"\n")
 
+    def send_later(self, data: bytes) -> None:
+        """Send whole lines together with the next message, or at the next `flush`.
+
+        Every send wakes the other side: an acknowledgement and the next order shall wake it once.
+        """
+        self._later += data
+
+    def flush(self) -> None:
+        """Send what was left for later."""
+        if self._later:
+            self.send_bytes(b"")
+
     def send_bytes(self, data: bytes) -> None:
         """Send whole lines that are JSON already."""
         if not self._is_open:
             return
+        data, self._later = self._later + data, b""
         if self._unsent:
             self._unsent += data
             return

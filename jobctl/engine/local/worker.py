@@ -259,4 +259,4 @@ class Worker:
             self._sent_stops.discard(token)
             self.stopping.pop(token, None)
         if self.link is not None:
-            self.link.send_bytes(f'{{"do":"ack","tokens":{tokens}}}\n'.encode())
+            self.link.send_later(f'{{"do":"ack","tokens":{tokens}}}\n'.encode())
