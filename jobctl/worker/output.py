@@ -5,7 +5,8 @@ which every byte stands at its place in the stream and the middle is given back 
 the stream grows: memory and disk are bounded by the cap, whoever reads the file needs no index, and
 following it is reading on from an offset.
 
-On a file system that cannot punch holes the last part is kept in memory until the end.
+On a file system that cannot punch holes the last part is kept in memory until the end; if it knows no
+holes at all, whoever reads the middle sees zeros.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,23 +15,13 @@ from jobctl.errors import JobctlError
 from jobctl.protocol import requests
 from tests.support.configurations import functions
 from tests.support.daemon import running_daemon
+from tests.support.processes import is_running, pids_in
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.daemon import Daemon
-
-
-def pids_in(path: Path) -> list[int]:
-    """The pids that functions have said so far."""
-    return [int(line) for line in path.read_text().split()] if path.exists() else []
-
-
-def is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in (b"Z", b"X")
 
 
 def hold(daemon: Daemon, task: str = "hold", **options: Any) -> tuple[int, Path, int]:

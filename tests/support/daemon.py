@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 _RUN = "import sys; from jobctl.daemon.main import run; from pathlib import Path; sys.exit(run(Path(sys.argv[1]), state_dir=Path(sys.argv[2]), socket=Path(sys.argv[3])))"
 
 
+def with_patch(code: str) -> Sequence[str]:
+    """The launcher of a daemon of which one part is replaced: ``code`` runs in it before it starts."""
+    return (sys.executable, "-c", f"{code}\n{_RUN}")
+
+
 class Daemon:
     """A daemon that a test starts, kills and starts again on one state directory."""
 

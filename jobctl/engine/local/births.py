@@ -60,6 +60,7 @@ class Births:
         self._deaths = deaths
         self._hearing = hearing
         self._trim_at: float | None = None
+        self._wanted: set[str] = set()
         self.find_keepers: Callable[[], Template | None] = lambda: None
         self.find_functions: Callable[[str], Template | None] = lambda _group: None
 
@@ -85,6 +86,11 @@ class Births:
         )
         for _ in range(alive, group.processes):
             self._fork(template, group, "function")
+
+    def want_keepers(self, group: str) -> None:
+        """Commands of this group wait. Looked into at the next step: what was claimed in this turn
+        has not been handed over yet, and its keepers still seem to be free."""
+        self._wanted.add(group)
 
     def more_keepers(self, group: Group, *, at_least: int = 0) -> None:
         """Fork keepers: as many as there are, so that their number doubles, up to the limit."""
@@ -243,7 +249,10 @@ class Births:
             self._trim_at = worker.idle_since + IDLE_S
 
     def step(self, monotonic: float) -> None:
-        """Let keepers go that have been idle for long, beyond the few that stay."""
+        """More keepers where commands wait; fewer where, beyond a few, they have been idle for long."""
+        wanted, self._wanted = self._wanted, set()
+        for name in wanted & self._house.groups.keys():
+            self.more_keepers(self._house.groups[name])
         if self._trim_at is None or self._trim_at > monotonic:
             return
         self._trim_at = None

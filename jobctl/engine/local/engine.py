@@ -101,8 +101,8 @@ class LocalEngine:
 
     def want(self, kind: str, group: str) -> None:
         """More keepers, up to the limit of the group. Function workers are kept at their number anyway."""
-        if kind == "command" and group in self._house.groups:
-            self._births.more_keepers(self._house.groups[group])
+        if kind == "command":
+            self._births.want_keepers(group)
 
     def start(self, worker: str, attempts: Sequence[Attempt]) -> None:
         """Hand durable claims over. If the worker has died meanwhile, nothing of them has begun."""

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 _GREETING_S = 1.0
 """How long a template of an earlier daemon may take to answer before another takes its place."""
 
+_IMPORT_PATIENCE_S = 10.0
+"""How long modules may take to be imported before everything else goes into force without them: one
+module that hangs must not keep the night's backup from running."""
+
 _SETTLED_S = 10.0
 """A template that lived so long after its report has not failed at its start."""
 
@@ -97,7 +101,8 @@ class Templates:
             for group in groups
             if group.functions is not None
         }
-        self._load = _Load(groups, templates, on_ready)
+        load = self._load = _Load(groups, templates, on_ready)
+        self._house.timers.after(_IMPORT_PATIENCE_S, lambda: self._go_on_without(load))
         if self._keepers is None or self._keepers.is_retiring:
             self._keepers = self._template_for(self._keeper_recipe, is_new=False)
         self._finish_load()
@@ -122,16 +127,34 @@ class Templates:
             return
         self._load = None
         reports = {name: template.report or {} for name, template in load.templates.items()}
+        self._change_over(load, reports)
+
+    def _go_on_without(self, load: _Load) -> None:
+        """Patience is over: what has not reported counts as failed until it does, and then is asked
+        for again."""
+        if self._load is not load:
+            return
+        message = "its modules are still being imported"
+        reports = {
+            name: failed_report(name, name, message) if template.report is None else template.report
+            for name, template in load.templates.items()
+        }
+        if not self._change_over(load, reports):
+            self._load = None
+
+    def _change_over(self, load: _Load, reports: Reports) -> bool:
+        """Ask whether to go on with these reports; then the new groups are in force, or gone."""
         if not load.on_ready(reports):
             for template in load.templates.values():
                 if template.instance not in self._in_use():
                     template.retire()
-            return
+            return False
         self._house.groups = {group.name: group for group in load.groups}
         self._functions = load.templates
         self._let_others_go()
         self._accepted = {name: _failed_modules(report) for name, report in reports.items()}
         self._births.fill_all()
+        return True
 
     def _let_others_go(self) -> None:
         """Whatever is not of the plan in force ends: idle children at once, busy ones after their work."""
