@@ -411,7 +411,8 @@ class Daemon:
                 return False
             plan = merge(file, found, host_timezone=self._host_timezone, strict=False)
             self._commit(lambda: [self._put_into_force(plan)])
-            self._on_ready()
+            if self._is_loading:
+                self._on_ready()
             if self._is_first and plan.settings.shutdown == "keep":
                 logger.warning(
                     "the first process of a container cannot keep jobs running when it ends: TERM "

@@ -136,7 +136,7 @@ class Templates:
             return
         message = "its modules are still being imported"
         reports = {
-            name: failed_report(name, name, message) if template.report is None else template.report
+            name: _without_report(template, message)
             for name, template in load.templates.items()
         }
         if not self._change_over(load, reports):
@@ -193,7 +193,7 @@ class Templates:
         except OSError as error:
             message = f'the interpreter "{recipe.python}" could not be started: {error}'
             logger.error(message, extra=fields(group=recipe.group))
-            template.report = failed_report(recipe.group, recipe.python, message)
+            template.report = failed_report(recipe, message)
             template.is_retiring = True
             shutil.rmtree(template.directory, ignore_errors=True)
             if recipe.kind == "keeper":
@@ -328,7 +328,8 @@ class Templates:
                 worker.retire()
         if template.report is None:
             message = "its template ended before it had loaded the modules"
-            template.report = failed_report(template.group, template.group, message)
+            assert template.recipe is not None
+            template.report = failed_report(template.recipe, message)
             self._finish_load()
         self._deaths.clear(template)
         if was_wanted:
@@ -353,10 +354,20 @@ class Templates:
             self._functions[template.group] = self._template_for(recipe, is_new=True)
 
 
-def failed_report(group: str, module: str, message: str) -> dict[str, Any]:
-    """The report of a template that could not make one."""
-    failure = {"module": module, "message": message}
-    return {"group": group, "tasks": [], "functions": {}, "failures": [failure]}
+def failed_report(recipe: Recipe, message: str) -> dict[str, Any]:
+    """The report of a template that could not make one: none of its modules can be used."""
+    functions = recipe.spec.get("functions", {}).values()
+    modules = [*recipe.spec.get("imports", ()), *(place.partition(":")[0] for place in functions)]
+    failures = [{"module": module, "message": message} for module in dict.fromkeys(modules)]
+    return {"group": recipe.group, "tasks": [], "functions": {}, "failures": failures}
+
+
+def _without_report(template: Template, message: str) -> dict[str, Any]:
+    """What a template has reported, or that it has not."""
+    if template.report is not None:
+        return template.report
+    assert template.recipe is not None
+    return failed_report(template.recipe, message)
 
 
 def _failed_modules(report: Mapping[str, Any]) -> frozenset[str]:
