@@ -136,8 +136,7 @@ class Templates:
             return
         message = "its modules are still being imported"
         reports = {
-            name: _without_report(template, message)
-            for name, template in load.templates.items()
+            name: _without_report(template, message) for name, template in load.templates.items()
         }
         if not self._change_over(load, reports):
             self._load = None
