@@ -10,6 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 ROUNDS ?= 20
 BENCH ?=
+KILL ?=
 
 # Written last, so that an installation that was cut short is begun again.
 READY := .venv/.installed
@@ -20,7 +21,7 @@ SLOW := slow or celery or fault
 PROCESS_TESTS := $(wildcard $(addprefix tests/,integration e2e faults))
 CHECKED := $(wildcard jobctl tests benchmarks examples)
 
-.PHONY: help setup demo run test test-slow flaky lint types layers docs bench bench-smoke
+.PHONY: help setup demo run test test-slow flaky kill lint types layers docs bench bench-smoke
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -65,6 +66,9 @@ flaky: $(READY)  ## the process tests ROUNDS times in random order; the first fa
 	  $(PYTEST) -p randomly --randomly-seed="$$seed" -x -n $(WORKERS) -m 'not celery' $(PROCESS_TESTS) || { \
 	    echo "flaky: failed in round $$round; again with: make flaky ROUNDS=1 SEED=$$seed" >&2; exit 1; }; \
 	done
+
+kill: $(READY)  ## kill the daemon 200 times under 5,000 jobs; KILL='--seed N' plays a run again
+	$(BIN)/python -m tests.faults.kill_daemon $(KILL)
 
 lint: $(READY)  ## ruff: rules and format
 	$(BIN)/ruff check .
