@@ -211,6 +211,7 @@ class Daemon:
             engine.start(worker, attempts)
             station.counters.started += len(attempts)
         engine.flush()
+        station.dispatcher.want()
         for worker, token, verdict in effects.stops:
             engine.stop(worker, token, verdict)
         if effects.ended:

@@ -271,10 +271,15 @@ class Dispatcher:
             taken = self._claim_for(slot, now)
             if taken:
                 self.effects.starts.append((slot.worker, taken))
-        self._want()
 
-    def _want(self) -> None:
-        """Tell the engine for which groups jobs wait that found no slot."""
+    def want(self) -> None:
+        """Tell the engine for which groups jobs wait that found no slot.
+
+        After the claimed attempts were handed over: before that, a worker that has just been claimed for
+        still looks as if it had room.
+        """
+        if not self.wants_claims():
+            return
         assert self._plan is not None
         wanted: set[tuple[str, str]] = set()
         for line in self._hot:

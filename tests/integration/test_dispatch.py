@@ -1,0 +1,38 @@
+"""Which job goes where, with real workers."""
+
+from __future__ import annotations
+
+from tests.support.daemon import running_daemon
+
+
+def test_long_commands_run_side_by_side_up_to_the_limit_of_their_group() -> None:
+    with running_daemon("[workers.default]\ncommands = 5\n") as daemon:
+        line = f"until [ -e {daemon.folder}/go ]; do sleep 0.01; done"
+        jobs = [daemon.shell(line) for _ in range(6)]
+
+        daemon.until(
+            "five of six commands to run",
+            lambda: sum(daemon.status(job)["state"] == "STARTED" for job in jobs) == 5,
+        )
+        assert [daemon.status(job)["state"] for job in jobs].count("PENDING") == 1
+        (daemon.folder / "go").touch()
+        daemon.wait(*jobs)
+
+
+def test_a_queue_runs_no_more_at_once_than_its_concurrency() -> None:
+    config = """
+[workers.default]
+commands = 8
+queues = ["default", "one"]
+[queues.one]
+concurrency = 1
+"""
+    with running_daemon(config) as daemon:
+        # Each writes a line when it begins and when it ends; two at once would mix their lines.
+        ledger = daemon.folder / "ledger"
+        line = f"echo begin >>{ledger}; sleep 0.02; echo end >>{ledger}"
+        jobs = [daemon.shell(line, queue="one") for _ in range(8)]
+        others = [daemon.shell("true") for _ in range(8)]
+        daemon.wait(*jobs, *others)
+
+        assert ledger.read_text().split() == ["begin", "end"] * 8
