@@ -6,7 +6,8 @@ come from both and from the store. Any other meeting of names is an error that n
 errors are told at once, and nothing comes of a merge that has one.
 
 A module that does not import refuses the merge (``check``, reload), unless ``strict`` is false (start):
-then its tasks are unavailable, and everything else is in force.
+then its tasks are unavailable, and everything else is in force. Before any code was imported there are
+no reports; a merge that is not strict then leaves open what only code can settle.
 """
 
 from __future__ import annotations
@@ -106,6 +107,13 @@ class _Merge:
             **{("schedules", spec.name): spec.source for spec in (*stored, *file.schedules)},
         }
 
+    @property
+    def is_code_known(self) -> bool:
+        """A task that is in none of the reports does not exist."""
+        if self.strict or not self.file.imports:
+            return True
+        return bool(self.reports) and not any(report.failures for report in self.reports)
+
     def plan(self) -> Plan:
         """The story of a merge, step by step."""
         self.take_failures()
@@ -175,9 +183,11 @@ class _Merge:
                 self.faults.append(_declared_twice(task))
             else:
                 self.take_task_of_code(task, overrides.pop(task.name, None))
-        failed = {failure.module for report in self.reports for failure in report.failures}
-        if failed and not self.strict:
+        if not self.is_code_known:
+            failed = {failure.module for report in self.reports for failure in report.failures}
             reason = f"its module cannot be imported ({', '.join(sorted(failed))})"
+            if not failed:
+                reason = "its module is not imported yet"
             self.unavailable.update(dict.fromkeys(overrides, reason))
         else:
             self.faults.extend(body_faults(overrides.values(), declared))
@@ -254,7 +264,7 @@ class _Merge:
         self.faults.extend(queue_faults(tasks, self.file.queues, self.groups))
         for task in tasks:
             self.faults.extend(command_faults(task))
-        if self.strict or not any(report.failures for report in self.reports):
+        if self.is_code_known:
             known = {
                 *self.tasks,
                 *self.owners,

@@ -284,6 +284,20 @@ def test_a_module_that_does_not_import_refuses_a_reload() -> None:
     assert "ImportError: no" in message
 
 
+def test_before_code_is_imported_nothing_is_concluded_from_the_absence_of_its_tasks() -> None:
+    declared = file(
+        override("shop.send", every="1h"), schedule("later", task="shop.add"), imports=("shop",)
+    )
+    plan = merge(declared, strict=False)
+    assert plan.unavailable == {"shop.send": "its module is not imported yet"}
+    assert set(plan.schedules) == {"shop.send", "later"}
+
+
+def test_what_no_module_could_declare_is_a_fault_before_code_is_imported() -> None:
+    with pytest.raises(PlanRefused, match="nothing to run"):
+        merge(file(override("shop.send")), strict=False)
+
+
 def test_at_start_only_its_tasks_are_unavailable() -> None:
     declared = file(
         task("ok"),
