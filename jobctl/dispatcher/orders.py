@@ -20,7 +20,7 @@ from jobctl.errors import InvalidArguments
 from jobctl.paths import output_file
 from jobctl.protocol.compact import dumps
 from jobctl.retry import RetryRule
-from jobctl.task import Send, StopStep, Task
+from jobctl.task import Kind, Send, StopStep, Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,6 +98,7 @@ class Orders:
         Raises:
             InvalidArguments: the plan's task cannot take the job's arguments (any more).
         """
+        _check_kind(job, task)
         overrides = json.loads(job.overrides) if job.overrides else {}
         timeout_s = overrides.get("timeout_s", task.timeout_s if task else None)
         if job.kind != "command":
@@ -221,3 +222,14 @@ def retry_rule(task: Task | None, overrides: str | None) -> RetryRule:
         on_lost=rules.on_lost,
         max_lost=rules.max_lost,
     )
+
+
+def _check_kind(job: Claimed, task: Task | None) -> None:
+    """A job's arguments were converted for what its task was: they do not fit another kind."""
+    was = Kind.COMMAND if job.kind == "command" else Kind.FUNCTION
+    if task is not None and task.kind is not was:
+        raise InvalidArguments(
+            f'task "{task.name}" was a {was.value} when this job was submitted '
+            f"and is a {task.kind.value} now",
+            hint="Submit it again.",
+        )

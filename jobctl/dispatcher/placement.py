@@ -19,6 +19,7 @@ from jobctl.protocol.compact import dumps
 from jobctl.store import jobs as job_rows
 from jobctl.store import meta
 from jobctl.store.jobs import parked_line, ready_line
+from jobctl.task import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +55,11 @@ def place_of(plan: Plan, job: Standing) -> Place:
         return Place(parked_line(job.task), job.queue, plan.unavailable[task.name])
     is_chosen = job.overrides is not None and "queue" in json.loads(job.overrides)
     queue = job.queue if is_chosen else task.queue
-    return Place(ready_line(job.kind, queue), queue)
+    kind = job.kind
+    if (kind == Kind.COMMAND) != (task.kind is Kind.COMMAND):
+        # Nobody would ask for it where it stands. At its claim it fails and says why.
+        kind = task.kind.value
+    return Place(ready_line(kind, queue), queue)
 
 
 def put_in_place(database: Database, plan: Plan, jobs: Iterable[Standing]) -> set[str]:
@@ -118,7 +123,7 @@ class Walk:
 
 def digest_of(plan: Plan) -> str:
     """What decides about places, as a short text."""
-    places = sorted((name, task.queue) for name, task in plan.tasks.items())
+    places = sorted((name, task.queue, task.kind) for name, task in plan.tasks.items())
     told = dumps([places, sorted(plan.aliases.items()), sorted(plan.unavailable)])
     return blake2b(told.encode(), digest_size=16).hexdigest()
 
