@@ -226,8 +226,13 @@ def _settle(look: Any) -> list[int]:
 def _cgroups_of(state_dir: Path) -> list[str]:
     """Cgroups that carry the name of an instance of this state directory."""
     names = {path.name for path in state_dir.glob("run/*/*")}
+    # Other daemons' cgroups come and go meanwhile: os.walk passes over what has vanished, glob raises.
     return [
-        str(path) for path in Path("/sys/fs/cgroup").glob("**/jobctl-*/*") if path.name in names
+        f"{folder}/{name}"
+        for folder, inner, _ in os.walk("/sys/fs/cgroup")
+        if "/jobctl-" in folder
+        for name in inner
+        if name in names
     ]
 
 
