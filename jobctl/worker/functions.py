@@ -12,16 +12,18 @@ a moment later loses nothing that had ended.
 from __future__ import annotations
 
 import importlib
+import inspect
 import io
 import json
 import os
+import re
 import select
 import sys
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.protocol.compact import dumps
 from jobctl.worker.channel import Channel, accept, common_protocol
@@ -34,6 +36,11 @@ if TYPE_CHECKING:
 
 TICKETS = "tickets"
 _FLUSH_NS = 5_000_000
+_TEXT_LIMIT = 65_536
+_DEEPEST_RESULT = 100
+_NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_STRINGS = re.compile(rb'"[^"]*"')
 _quote = json.encoder.encode_basestring_ascii
 _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -83,6 +90,15 @@ class Printed(io.TextIOBase):
         return kept + tail, total
 
 
+class Unacked(NamedTuple):
+    """An outcome that the daemon has not acknowledged: its part of a message, in either form, and
+    whether a record of it lies on disk already."""
+
+    text: str
+    is_compact: bool
+    is_recorded: bool
+
+
 class FunctionWorker:
     """One worker; `run` ends when it is retired or of no use to anybody."""
 
@@ -99,8 +115,7 @@ class FunctionWorker:
         # Open for both directions, so that it never ends while the daemon is away.
         self._tickets = os.open(tickets, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._waiting: deque[list[Any]] = deque()
-        # Outcomes that are not acknowledged: (token, text of the message part, compact or not).
-        self._unacked: dict[int, tuple[str, bool]] = {}
+        self._unacked: dict[int, Unacked] = {}
         self._unsent: list[int] = []
         self._flushed_ns = 0
         self._is_retiring = False
@@ -186,8 +201,8 @@ class FunctionWorker:
     def _lose_daemon(self) -> None:
         """The daemon is gone: outcomes that it has not acknowledged go to disk."""
         self._drop_channel()
-        for token, (text, is_compact) in list(self._unacked.items()):
-            record = _expand(text) if is_compact else text
+        for token, entry in list(self._unacked.items()):
+            record = _expand(entry.text) if entry.is_compact else entry.text
             try:
                 write_record(self._outcomes_dir, token, record)
             except OSError:
@@ -243,7 +258,7 @@ class FunctionWorker:
     def _forget(self, tokens: list[int]) -> None:
         for token in tokens:
             entry = self._unacked.pop(token, None)
-            if entry is not None and not entry[1]:
+            if entry is not None and entry.is_recorded:
                 drop_record(self._outcomes_dir, token)
 
     def _give_back(self, tokens: list[int]) -> None:
@@ -262,25 +277,31 @@ class FunctionWorker:
         slot = self._marks.begin(token, job_id, begun_at)
         try:
             function = self._functions[task]
-            result = _to_json(function(*payload.get("args", ()), **payload.get("kwargs", {})))
+            value = function(*payload.get("args", ()), **payload.get("kwargs", {}))
         except BaseException as error:  # noqa: BLE001 -- whatever user code raises is its outcome
             self._leave_if_fork(1)
             self._end_badly(slot, job, begun_at, error)
             return
         self._leave_if_fork(0)
+        try:
+            result = _write_result(value)
+        except BaseException as error:  # noqa: BLE001 -- a value may be an object with code of its own
+            self._end_without_result(slot, job, begun_at, error)
+            return
         ended_at = time.time_ns() // 1000
         text = f"[{token},{job_id},{begun_at},{ended_at},{_quote(result)}]"
         if self._printed.total:
             self._end_recorded(slot, job, begun_at, {"verdict": "success", "result": result})
             return
         data = result.encode()
-        if len(data) > RESULT_BYTES:
+        is_recorded = len(data) > RESULT_BYTES
+        if is_recorded:
             # The record first, then the mark, then the message: one of them is always there.
             self._write_record(token, _expand(text))
             self._marks.end_recorded(slot, ended_at)
         else:
             self._marks.end(slot, ended_at, data)
-        self._unacked[token] = (text, True)
+        self._unacked[token] = Unacked(text, is_compact=True, is_recorded=is_recorded)
         self._unsent.append(token)
 
     def _leave_if_fork(self, status: int) -> None:
@@ -302,8 +323,8 @@ class FunctionWorker:
             text = ""
         described = {
             "type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
-            "message": message,
-            "traceback": text[-65_536:],
+            "message": _cut(message),
+            "traceback": text[-_TEXT_LIMIT:],
         }
         if isinstance(error, KeyError) and job[2] not in self._functions:
             described = {
@@ -311,6 +332,23 @@ class FunctionWorker:
                 "message": f'this worker did not load the task "{job[2]}"',
                 "traceback": "",
             }
+        self._end_described(slot, job, begun_at, described)
+
+    def _end_without_result(
+        self, slot: int, job: list[Any], begun_at: int, error: BaseException
+    ) -> None:
+        """The function returned, but nothing that can be kept: that is a failure, and says so."""
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        described = {
+            "type": "InvalidResult",
+            "message": _cut(f"the function returned a value that is not JSON: {why}"),
+            "traceback": "",
+        }
+        self._end_described(slot, job, begun_at, described)
+
+    def _end_described(
+        self, slot: int, job: list[Any], begun_at: int, described: dict[str, str]
+    ) -> None:
         end = {"verdict": "failure", "error": dumps(described)}
         self._end_recorded(slot, job, begun_at, end)
 
@@ -331,7 +369,7 @@ class FunctionWorker:
         text = dumps(outcome)
         self._write_record(token, text)
         self._marks.end_recorded(slot, ended_at)
-        self._unacked[token] = (text, False)
+        self._unacked[token] = Unacked(text, is_compact=False, is_recorded=True)
         self._unsent.append(token)
         self._flush()
 
@@ -351,11 +389,36 @@ class FunctionWorker:
             return
         entries = [self._unacked[token] for token in self._unsent if token in self._unacked]
         self._unsent.clear()
-        done = ",".join(text for text, is_compact in entries if is_compact)
-        other = ",".join(text for text, is_compact in entries if not is_compact)
+        done = ",".join(entry.text for entry in entries if entry.is_compact)
+        other = ",".join(entry.text for entry in entries if not entry.is_compact)
         message = f'{{"is":"outcomes","done":[{done}],"outcomes":[{other}]}}'
         # If this fails the daemon has gone; what it said before is read first, then `_lose_daemon`.
         self._channel.send_text(message)
+
+
+def _write_result(value: Any) -> str:
+    """A function's value as JSON. Raises whatever encoding it raises; RecursionError when too deep."""
+    result = _to_json(value)
+    # Whoever reads it must not run out of stack, wherever it stands: the daemon least of all.
+    if result.count("[") + result.count("{") > _DEEPEST_RESULT and _is_deep(result.encode()):
+        raise RecursionError
+    return result
+
+
+def _is_deep(result: bytes) -> bool:
+    """JSON is nested deeper than a result may be. Without a walk over each value: by whole passes."""
+    bare = result.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _NO_BRACKETS)
+    bare = _STRINGS.sub(b"", bare)
+    bare = bare.translate(_ONE_KIND)
+    for _ in range(_DEEPEST_RESULT):
+        bare = bare.replace(b"[]", b"")
+        if not bare:
+            return False
+    return True
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= _TEXT_LIMIT else f"{message[:_TEXT_LIMIT]}…"
 
 
 def _expand(text: str) -> str:
@@ -382,6 +445,9 @@ def prepare(
     → ``"module:function"``). Gives back what a child does, and the report (`jobctl.plan.CodeReport` as
     JSON).
     """
+    # Bytecode is taken for its source by size and second: code that was changed within a second of the
+    # last reload would not be seen. And a worker leaves no files in the folders of an application.
+    sys.dont_write_bytecode = True
     for path in reversed(spec["path"]):
         sys.path.insert(0, path)
     failures: list[dict[str, str]] = []
@@ -449,6 +515,10 @@ def _find(place: str, failures: list[dict[str, str]]) -> Function | None:
     if not callable(found):
         failures.append({"module": place, "message": f'"{place}" is not a function'})
         return None
+    if inspect.iscoroutinefunction(found):
+        message = "it is a coroutine function, and no worker runs these yet; call asyncio.run in it"
+        failures.append({"module": place, "message": message})
+        return None
     function: Function = found
     return function
 
@@ -458,8 +528,6 @@ def _parameters(function: Function) -> list[dict[str, Any]] | None:
 
     None when it cannot be known: then arguments are not checked before the call.
     """
-    import inspect
-
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
