@@ -224,16 +224,14 @@ def _settle(look: Any) -> list[int]:
 
 
 def _cgroups_of(state_dir: Path) -> list[str]:
-    """Cgroups that carry the name of an instance of this state directory."""
+    """Cgroups that carry the name of an instance of this state directory.
+
+    Other tests make and remove theirs meanwhile: os.walk passes over what goes while it looks.
+    """
     names = {path.name for path in state_dir.glob("run/*/*")}
-    # Other daemons' cgroups come and go meanwhile: os.walk passes over what has vanished, glob raises.
-    return [
-        f"{folder}/{name}"
-        for folder, inner, _ in os.walk("/sys/fs/cgroup")
-        if "/jobctl-" in folder
-        for name in inner
-        if name in names
-    ]
+    if not names:
+        return []
+    return [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if Path(folder).name in names]
 
 
 @contextlib.contextmanager
