@@ -1,32 +1,31 @@
 """The daemon: its turn, its plan, its end.
 
-A turn takes what has arrived (requests, outcomes, due instants), makes *one* transaction of it, and
-after the commit sends what follows: answers, acknowledgements, attempts. When the store refuses the
-transaction, nothing of it has happened: it is played again piece by piece, so that one request cannot
-spoil the others, and what cannot be stored now waits.
+A turn takes what has arrived (requests, outcomes, due instants), makes *one* durable step of it
+(`jobctl.daemon.storing`), and after the commit sends what follows: answers, acknowledgements, attempts.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.config import parse_result, start_child
 from jobctl.daemon import first_process
 from jobctl.daemon.groups import engine_groups
-from jobctl.daemon.handlers import HANDLERS
+from jobctl.daemon.handlers import HANDLERS, WRITING
 from jobctl.daemon.handlers import jobs as job_handlers
 from jobctl.daemon.handlers import logs as log_handlers
+from jobctl.daemon.slices import Slice, Slices
+from jobctl.daemon.storing import Storing, refuse_fault
 from jobctl.dispatcher.orders import forget_accounts
 from jobctl.errors import ConfigError, JobctlError, PlanError, StorageError
 from jobctl.logs import fields, logger
 from jobctl.plan import CodeReport, FilePlan, Plan, difference, merge
 from jobctl.protocol.requests import Logs
 from jobctl.result import Verdict
-from jobctl.store.database import CHECKPOINT_BYTES, Refused, storage_error
+from jobctl.store.database import Refused, storage_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,14 +42,8 @@ if TYPE_CHECKING:
 RETIRE_PATIENCE_S: Final = 2.0
 """How long a stopping daemon waits for its idle processes to go."""
 
-STORAGE_RETRY_S: Final = 1.0
-"""How long the daemon waits before it tries a refused store again."""
-
-_PAGE_BYTES: Final = 4096
-_CHECKPOINT_TURNS: Final = 200
-
 Answer = Callable[[list[str] | Exception], None]
-Slice = Generator[None, None, dict[str, Any]]
+Answered = Slice | dict[str, Any] | Callable[[], None] | None
 
 
 class Daemon:
@@ -78,9 +71,10 @@ class Daemon:
         self._socket = socket
         self._on_ready = on_ready
         self._is_first = is_first
-        self._unstored: list[Settled] = []
-        self._retry_at: float | None = None
-        self._slices: deque[tuple[Call, Slice]] = deque()
+        self._slices = Slices(station.clock)
+        self._storing = Storing(
+            station=station, retention=retention, handle=self._handle, follow=self._follow
+        )
         self._stop_mode: str | None = None
         self._has_plan = False
         self._is_retiring = False
@@ -88,12 +82,12 @@ class Daemon:
         self._reload_child: Any = None
         self._is_loading = False
         self._waiting_reloads: list[Answer] = []
-        self._turns_since_checkpoint = 0
         station.ask_reload = self.reload
         station.ask_stop = self.stop
-        station.go_on = lambda call, work: self._slices.append((call, work))
+        station.go_on = self._slices.add
         station.engine.on_output = station.followers.grown
         server.on_close(station.waiters.forget)
+        server.on_close(station.followers.forget)
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -109,97 +103,32 @@ class Daemon:
         now = station.clock.now()
         calls = self._server.take()
         events = self._take_events(began)
-        if self._has_work(calls, events, now):
-            self._step(calls, events, now)
-        self._run_slices()
+        self._serve(calls, events, now)
+        station.followers.go_on()
+        self._slices.step()
         self._go_on_stopping()
         station.counters.turns += 1
         ended = station.clock.monotonic()
         station.counters.longest_turn_s = max(station.counters.longest_turn_s, ended - began)
         return self._deadline(engine_deadline, ended)
 
-    def _take_events(self, monotonic: float) -> list[Settled]:
+    def _take_events(self, monotonic: float) -> Sequence[Settled]:
         """What ended, and what could not be stored before when it is time to try again."""
         if not self._has_plan:
             # What ended while no daemon ran is judged by the rules of its task: they must be known.
             return []
-        events = self._station.engine.collect()
-        if self._retry_at is not None and monotonic >= self._retry_at:
-            self._retry_at = None
-        if self._retry_at is not None:
-            self._unstored.extend(events)
-            return []
-        events = [*self._unstored, *events]
-        self._unstored = []
-        return events
+        return self._storing.offer(self._station.engine.collect(), monotonic)
 
-    def _has_work(self, calls: Sequence[Call], events: Sequence[Settled], now: Moment) -> bool:
-        station = self._station
-        if calls or events:
-            return True
-        if self._retry_at is not None:
-            return False
-        return (
-            station.dispatcher.is_due(now)
-            or station.beat.is_due(now)
-            or station.dispatcher.has_chores
-            or station.dispatcher.wants_claims()
-            or self._retention.is_due(station.clock.monotonic())
-        )
-
-    def _step(self, calls: Sequence[Call], events: Sequence[Settled], now: Moment) -> None:
-        """One transaction for everything; or, if that is refused, one for each piece."""
-        try:
-            self._commit(lambda: self._all(calls, events, now))
-        except StorageError as error:
-            self._recover(error)
-            self._piece_by_piece(calls, events, now)
-
-    def _all(
-        self, calls: Sequence[Call], events: Sequence[Settled], now: Moment
-    ) -> list[Callable[[], None]]:
-        """Everything of a turn, inside its transaction; gives back the answers to send after it."""
-        station = self._station
-        station.dispatcher.settle(events, now)
-        answers = [self._handle(call) for call in calls]
-        if self._retry_at is None:
-            station.dispatcher.advance(now)
-            station.beat.step(now)
-            self._retention.step(now, station.clock.monotonic())
-            station.dispatcher.claim(now)
-        return answers
-
-    def _commit(self, work: Callable[[], list[Callable[[], None]]]) -> None:
-        """Do work in a transaction, and what follows after the commit.
-
-        Raises:
-            StorageError: refused; nothing of it has happened.
-        """
-        station = self._station
-        database = station.database
-        database.begin()
-        try:
-            answers = work()
-            before = station.clock.monotonic()
-            database.commit()
-        except Refused as error:
-            self._abandon()
-            raise storage_error(error) from error
-        except BaseException:
-            self._abandon()
-            raise
-        spent = station.clock.monotonic() - before
-        station.counters.commits += 1
-        station.counters.commit_seconds += spent
-        station.counters.longest_commit_s = max(station.counters.longest_commit_s, spent)
-        self._follow(station.dispatcher.take_effects())
-        for answer in answers:
-            answer()
-        self._care_for_log()
-
-    def _abandon(self) -> None:
-        self._station.database.rollback()
-        self._station.dispatcher.take_effects()
+    def _serve(self, calls: Sequence[Call], events: Sequence[Settled], now: Moment) -> None:
+        """What writes goes into one durable step; what only looks is done after it."""
+        writing = [call for call in calls if type(call.request) in WRITING]
+        monotonic = self._station.clock.monotonic()
+        if writing or events or self._storing.wants_turn(now, monotonic):
+            self._storing.step(writing, events, now)
+        if len(writing) < len(calls):
+            for call in calls:
+                if type(call.request) not in WRITING:
+                    self._look(call)
 
     def _follow(self, effects: Effects) -> None:
         """What a commit allows: acknowledge, start, stop, and tell whoever waits."""
@@ -231,7 +160,7 @@ class Daemon:
                 offset=follower.offset,
                 follow=not follower.is_once,
             )
-            self._slices.append((follower.call, self._show_rest(follower.call, request)))
+            self._slices.add(follower.call, self._show_rest(follower.call, request))
         begun = [attempt.job_id for _, attempts in effects.starts for attempt in attempts]
         for call, request in station.followers.started([*begun, *effects.ended]):
             answer = log_handlers.logs(station, call, request)
@@ -251,93 +180,44 @@ class Daemon:
             return {}
         return end
 
-    def _piece_by_piece(
-        self, calls: Sequence[Call], events: Sequence[Settled], now: Moment
-    ) -> None:
-        station = self._station
-
-        def settle(event: Settled) -> list[Callable[[], None]]:
-            station.dispatcher.settle([event], now)
-            return []
-
-        for event in events:
-            try:
-                self._commit(lambda event=event: settle(event))  # type: ignore[misc]
-            except StorageError:
-                # Its worker keeps the outcome until it is acknowledged; it is tried again.
-                self._unstored.append(event)
-        for call in calls:
-            try:
-                self._commit(lambda call=call: [self._handle(call)])  # type: ignore[misc]
-            except StorageError as error:
-                call.refuse(error)
-        self._retry_at = station.clock.monotonic() + STORAGE_RETRY_S
-
-    def _recover(self, error: StorageError) -> None:
-        """What was remembered about a transaction that did not happen is forgotten."""
-        logger.error(error.message, extra=fields(hint=error.hint))
-        self._station.dispatcher.refresh()
-        self._station.beat.recover()
-
     def _handle(self, call: Call) -> Callable[[], None]:
-        """Run a request's handler; gives back how to answer after the commit."""
-        station = self._station
-        station.counters.requests += 1
+        """Run the handler of a request that writes, inside the transaction; gives back how to answer
+        after the commit. A refusal is an answer: its handler has written nothing."""
+        self._station.counters.requests += 1
         try:
-            answer = HANDLERS[type(call.request)](station, call, call.request)
+            answer = HANDLERS[type(call.request)](self._station, call, call.request)
+        except StorageError:
+            raise
         except JobctlError as refusal:
             error = refusal
             return lambda: call.refuse(error)
-        except Refused:
-            raise
-        except Exception:  # noqa: BLE001 -- see below
-            # A fault of ours in one handler must not end the daemon under everybody else's jobs.
-            logger.exception("a request failed", extra=fields(request=call.request.do))
-            return lambda: call.refuse(
-                JobctlError("the daemon failed on this request", hint="Its log says why.")
-            )
         return lambda: self._take_answer(call, answer)
 
-    def _take_answer(self, call: Call, answer: Slice | dict[str, Any] | None) -> None:
+    def _look(self, call: Call) -> None:
+        """Answer a request that writes nothing."""
+        self._station.counters.requests += 1
+        try:
+            answer = HANDLERS[type(call.request)](self._station, call, call.request)
+            self._take_answer(call, answer)
+        except JobctlError as error:
+            call.refuse(error)
+        except Refused as error:
+            call.refuse(storage_error(error))
+        except Exception:  # noqa: BLE001 -- a fault of ours in one handler is not everybody's
+            refuse_fault(call)
+
+    def _take_answer(self, call: Call, answer: Answered) -> None:
         if isinstance(answer, Generator):
-            self._slices.append((call, answer))
+            self._slices.add(call, answer)
+        elif callable(answer):
+            answer()
         elif answer is not None:
             call.answer(answer)
-
-    def _run_slices(self) -> None:
-        """One slice of each long answer."""
-        for _ in range(len(self._slices)):
-            call, work = self._slices.popleft()
-            if not call.connection.is_open:
-                work.close()
-                continue
-            try:
-                next(work)
-            except StopIteration as end:
-                if end.value:
-                    call.answer(end.value)
-            except JobctlError as error:
-                call.refuse(error)
-            else:
-                self._slices.append((call, work))
-
-    def _care_for_log(self) -> None:
-        """Write the write-ahead log back between turns, before it grows long."""
-        self._turns_since_checkpoint += 1
-        if self._turns_since_checkpoint < _CHECKPOINT_TURNS:
-            return
-        self._turns_since_checkpoint = 0
-        try:
-            pages = self._station.database.checkpoint()
-            if pages * _PAGE_BYTES > CHECKPOINT_BYTES:
-                self._station.database.checkpoint(truncate=True)
-        except StorageError as error:
-            logger.error(error.message, extra=fields(hint=error.hint))
 
     def _deadline(self, engine_deadline: float | None, monotonic: float) -> float | None:
         """When the next turn must be, if nothing happens before."""
         station = self._station
-        if self._slices or self._server.has_calls:
+        if self._slices.wants_turn or self._server.has_calls:
             return monotonic
         self._feed_watchdog()
         now = station.clock.now()
@@ -348,8 +228,9 @@ class Daemon:
             self._notifier.deadline(),
             self._retention.deadline(),
         ]
-        if self._retry_at is not None:
-            found.append(self._retry_at)
+        retry_at = self._storing.deadline()
+        if retry_at is not None:
+            found.append(retry_at)
         else:
             found.append(station.dispatcher.deadline(now, monotonic))
             found.append(station.beat.deadline(now, monotonic))
@@ -411,7 +292,7 @@ class Daemon:
                 self._end_loading()
                 return False
             plan = merge(file, found, host_timezone=self._host_timezone, strict=False)
-            self._commit(lambda: [self._put_into_force(plan)])
+            self._storing.commit(lambda: [self._put_into_force(plan)])
             if self._is_loading:
                 self._on_ready()
             if self._is_first and plan.settings.shutdown == "keep":
@@ -511,7 +392,7 @@ class Daemon:
             try:
                 plan = merge(file, found, host_timezone=self._host_timezone)
                 changes = [str(change) for change in difference(station.plan, plan)]
-                self._commit(lambda: [self._put_into_force(plan)])
+                self._storing.commit(lambda: [self._put_into_force(plan)])
             except JobctlError as error:
                 refuse(error)
                 return False
@@ -598,8 +479,9 @@ class Daemon:
                 engine.release_unbegun()
                 events = engine.collect()
                 if events:
-                    self._step((), events, self._station.clock.now())
-        elif engine.busy() or engine.has_events or self._unstored:
+                    now = self._station.clock.now()
+                    self._storing.step((), self._storing.offer(events, now), now)
+        elif engine.busy() or engine.has_events or self._storing.has_waiting:
             self._notifier.still_stopping(
                 f"stopping: {self._stop_mode}, waiting for {engine.busy()} attempts"
             )

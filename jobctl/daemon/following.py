@@ -12,7 +12,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from jobctl.daemon.server import Call, Connection
@@ -46,11 +46,21 @@ class Follower:
         self.offset = offset
         self.is_once = is_once
 
-    def send_until(self, end: int) -> None:
-        """Send what the file holds from the follower's place up to ``end``."""
-        for offset, data in read_chunks(self.path, self.offset, end):
+    def send_until(self, end: int) -> bool:
+        """Send what the file holds from the follower's place up to ``end``, as far as the client reads;
+        True when it has all of it."""
+        chunks = read_chunks(self.path, self.offset, end)
+        while self._reads():
+            offset, data = next(chunks, (end, b""))
+            if not data:
+                self.offset = max(self.offset, end)
+                break
             self.call.more({"data": data.decode("latin-1"), "offset": offset})
-        self.offset = max(self.offset, end)
+            self.offset = offset + len(data)
+        return self.offset >= end
+
+    def _reads(self) -> bool:
+        return not self.call.connection.is_congested
 
     def finish(self, total: int, state: str) -> None:
         """The final answer."""
@@ -63,6 +73,7 @@ class Followers:
     def __init__(self) -> None:
         self._by_token: dict[int, list[Follower]] = defaultdict(list)
         self._awaiting: dict[int, list[tuple[Call, Logs]]] = defaultdict(list)
+        self._lagging: dict[int, int] = {}
 
     def await_start(self, call: Call, request: Logs) -> None:
         """This client wants the output of a job that has none yet."""
@@ -83,17 +94,29 @@ class Followers:
 
     def grown(self, token: int, total: int) -> None:
         """An attempt's file has ``total`` bytes now."""
+        is_lagging = False
         for follower in list(self._by_token.get(token, ())):
-            follower.send_until(total)
-            if follower.is_once:
+            if not follower.send_until(total):
+                is_lagging = True
+            elif follower.is_once:
                 self._by_token[token].remove(follower)
                 follower.finish(total, "STARTED")
+        if is_lagging:
+            self._lagging[token] = total
+        else:
+            self._lagging.pop(token, None)
+
+    def go_on(self) -> None:
+        """Send more to clients that did not read fast enough; their sockets call for the turn."""
+        for token, total in list(self._lagging.items()):
+            self.grown(token, total)
 
     def take(self, tokens: Iterable[int]) -> list[Follower]:
         """The followers of attempts that have ended; whoever takes them answers them."""
         found: list[Follower] = []
         for token in tokens:
             found.extend(self._by_token.pop(token, ()))
+            self._lagging.pop(token, None)
         return found
 
     @property
@@ -117,7 +140,7 @@ class Followers:
                 del self._by_token[token]
 
 
-def read_chunks(path: Path, start: int, end: int) -> Iterable[tuple[int, bytes]]:
+def read_chunks(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
     """``(offset, bytes)`` of an output file between two places; its punched middle is left out."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

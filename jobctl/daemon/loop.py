@@ -29,9 +29,14 @@ class Loop:
         self._wakeup, self._wakeup_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.watch(self._wakeup, self._take_signals)
 
-    def watch(self, fd: int, callback: Callable[[], None], *, write: bool = False) -> None:
-        """Call back whenever ``fd`` can be read, or with ``write`` also when it can be written."""
-        events = select.EPOLLIN | (select.EPOLLOUT if write else 0)
+    def watch(
+        self, fd: int, callback: Callable[[], None], *, write: bool = False, read: bool = True
+    ) -> None:
+        """Call back whenever ``fd`` can be read, or with ``write`` also when it can be written.
+
+        Without both it calls back when the other end has gone: that cannot be left out (epoll_ctl(2)).
+        """
+        events = (select.EPOLLIN if read else 0) | (select.EPOLLOUT if write else 0)
         if fd in self._callbacks:
             self._epoll.modify(fd, events)
         else:

@@ -15,6 +15,7 @@ import os
 import random
 import socket
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ from jobctl.worker.instance import boot_id
 from jobctl.worker.record import SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from jobctl.engine.base import Adoptable, Attempt, Slot
 
@@ -223,8 +224,9 @@ def _turn(station: Station, server: Server) -> float | None:
             continue
         try:
             answer = HANDLERS[type(call.request)](station, call, call.request)
-            if answer is not None and not isinstance(answer, dict):
+            if isinstance(answer, Generator):
                 answer = _run_through(answer)
+            assert not callable(answer), "only what writes has something to do after the commit"
         except JobctlError as error:
             call.refuse(error)
             continue

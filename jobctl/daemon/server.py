@@ -1,17 +1,22 @@
 """The socket server: connections, frames, peers. It reads requests and sends answers; it decides nothing.
 
-Memory is bounded whatever clients do: a frame has a limit, a connection whose answers are not read is
-not read from either and is ended when too much waits for it, and connections over the limit are closed.
+Memory is bounded whatever clients do. A frame has a limit, and all unfinished frames together have one. A
+client that does not read its answers, or has too many requests open, is not read from; what is produced a
+slice at a time (lists, outputs) waits for it, and what is not is bounded by ending the connection.
+Connections over the limit are closed, those first that never said who they are. Other clients notice
+nothing of it.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
 import socket
 import struct
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +30,7 @@ from jobctl.errors import (
 )
 from jobctl.logs import fields, logger
 from jobctl.paths import bind_unix, connect_unix
+from jobctl.protocol.compact import loads
 from jobctl.protocol.framing import FrameBuffer
 from jobctl.protocol.requests import PROTOCOLS, REQUESTS, Hello, Request, read
 
@@ -32,13 +38,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from jobctl.engine.base import Poller
+    from jobctl.daemon.loop import Loop
 
 _RECEIVE_BYTES = 1 << 18
-_UNREAD_PAUSE_BYTES = 1 << 20
+_CONGESTED_BYTES = 1 << 20
 _UNREAD_LIMIT_BYTES = 64 << 20
+_UNREAD_IN_ALL_BYTES = 256 << 20
+_HALF_FRAMES_BYTES = 256 << 20
 _BACKLOG = 1024
 _SPARE_DESCRIPTORS: Final = 512
+_MESSAGE_CHARACTERS: Final = 1000
+
+OPEN_REQUESTS: Final = 1000
+"""Requests of one connection that may wait for their answers; no more is read from it until some have
+been given."""
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -54,17 +67,39 @@ class Peer:
 class Connection:
     """One client."""
 
-    __slots__ = ("_poller", "_server", "buffer", "is_greeted", "is_open", "peer", "sock", "unsent")
+    __slots__ = (
+        "_loop",
+        "_server",
+        "_watched",
+        "buffer",
+        "held_bytes",
+        "is_greeted",
+        "is_open",
+        "open_requests",
+        "peer",
+        "sock",
+        "unsent",
+    )
 
-    def __init__(self, sock: socket.socket, peer: Peer, server: Server, poller: Poller) -> None:
+    def __init__(self, sock: socket.socket, peer: Peer, server: Server, loop: Loop) -> None:
         self.sock = sock
         self.peer = peer
         self.buffer = FrameBuffer()
         self.unsent = bytearray()
         self.is_greeted = False
         self.is_open = True
+        self.open_requests = 0
+        self.held_bytes = 0
+        self._watched = (True, False)
         self._server = server
-        self._poller = poller
+        self._loop = loop
+
+    @property
+    def is_congested(self) -> bool:
+        """It does not read what it is sent."""
+        return len(self.unsent) >= _CONGESTED_BYTES
+
+    # -- sending ------------------------------------------------------------------------------------
 
     def send(self, frame: dict[str, Any]) -> None:
         """Send a frame; what the socket does not take waits."""
@@ -86,29 +121,54 @@ class Connection:
                 return
             data = data[sent:]
         self.unsent += data
-        if len(self.unsent) > _UNREAD_LIMIT_BYTES:
+        self._server.unread_bytes += len(data)
+        if len(self.unsent) > _UNREAD_LIMIT_BYTES or (
+            self._server.unread_bytes > _UNREAD_IN_ALL_BYTES and self.is_congested
+        ):
             # It asks and does not read: nobody else shall pay for it.
             self.close()
             return
-        self._poller.watch(self.sock.fileno(), self._ready, write=True)
+        self.watch()
 
-    def _ready(self) -> None:
-        if self.unsent:
-            try:
-                sent = self.sock.send(self.unsent)
-            except BlockingIOError:
-                return
-            except OSError:
-                self.close()
-                return
-            del self.unsent[:sent]
-            if not self.unsent:
-                self._poller.watch(self.sock.fileno(), self._ready)
-        if len(self.unsent) < _UNREAD_PAUSE_BYTES:
-            self.read()
+    def _flush(self) -> None:
+        try:
+            sent = self.sock.send(self.unsent)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        del self.unsent[:sent]
+        self._server.unread_bytes -= sent
 
-    def read(self) -> None:
+    # -- reading ------------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """Wait for what can be dealt with: the readiness of the rest would call for turn after turn."""
+        if not self.is_open:
+            return
+        read = not self.is_congested and self.open_requests < OPEN_REQUESTS
+        wanted = (read, bool(self.unsent))
+        if wanted != self._watched:
+            self._watched = wanted
+            self._loop.watch(self.sock.fileno(), self.ready, read=read, write=wanted[1])
+
+    def ready(self) -> None:
+        """The socket can be written or read, or the client has gone."""
+        read, write = self._watched
+        if write:
+            self._flush()
+        if read:
+            self._read()
+        elif not write:
+            # Neither was asked for: the other end has gone. What it had asked for has no reader.
+            self.close()
+        self.watch()
+
+    def _read(self) -> None:
         """Take what has arrived."""
+        if not self.is_open:
+            return
         try:
             data = self.sock.recv(_RECEIVE_BYTES)
         except BlockingIOError:
@@ -119,7 +179,14 @@ class Connection:
             self.close()
             return
         try:
-            for frame in self.buffer.feed(data):
+            frames = self.buffer.feed(data)
+            grown_bytes = self.buffer.size - self.held_bytes
+            self.held_bytes += grown_bytes
+            self._server.note_half_frames(grown_bytes)
+            for frame in frames:
+                if self.sock.fileno() < 0:
+                    # What it said in an earlier frame has ended it.
+                    return
                 self._server.hear(self, frame)
         except ProtocolError as error:
             self.refuse(None, error)
@@ -129,7 +196,8 @@ class Connection:
         """Answer a request with an error."""
         described: dict[str, Any] = {
             "code": error.code,
-            "message": error.message,
+            # A client may have written what is quoted in it, sixteen MiB of it.
+            "message": _cut(error.message),
             "hint": error.hint,
             "exit_code": error.exit_code,
         }
@@ -145,9 +213,11 @@ class Connection:
         """End the connection. Safe to repeat."""
         if self.is_open:
             self.is_open = False
-            self._poller.unwatch(self.sock.fileno())
+            self._loop.unwatch(self.sock.fileno())
             self.sock.close()
             self._server.forget(self)
+            self.unsent.clear()
+            self.buffer = FrameBuffer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +230,7 @@ class Call:
 
     def answer(self, data: dict[str, Any]) -> None:
         """The final answer."""
+        self._end()
         self.connection.send({"id": self.number, "ok": data})
 
     def more(self, data: dict[str, Any]) -> None:
@@ -168,7 +239,14 @@ class Call:
 
     def refuse(self, error: JobctlError) -> None:
         """An error as the final answer."""
+        self._end()
         self.connection.refuse(self.number, error)
+
+    def _end(self) -> None:
+        connection = self.connection
+        connection.open_requests -= 1
+        if connection.open_requests == OPEN_REQUESTS - 1:
+            connection.watch()
 
     @property
     def uid(self) -> int:
@@ -179,16 +257,21 @@ class Call:
 class Server:
     """Listens, reads requests into `take`, and ends connections."""
 
-    def __init__(self, poller: Poller, *, allowed_uids: frozenset[int], mode: str = "up") -> None:
-        self._poller = poller
+    def __init__(self, loop: Loop, *, allowed_uids: frozenset[int], mode: str = "up") -> None:
+        self._loop = loop
         self._allowed = allowed_uids
         self._mode = mode
         self._listener: socket.socket | None = None
         self._path: Path | None = None
-        self._inode = 0
+        self._place = (0, 0)
         self._connections: set[Connection] = set()
+        self._strangers: dict[Connection, None] = {}
+        self._half_frames_bytes = 0
+        self.unread_bytes = 0
+        # Given up for a moment when there are no descriptors left, to turn a client away in order.
+        self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._calls: deque[Call] = deque()
-        self._on_close: Callable[[Connection], None] = lambda _connection: None
+        self._on_close: list[Callable[[Connection], None]] = []
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft < hard:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -205,6 +288,11 @@ class Server:
             if path.is_socket():
                 _refuse_living(path)
                 path.unlink()
+            elif path.is_symlink() or path.exists():
+                raise StateDirectoryUnusable(
+                    f'"{path}" is there and is no socket',
+                    hint="Move it away, or set socket to another path.",
+                )
             self._listener = bind_unix(path, backlog=_BACKLOG)
         except OSError as error:
             raise StateDirectoryUnusable(
@@ -212,15 +300,17 @@ class Server:
                 hint="Set socket to a path in a folder that the daemon's user may write.",
             ) from error
         self._path = path
-        self._inode = path.stat().st_ino
-        self._poller.watch(self._listener.fileno(), self._accept)
+        found = path.stat()
+        self._place = (found.st_dev, found.st_ino)
+        self._loop.watch(self._listener.fileno(), self._accept)
 
     def serve(self, connection: socket.socket, peer: Peer) -> Connection:
         """Serve one connection that exists already."""
         connection.setblocking(False)
-        served = Connection(connection, peer, self, self._poller)
+        served = Connection(connection, peer, self, self._loop)
         self._connections.add(served)
-        self._poller.watch(connection.fileno(), served._ready)
+        self._strangers[served] = None
+        self._loop.watch(connection.fileno(), served.ready)
         return served
 
     def _accept(self) -> None:
@@ -231,12 +321,40 @@ class Server:
             except BlockingIOError:
                 return
             except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    self._turn_one_away()
+                    continue
                 logger.warning("a client was not accepted", extra=fields(reason=str(error)))
                 return
-            if len(self._connections) >= self._limit:
+            if len(self._connections) >= self._limit and not self._end_a_stranger():
                 connection.close()
                 continue
             self.serve(connection, _peer(connection))
+
+    def _end_a_stranger(self) -> bool:
+        """Make room: end the oldest connection that never said hello. False when there is none."""
+        for stranger in self._strangers:
+            stranger.close()
+            return True
+        return False
+
+    def _turn_one_away(self) -> None:
+        """There is no descriptor for a client. Left in the backlog it would call for turn after turn."""
+        assert self._listener is not None
+        os.close(self._spare)
+        try:
+            self._listener.accept()[0].close()
+        except OSError as error:
+            logger.warning("a client was not turned away", extra=fields(reason=str(error)))
+        self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+
+    def note_half_frames(self, grown_bytes: int) -> None:
+        """Unfinished frames hold this much more. Raises ProtocolError when it is too much for all."""
+        self._half_frames_bytes += grown_bytes
+        if grown_bytes > 0 and self._half_frames_bytes > _HALF_FRAMES_BYTES:
+            raise ProtocolError(
+                "too many clients send too much at once", hint="Try again in a moment."
+            )
 
     def hear(self, connection: Connection, frame: bytes) -> None:
         """One frame: a request for the next turn, or an error at once.
@@ -245,7 +363,7 @@ class Server:
             ProtocolError: the frame is not one of ours; the connection cannot be used any more.
         """
         try:
-            data = json.loads(frame)
+            data = loads(frame.decode())
         except (ValueError, RecursionError) as error:
             raise ProtocolError(f"a frame is not JSON: {error}") from None
         if not isinstance(data, dict):
@@ -256,7 +374,7 @@ class Server:
             raise ProtocolError('a frame lacks its "id", an integer')
         kind = REQUESTS.get(name) if isinstance(name, str) else None
         if kind is None:
-            connection.refuse(number, ProtocolError(f'there is no request "{name}"'))
+            connection.refuse(number, ProtocolError(f"there is no request {_cut(repr(name))}"))
             return
         try:
             request = read(kind, data)
@@ -268,6 +386,7 @@ class Server:
         elif not connection.is_greeted:
             raise ProtocolError("a connection begins with a hello")
         else:
+            connection.open_requests += 1
             self._calls.append(Call(connection, number, request))
 
     def _greet(self, connection: Connection, number: int, hello: Hello) -> None:
@@ -289,6 +408,7 @@ class Server:
             connection.close()
             return
         connection.is_greeted = True
+        self._strangers.pop(connection, None)
         answer = {
             "protocol": common,
             "version": __version__,
@@ -309,13 +429,17 @@ class Server:
         return bool(self._calls)
 
     def on_close(self, callback: Callable[[Connection], None]) -> None:
-        """Call back when a client has gone."""
-        self._on_close = callback
+        """Call back when a client has gone; each of those that ask."""
+        self._on_close.append(callback)
 
     def forget(self, connection: Connection) -> None:
         """A connection has ended."""
         self._connections.discard(connection)
-        self._on_close(connection)
+        self._strangers.pop(connection, None)
+        self._half_frames_bytes -= connection.held_bytes
+        self.unread_bytes -= len(connection.unsent)
+        for callback in self._on_close:
+            callback(connection)
 
     @property
     def is_alone(self) -> bool:
@@ -326,15 +450,22 @@ class Server:
         """End every connection and remove the socket, unless another daemon has put its own there."""
         for connection in list(self._connections):
             connection.close()
+        os.close(self._spare)
         if self._listener is None or self._path is None:
             return
-        self._poller.unwatch(self._listener.fileno())
-        self._listener.close()
-        try:
-            if self._path.stat().st_ino == self._inode:
+        self._loop.unwatch(self._listener.fileno())
+        # While the listener is open nobody else's socket can have its number.
+        with suppress(FileNotFoundError):
+            found = self._path.stat()
+            if (found.st_dev, found.st_ino) == self._place:
                 self._path.unlink()
-        except FileNotFoundError:
-            pass
+        self._listener.close()
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _MESSAGE_CHARACTERS:
+        return text
+    return f"{text[:_MESSAGE_CHARACTERS]}… ({len(text)} characters)"
 
 
 def _peer(connection: socket.socket) -> Peer:

@@ -56,6 +56,12 @@ class Counters:
     longest_commit_s: float = 0.0
     longest_turn_s: float = 0.0
 
+    def note_commit(self, seconds: float) -> None:
+        """A commit took this long, the disk's flush included."""
+        self.commits += 1
+        self.commit_seconds += seconds
+        self.longest_commit_s = max(self.longest_commit_s, seconds)
+
 
 def _nowhere(call: Call, work: Generator[None, None, dict[str, Any]]) -> None:
     raise AssertionError("the station was not connected")

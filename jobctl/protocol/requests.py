@@ -335,7 +335,8 @@ def _checker(hint: Any) -> Checker:
     if hint is int:
         return lambda value: type(value) is int and -(2**63) <= value < 2**63
     if hint is float:
-        return lambda value: type(value) in (int, float)
+        # All of them are seconds: more than thirty thousand years, infinity and NaN are none.
+        return lambda value: type(value) in (int, float) and -1e12 <= value <= 1e12
     return lambda value: type(value) is hint
 
 

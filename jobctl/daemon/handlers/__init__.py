@@ -1,8 +1,10 @@
 """What the daemon does for each request; one module a subject, one function a request.
 
-A handler works inside the turn's transaction and gives back the answer; or a generator, which is run a
-slice a turn and whose return value is the answer; or None, when it has arranged for the answer itself.
-It refuses by raising, before it has written anything.
+A handler gives back the answer; or a generator, which is run a slice a turn and whose return value is the
+answer; or None, when it has arranged for the answer itself. Those of `WRITING` work inside the turn's
+transaction, which may be rolled back and played again: they refuse by raising before they have written
+anything, touch nothing but the store and the dispatcher's hints, and may give back a function that does
+the rest after the commit. All others are run after it, outside of any transaction.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from jobctl.daemon.server import Call
     from jobctl.daemon.station import Station
 
-    Answer = dict[str, Any] | Generator[None, None, dict[str, Any]] | None
+    Answer = dict[str, Any] | Generator[None, None, dict[str, Any]] | Callable[[], None] | None
     Handler = Callable[[Station, Call, Any], Answer]
 
 HANDLERS: dict[type[requests.Request], Handler] = {
@@ -39,6 +41,11 @@ HANDLERS: dict[type[requests.Request], Handler] = {
     requests.Stop: control.stop,
 }
 """The handler of each request but the hello, which the server answers."""
+
+WRITING: frozenset[type[requests.Request]] = frozenset(
+    {requests.Submit, requests.Cancel, requests.Retry, requests.Pause}
+)
+"""Requests that are part of the turn's durable step."""
 
 READ_ONLY: frozenset[type[requests.Request]] = frozenset(
     {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jobctl import __version__
 from jobctl.clock import SECOND
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from jobctl.daemon.station import Station
     from jobctl.protocol import requests
 
+MAX_ROWS: Final = 1000
+
 
 def inspect(station: Station, call: Call, request: requests.Inspect) -> dict[str, Any]:
     """Look at one side of the daemon."""
@@ -26,6 +28,8 @@ def inspect(station: Station, call: Call, request: requests.Inspect) -> dict[str
         raise UsageError(
             f'there is nothing to inspect called "{request.what}"', hint=", ".join(_LOOKS)
         )
+    if not 1 <= request.limit <= MAX_ROWS:
+        raise UsageError(f"limit lies between 1 and {MAX_ROWS}")
     return look(station, request.limit)
 
 

@@ -34,6 +34,10 @@ SLICE_ENDS: Final = 200
 """Ends of jobs that are described in one turn."""
 
 MAX_LIST: Final = 1000
+MAX_SUBMIT: Final = 10_000
+LAST_MOMENT: Final = 253_402_300_799 * SECOND
+"""The end of the year 9999: what lies later has no date."""
+
 TAIL_BYTES: Final = 2000
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -42,21 +46,33 @@ _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 def submit(station: Station, call: Call, request: requests.Submit) -> dict[str, Any]:
     """Add jobs, all or none. A key that was used for the same request gives its job again."""
+    if len(request.jobs) > MAX_SUBMIT:
+        raise UsageError(
+            f"one request may hold {MAX_SUBMIT} jobs, this one holds {len(request.jobs)}",
+            hint="Submit them in several requests.",
+        )
     now = station.clock.now()
     rows: list[job_rows.NewJob] = []
     bound: dict[str, tuple[int, bytes]] = {}
     answers: list[dict[str, Any]] = []
     for data in request.jobs:
         check(NewJob, data)
+        task = data.get("task")
+        if task is not None and task not in station.plan.tasks:
+            # Judged before anybody looks for a similar name, which takes a while with a long one.
+            _check_name("task", task)
         key = data.get("key")
         digest = b""
         if key is not None:
             digest = _digest(data)
-            known = bound.get(_checked_key(key)) or key_rows.get(
-                station.database, uid=call.uid, key=key
-            )
+            known = bound.get(_checked_key(key))
             if known is not None:
-                answers.append(_duplicate(station, key, known, digest))
+                answers.append(_duplicate(key, known, digest, State.PENDING.value))
+                continue
+            known = key_rows.get(station.database, uid=call.uid, key=key)
+            if known is not None:
+                state = job_rows.state(station.database, known[0])
+                answers.append(_duplicate(key, known, digest, state))
                 continue
         row = _plain_row(station, call.uid, data, now)
         if row is None:
@@ -130,16 +146,21 @@ def _checked_key(key: str) -> str:
 
 
 def _duplicate(
-    station: Station, key: str, known: tuple[int, bytes], digest: bytes
+    key: str, known: tuple[int, bytes], digest: bytes, state: str | None
 ) -> dict[str, Any]:
+    """The answer for a key that is bound already. Raises Conflict: to another request, or to a job that
+    has ended and was removed, which must not be done a second time."""
     job_id, known_digest = known
     if known_digest != digest:
         raise Conflict(
             f'the key "{key}" was used for another request: job {job_id}',
             hint="Use a new key for a new job; the same key means the same job.",
         )
-    row = job_rows.get(station.database, job_id)
-    state = row["state"] if row is not None else State.PENDING.value
+    if state is None:
+        raise Conflict(
+            f'the key "{key}" was used for job {job_id}, which has ended and was removed',
+            hint="Use a new key to do it again.",
+        )
     return {"id": job_id, "state": state, "duplicate": True}
 
 
@@ -270,6 +291,8 @@ def _row(
     expires_at = job.expires_at
     if expires_at is None and expires_s is not None:
         expires_at = (eta or now) + int(expires_s * SECOND)
+    if not all(0 <= moment <= LAST_MOMENT for moment in (eta or 0, expires_at or 0)):
+        raise UsageError("a moment lies between 1970 and the year 9999")
     if expires_at is not None and expires_at <= now:
         raise UsageError("the job would expire before it could start")
     reason: str | None = None
@@ -557,7 +580,9 @@ def _describe_end(station: Station, job_id: int) -> dict[str, Any]:
 # -- changing -------------------------------------------------------------------------------------
 
 
-def cancel(station: Station, call: Call, request: requests.Cancel) -> dict[str, Any] | None:
+def cancel(
+    station: Station, call: Call, request: requests.Cancel
+) -> dict[str, Any] | Callable[[], None]:
     """End a job; answered when nothing of it is left."""
     found(station, request.job)
     how = station.dispatcher.cancel(request.job, station.clock.now())
@@ -567,8 +592,7 @@ def cancel(station: Station, call: Call, request: requests.Cancel) -> dict[str, 
     def answer(_is_complete: bool) -> None:
         call.answer(_describe_cancelled(station, request.job))
 
-    station.waiters.add(call, [request.job], answer)
-    return None
+    return lambda: station.waiters.add(call, [request.job], answer)
 
 
 def _describe_cancelled(station: Station, job_id: int) -> dict[str, Any]:

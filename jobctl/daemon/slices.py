@@ -1,0 +1,71 @@
+"""Long answers, worked on a slice a turn: a walk over millions of rows, the output of a job.
+
+Nobody waits for a long answer but the client that asked for it, and it waits for its client: what is not
+read is not produced either.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Final
+
+from jobctl.daemon.storing import refuse_fault
+from jobctl.errors import JobctlError
+
+if TYPE_CHECKING:
+    from jobctl.clock import Clock
+    from jobctl.daemon.server import Call
+
+Slice = Generator[None, None, dict[str, Any]]
+"""Yields between slices; its return value is the answer (an empty one: somebody else answers)."""
+
+TURN_S: Final = 0.01
+"""After this long the other answers have to wait for the next turn."""
+
+
+class Slices:
+    """Everything that is under way."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._works: deque[tuple[Call, Slice]] = deque()
+
+    def add(self, call: Call, work: Slice) -> None:
+        """Begin an answer; its first slice comes with the next `step`."""
+        self._works.append((call, work))
+
+    @property
+    def wants_turn(self) -> bool:
+        """Some client is ready for more, or gone. The others are woken by their sockets."""
+        return any(
+            not call.connection.is_open or not call.connection.is_congested
+            for call, _ in self._works
+        )
+
+    def step(self) -> None:
+        """One slice of each answer whose client reads, for as long as a turn may take."""
+        end = self._clock.monotonic() + TURN_S
+        for _ in range(len(self._works)):
+            call, work = self._works.popleft()
+            if not call.connection.is_open:
+                work.close()
+            elif call.connection.is_congested or self._go_on(call, work):
+                self._works.append((call, work))
+            if self._clock.monotonic() >= end:
+                return
+
+    def _go_on(self, call: Call, work: Slice) -> bool:
+        """Do one slice; False when the answer is whole or cannot be given."""
+        try:
+            next(work)
+        except StopIteration as end:
+            if end.value:
+                call.answer(end.value)
+        except JobctlError as error:
+            call.refuse(error)
+        except Exception:  # noqa: BLE001 -- a fault of ours in one answer is not everybody's
+            refuse_fault(call)
+        else:
+            return True
+        return False

@@ -1,0 +1,297 @@
+"""One durable step for everything that a turn has taken, and what happens when it is refused.
+
+Everything of a turn that writes goes into *one* transaction; what follows (acknowledgements, starts,
+answers) follows its commit. When that transaction fails, nothing of it has happened: it is played again
+piece by piece, so that one request, one outcome or one part of ours cannot spoil the others.
+
+A store in trouble (full, read-only, damaged, gone) is said once, loudly. Until it takes writes again
+nothing is claimed and no instant is served; requests that write are refused, others are answered;
+outcomes wait with their workers and are offered again every `RETRY_S`. Nobody has to do anything but to
+mend the disk.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from jobctl.errors import JobctlError, StorageError
+from jobctl.logs import fields, logger
+from jobctl.store.database import CHECKPOINT_BYTES, Refused, is_trouble, storage_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jobctl.clock import Moment
+    from jobctl.daemon.retention import Retention
+    from jobctl.daemon.server import Call
+    from jobctl.daemon.station import Station
+    from jobctl.dispatcher.dispatcher import Effects
+    from jobctl.engine.base import Settled
+
+    Work = Callable[[], list[Callable[[], None]]]
+
+RETRY_S: Final = 1.0
+"""How long the daemon waits before it tries a refused store again."""
+
+_PAGE_BYTES: Final = 4096
+_CHECKPOINT_COMMITS: Final = 200
+
+
+class Storing:
+    """See the module.
+
+    ``handle`` runs a request's handler inside the transaction and gives back how to answer after the
+    commit; ``follow`` does what a commit allows.
+    """
+
+    def __init__(
+        self,
+        *,
+        station: Station,
+        retention: Retention,
+        handle: Callable[[Call], Callable[[], None]],
+        follow: Callable[[Effects], None],
+    ) -> None:
+        self._station = station
+        self._retention = retention
+        self._handle = handle
+        self._follow = follow
+        self._waiting: list[Settled] = []
+        self._impossible: list[Settled] = []
+        self._refusal: StorageError | None = None
+        self._retry_at: float | None = None
+        self._is_stale = False
+        self._commits_since_checkpoint = 0
+
+    # -- when ---------------------------------------------------------------------------------------
+
+    @property
+    def has_waiting(self) -> bool:
+        """Outcomes wait for the store."""
+        return bool(self._waiting)
+
+    def deadline(self) -> float | None:
+        """When a refused store is tried again, on the monotonic clock; None: it is not refused."""
+        return self._retry_at
+
+    def offer(self, events: Sequence[Settled], monotonic: float) -> Sequence[Settled]:
+        """What this turn settles: what has ended, and what was refused before if its time has come."""
+        if self._retry_at is not None and monotonic >= self._retry_at:
+            self._retry_at = None
+        if self._retry_at is not None:
+            self._waiting.extend(events)
+            return []
+        if not self._waiting:
+            return events
+        waiting, self._waiting = self._waiting, []
+        return [*waiting, *events]
+
+    def wants_turn(self, now: Moment, monotonic: float) -> bool:
+        """Something of our own is due."""
+        if self._retry_at is not None:
+            return False
+        station = self._station
+        return (
+            self._is_stale
+            or station.dispatcher.is_due(now)
+            or station.beat.is_due(now)
+            or station.dispatcher.has_chores
+            or station.dispatcher.wants_claims()
+            or self._retention.is_due(monotonic)
+        )
+
+    # -- the step -----------------------------------------------------------------------------------
+
+    def step(self, calls: Sequence[Call], events: Sequence[Settled], now: Moment) -> None:
+        """One transaction for everything; or, if that fails, one for each piece. Raises nothing."""
+        try:
+            answers = self._transact(lambda: self._all(calls, events, now))
+        except StorageError as error:
+            self._note_refusal(error)
+        except Exception:  # noqa: BLE001 -- the piece that fails is found, named and left out below
+            logger.debug("a turn failed and is played again piece by piece", exc_info=True)
+        else:
+            self._note_health()
+            self._conclude(answers)
+            return
+        self._piece_by_piece(calls, events, now)
+
+    def _all(
+        self, calls: Sequence[Call], events: Sequence[Settled], now: Moment
+    ) -> list[Callable[[], None]]:
+        station = self._station
+        if self._retry_at is not None:
+            return [self._handle(call) for call in calls]
+        if self._is_stale:
+            self._forget()
+        station.dispatcher.settle(events, now)
+        answers = [self._handle(call) for call in calls]
+        for chore in self._chores(now):
+            chore()
+        return answers
+
+    def _chores(self, now: Moment) -> tuple[Callable[[], None], ...]:
+        """Our own work, in the order of the path of a job."""
+        station = self._station
+        return (
+            lambda: station.dispatcher.advance(now),
+            lambda: station.beat.step(now),
+            lambda: self._retention.step(now, station.clock.monotonic()),
+            lambda: station.dispatcher.claim(now),
+        )
+
+    def _forget(self) -> None:
+        """What was remembered of a transaction that did not happen is read again."""
+        self._station.dispatcher.refresh()
+        self._station.beat.recover()
+        self._is_stale = False
+
+    def commit(self, work: Work) -> None:
+        """Do work in a transaction, and what follows after the commit.
+
+        Raises:
+            StorageError: refused; nothing of it has happened. Whatever ``work`` raises: likewise.
+        """
+        self._conclude(self._transact(work))
+
+    def _transact(self, work: Work) -> list[Callable[[], None]]:
+        """Up to the commit: whatever is raised here means that nothing has happened."""
+        station = self._station
+        database = station.database
+        database.begin()
+        try:
+            answers = work()
+            before = station.clock.monotonic()
+            database.commit()
+        except Refused as error:
+            self._abandon()
+            raise storage_error(error) from error
+        except BaseException:
+            self._abandon()
+            raise
+        station.counters.note_commit(station.clock.monotonic() - before)
+        return answers
+
+    def _conclude(self, answers: list[Callable[[], None]]) -> None:
+        """From the commit on: it has happened, and must not be played again whatever is raised here."""
+        self._follow(self._station.dispatcher.take_effects())
+        for answer in answers:
+            answer()
+        self._care_for_log()
+
+    def _abandon(self) -> None:
+        self._station.database.rollback()
+        self._station.dispatcher.take_effects()
+        self._is_stale = True
+
+    # -- refused ------------------------------------------------------------------------------------
+
+    def _note_refusal(self, error: StorageError) -> None:
+        """Say it once for each kind of trouble, not once for each client that tries."""
+        if is_trouble(error):
+            if self._refusal is None or self._refusal.message != error.message:
+                logger.error(error.message, extra=fields(hint=error.hint))
+            self._refusal = error
+            self._retry_at = self._station.clock.monotonic() + RETRY_S
+
+    def _note_health(self) -> None:
+        if self._refusal is not None and self._retry_at is None:
+            logger.info("the store takes writes again")
+            self._refusal = None
+
+    def _piece_by_piece(
+        self, calls: Sequence[Call], events: Sequence[Settled], now: Moment
+    ) -> None:
+        for event in events:
+            self._try_event(event, now)
+        for call in calls:
+            self._try_call(call)
+        if self._retry_at is None:
+            self._try_chores(now)
+
+    def _try_event(self, event: Settled, now: Moment) -> None:
+        """Its worker keeps the outcome until it is acknowledged."""
+
+        def settle() -> list[Callable[[], None]]:
+            self._station.dispatcher.settle([event], now)
+            return []
+
+        try:
+            answers = self._transact(settle)
+        except StorageError as error:
+            self._note_refusal(error)
+            if is_trouble(error):
+                self._waiting.append(event)
+            else:
+                self._give_up(event)
+        except Exception:  # noqa: BLE001 -- a fault of ours about one outcome is not everybody's
+            self._give_up(event)
+        else:
+            self._conclude(answers)
+
+    def _give_up(self, event: Settled) -> None:
+        """An outcome that can never be stored must not be offered for ever: the next daemon tries it."""
+        jobs = [row.job_id for row in event.done] + [row.job_id for row in event.outcomes]
+        logger.exception("outcomes cannot be stored", extra=fields(worker=event.worker, jobs=jobs))
+        self._impossible.append(event)
+
+    def _try_call(self, call: Call) -> None:
+        try:
+            answers = self._transact(lambda: [self._handle(call)])
+        except StorageError as error:
+            self._note_refusal(error)
+            call.refuse(error)
+        except Exception:  # noqa: BLE001 -- a fault of ours in one handler is not everybody's
+            refuse_fault(call)
+        else:
+            self._conclude(answers)
+
+    def _try_chores(self, now: Moment) -> None:
+        """Each of our own parts by itself; one that fails does not stop the others.
+
+        It is tried again, but not at once: what fails now will fail in a millisecond too.
+        """
+        failed = False
+        for chore in self._chores(now):
+            try:
+                answers = self._transact(lambda chore=chore: self._do(chore))  # type: ignore[misc]
+            except StorageError as error:
+                self._note_refusal(error)
+                if is_trouble(error):
+                    return
+                failed = True
+                logger.exception("a part of the daemon failed")
+            except Exception:  # noqa: BLE001 -- see above
+                failed = True
+                logger.exception("a part of the daemon failed")
+            else:
+                self._conclude(answers)
+        if failed:
+            self._retry_at = self._station.clock.monotonic() + RETRY_S
+
+    def _do(self, chore: Callable[[], None]) -> list[Callable[[], None]]:
+        if self._is_stale:
+            self._forget()
+        chore()
+        return []
+
+    # -- the log ------------------------------------------------------------------------------------
+
+    def _care_for_log(self) -> None:
+        """Write the write-ahead log back between turns, before it grows long."""
+        self._commits_since_checkpoint += 1
+        if self._commits_since_checkpoint < _CHECKPOINT_COMMITS:
+            return
+        self._commits_since_checkpoint = 0
+        try:
+            pages = self._station.database.checkpoint()
+            if pages * _PAGE_BYTES > CHECKPOINT_BYTES:
+                self._station.database.checkpoint(truncate=True)
+        except StorageError as error:
+            logger.error(error.message, extra=fields(hint=error.hint))
+
+
+def refuse_fault(call: Call) -> None:
+    """Tell a client that the daemon failed on its request; inside an ``except``, for the log."""
+    logger.exception("a request failed", extra=fields(request=call.request.do))
+    call.refuse(JobctlError("the daemon failed on this request", hint="Its log says why."))
