@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import select
 import signal
 import socket
@@ -28,6 +29,11 @@ from jobctl.worker.instance import Instance, create
 
 ChildMain = Callable[[Instance], None]
 """What a forked child does; it may return, the child then ends with status 0."""
+
+
+# os.wait4 imports it at its first call: in each keeper anew, and in a template that may have run out
+# of descriptors by then.
+assert resource
 
 
 class Template:

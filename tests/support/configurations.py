@@ -18,6 +18,8 @@ WORK = (
     "garble",
     "exit_at_once",
     "eat",
+    "shut_channel",
+    "frozen",
 )
 """The functions of tests/support/code/work.py; each is a task of its name."""
 

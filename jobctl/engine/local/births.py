@@ -208,15 +208,18 @@ class Births:
         self._connect(worker)
 
     def _connect(self, worker: Worker) -> None:
-        if worker.phase is Phase.DYING:
+        if worker.phase is Phase.DYING or (worker.link is not None and worker.link.is_open):
             return
         try:
             connection = connect_unix(worker.directory / "sock")
         except (BlockingIOError, ConnectionRefusedError, FileNotFoundError):
             # Its backlog is full: it lives, but is stopped. The pidfd says if it dies.
-            self._house.timers.after(_CONNECT_AGAIN_S, lambda: self._connect(worker))
+            self._connect_later(worker)
             return
         self._link(worker, connection)
+
+    def _connect_later(self, worker: Worker) -> None:
+        self._house.timers.after(_CONNECT_AGAIN_S, lambda: self._connect(worker))
 
     def _link(self, worker: Worker, connection: socket.socket) -> None:
         def hear(messages: list[dict[str, Any]]) -> None:
@@ -236,6 +239,8 @@ class Births:
             self._house.poller,
             on_messages=hear,
             on_fault=end,
+            # It is dying, and its pidfd will say so; or user code has closed what was not its own.
+            on_end=lambda: self._connect_later(worker),
             on_drained=worker.pay_tickets,
         )
         worker.connect(link)

@@ -25,8 +25,9 @@ class Link:
     """One connection. ``on_messages`` gets whole messages and may raise ProtocolError.
 
     ``on_fault`` is called once, after that or after what is no message at all; the connection is closed
-    then. An ordinary end calls nobody: a pidfd tells when the other side has died, and only then has
-    everything been said. ``on_drained`` is called when all that had to wait has left this process.
+    then. ``on_end`` is called once, when the other side has closed; that says nothing about its life: a
+    pidfd tells when it has died. ``on_drained`` is called when all that had to wait has left this
+    process.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Link:
         *,
         on_messages: Callable[[list[dict[str, Any]]], None],
         on_fault: Callable[[ProtocolError], None],
+        on_end: Callable[[], None] | None = None,
         on_drained: Callable[[], None] | None = None,
     ) -> None:
         connection.setblocking(False)
@@ -43,6 +45,7 @@ class Link:
         self._poller = poller
         self._on_messages = on_messages
         self._on_fault = on_fault
+        self._on_end = on_end
         self._on_drained = on_drained
         self._received = b""
         self._unsent = b""
@@ -124,6 +127,8 @@ class Link:
                 data = b""
             if not data:
                 self.close()
+                if self._on_end is not None:
+                    self._on_end()
                 return
             *lines, self._received = (self._received + data).split(b"\n")
             try:
@@ -143,7 +148,7 @@ class Link:
         self._on_fault(error)
 
     def close(self) -> None:
-        """Close; ``on_end`` is not called. Safe to repeat."""
+        """Close; nobody is called. Safe to repeat."""
         if self._is_open:
             self._is_open = False
             self._poller.unwatch(self._connection.fileno())
