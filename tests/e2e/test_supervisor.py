@@ -104,11 +104,12 @@ class Supervisor:
         until(what, look, limit_s=40, log=self.log)
 
     def until_it_runs(self) -> None:
-        """Wait until the daemon has been up for ``startsecs``."""
+        """Wait until the daemon has been up for ``startsecs``, and answers."""
         self.until("the daemon to be RUNNING", lambda: self.state() == "RUNNING")
+        self.until_it_serves()
 
     def until_it_serves(self) -> None:
-        """Wait until the daemon answers, which is long before supervisord calls it RUNNING."""
+        """Wait until the daemon answers; with the shipped ``startsecs`` that is before RUNNING."""
 
         def answers() -> bool:
             try:
@@ -173,6 +174,7 @@ def test_restart_keeps_a_running_job_with_its_exit_code_and_output() -> None:
 
         assert supervisor.pid() != pid
         supervisor.reconnect()
+        supervisor.until_it_serves()
         assert supervisor.daemon.status(job)["state"] == "STARTED"
         supervisor.let_go()
         assert supervisor.attempt(job) == (7, "before\nafter\n")
@@ -191,6 +193,7 @@ def test_a_job_that_ends_between_stop_and_start_keeps_exit_code_and_output() -> 
         supervisor.ctl("start", "jobctl")
 
         supervisor.reconnect()
+        supervisor.until_it_serves()
         assert supervisor.attempt(job) == (5, "alone\n")
 
 
@@ -254,7 +257,7 @@ def test_hup_reloads_and_a_bad_configuration_changes_nothing_and_is_told() -> No
 
 
 def test_a_broken_configuration_at_start_ends_in_fatal_and_is_told() -> None:
-    with supervised("[tasks.backup]\nretires = 3\n") as supervisor:
+    with supervised("[tasks.backup]\nretires = 3\n", startsecs=None) as supervisor:
         supervisor.until("supervisord to give up", lambda: supervisor.state() == "FATAL")
 
         assert 'unknown key "retires"' in supervisor.log()

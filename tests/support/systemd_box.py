@@ -112,9 +112,9 @@ class Box:
         """The command lines of the unit's processes, in all its cgroups."""
         folder = self.path("/sys/fs/cgroup/system.slice/jobctl.service")
         found = []
-        for file in [folder / "cgroup.procs", *folder.glob("**/cgroup.procs")]:
+        for group, _, _ in os.walk(folder):
             with contextlib.suppress(OSError):
-                for pid in sorted(set(file.read_text().split())):
+                for pid in (Path(group) / "cgroup.procs").read_text().split():
                     line = Path(f"/proc/{pid}/cmdline").read_bytes()
                     found.append(line.replace(b"\0", b" ").decode().strip())
         return found
