@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 from tests.support.daemon import running_daemon
 
 
@@ -36,3 +38,12 @@ concurrency = 1
         daemon.wait(*jobs, *others)
 
         assert ledger.read_text().split() == ["begin", "end"] * 8
+
+
+def test_a_command_has_the_limit_of_open_files_that_its_daemon_was_given() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with running_daemon() as daemon:
+        job = daemon.shell("ulimit -Sn; ulimit -Hn")
+        daemon.wait(job)
+
+        assert daemon.output(job).split() == [str(soft), str(hard)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from jobctl.engine.local.messages import TemplateHello
 
 BACKLOG = 128
+_OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)
+"""The limit that this process was given, read before the server raises it for its clients."""
+
 _BOOT = Path(jobctl.worker.boot.__file__)
 
 
@@ -131,7 +135,7 @@ def spawn(recipe: Recipe, directory: Path) -> subprocess.Popen[bytes]:
         options = {"user": uid, "group": gid, "extra_groups": list(groups)}
     flags = ["-I", "-S"] if recipe.kind == "keeper" else ["-I"]
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [
                 recipe.python,
                 *flags,
@@ -148,6 +152,9 @@ def spawn(recipe: Recipe, directory: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
             **options,
         )
+        # Nothing is forked before the daemon asks for it, so no child has the daemon's own limit.
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, _OPEN_FILES)
+        return process
     finally:
         listener.close()
         os.close(lock_fd)
