@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 import pwd
+import re
+import sys
 import textwrap
 import venv
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,8 +22,8 @@ from tests.support.daemon import Daemon, running_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 ME = pwd.getpwuid(os.geteuid()).pw_name
 LIMIT_S = 60.0
 
@@ -741,3 +744,41 @@ def test_a_running_function_outlives_its_killed_daemon(shop: Shop) -> None:
     shop.daemon.start()
     assert result.get(timeout=LIMIT_S) == worker["pid"]
     assert len(shop.daemon.status(result.id)["attempts"]) == 1
+
+
+# -- the page -------------------------------------------------------------------------------------
+
+
+def test_what_the_page_on_functions_shows_runs(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs/how-to/python-functions.md").read_text()
+    stock, mail, calls = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    package = shop.code / "shop"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "stock.py").write_text(stock)
+    (package / "mail.py").write_text(mail)
+    shop.configure(
+        """
+        [tasks.count]
+        function = "shop.stock:count"
+        [tasks."shop.mail.send"]
+        retries = 5
+        [tasks.backup]
+        command = ["true"]
+        """,
+        daemon='imports = ["shop.mail"]',
+    )
+    shop.daemon.start()
+    monkeypatch.syspath_prepend(str(shop.code))
+    job = shop.daemon.submit(task="count", args=["A7"], kwargs={"minimum": "3"})
+    assert shop.daemon.ended(job)["result"] == ["A7-0", "A7-1", "A7-2"]
+    try:
+        told: dict[str, Any] = {}
+        exec(compile(calls, "page", "exec"), told)
+        assert told["result"].get(timeout=LIMIT_S) == {"to": "a@example.org", "subject": "later"}
+        newest = shop.daemon.call(requests.List())["jobs"]
+        assert [job["task"] for job in newest].count("shop.mail.send") == 4
+        assert [job["task"] for job in newest].count("backup") == 1
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:
+            del sys.modules[name]
