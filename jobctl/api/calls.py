@@ -29,12 +29,14 @@ class Signature(Generic[R]):
 
     task: str
     args: tuple[Any, ...] = field(default=(), repr=False)
-    kwargs: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    kwargs: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     options: CallOptions = field(default_factory=CallOptions, repr=False)
 
     def set(self, **options: Unpack[CallOptions]) -> Signature[R]:
         """Give the same call with these options added."""
-        return replace(self, options=CallOptions(**{**self.options, **options}))
+        together = self.options.copy()
+        together.update(options)
+        return replace(self, options=together)
 
     def apply_async(self, **options: Unpack[CallOptions]) -> AsyncResult[R]:
         """Submit it; returns when the job is on stable storage. Raises as `send_task` does."""

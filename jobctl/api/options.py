@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypedDict, cast
 
 from jobctl.clock import SECOND, Moment
 from jobctl.errors import InvalidArguments, UsageError
@@ -210,9 +210,8 @@ def _of_celery(about: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _retry_for_all(about: str, keys: dict[str, Any], kinds: object) -> None:
-    if not isinstance(kinds, Sequence) or not any(
-        kind in (Exception, BaseException) for kind in kinds
-    ):
+    listed = cast("Sequence[object]", kinds) if isinstance(kinds, (tuple, list)) else ()
+    if not any(kind is Exception or kind is BaseException for kind in listed):
         raise UsageError(
             f"{about}: autoretry_for is kept for (Exception,) only",
             hint="A failure of any kind is retried, or none; catch the others in the function.",
@@ -381,11 +380,12 @@ def _take_timeout(about: str, job: dict[str, Any], value: Any, now: Moment) -> N
 
 
 def _take_labels(about: str, job: dict[str, Any], value: Any, now: Moment) -> None:
-    if not isinstance(value, Mapping) or not all(
-        isinstance(name, str) and isinstance(text, str) for name, text in value.items()
+    labels = dict(cast("Mapping[object, object]", value)) if isinstance(value, Mapping) else None
+    if labels is None or not all(
+        isinstance(name, str) and isinstance(text, str) for name, text in labels.items()
     ):
         raise UsageError(f"{about}: labels are text by name", hint='labels={"order": "17"}')
-    job["labels"] = dict(value)
+    job["labels"] = labels
 
 
 def _take_key(name: str) -> Any:

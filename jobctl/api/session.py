@@ -116,6 +116,11 @@ class Session:
         return self._found[1]
 
     @property
+    def _answer_limit_s(self) -> float:
+        # A daemon that is there may need a moment, also for someone without patience for one that is not.
+        return self._patience_s or PATIENCE_S
+
+    @property
     def clock(self) -> Clock:
         """The clock by which moments of calls are reckoned."""
         return self._clock
@@ -130,7 +135,7 @@ class Session:
         outage = self._outage(self._patience_s)
         while True:
             try:
-                return self._attempt(request, limit_s=self._patience_s or None)
+                return self._attempt(request, limit_s=self._answer_limit_s)
             except (DaemonNotRunning, Unreachable) as error:
                 outage.endure(error)
 
@@ -204,7 +209,7 @@ class Session:
 
     def _keep(self, client: Client, limit_s: float | None) -> None:
         # Waits with a limit of their own would leave one connection for each limit.
-        if limit_s is not None and limit_s != self._patience_s:
+        if limit_s is not None and limit_s != self._answer_limit_s:
             client.close()
             return
         other = self._threads.kept.get(limit_s)
@@ -232,7 +237,8 @@ def configure(
     Args:
         socket: its socket; without this ``JOBCTL_SOCKET``, else the default place of the user's or the
             system's daemon. Functions that run in a worker find their own daemon without it.
-        patience_s: seconds, 10 unless set; 0 raises at once.
+        patience_s: seconds, 10 unless set; 0 raises at once when no daemon listens. One that listens
+            but does not answer is waited for as long.
 
     Raises:
         UsageError: a patience that is no span of time.

@@ -126,7 +126,7 @@ def task(function: Any = None, /, **options: Any) -> Any:
             something that is no plain function.
     """
     if function is None:
-        return lambda function: _declare(function, options)
+        return functools.partial(_declare, options=options)
     if isinstance(function, str):
         raise UsageError(
             "@task takes its options by name", hint=f'Write @task(name="{function}") above it.'

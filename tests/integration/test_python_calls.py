@@ -24,6 +24,7 @@ from jobctl.errors import (
     NotFound,
     ProtocolError,
     RemoteError,
+    Unreachable,
     UsageError,
     WaitTimedOut,
 )
@@ -346,6 +347,24 @@ def test_calls_outlive_restarts_of_the_daemon_none_lost_and_none_doubled(daemon:
     every = [job for ids in found for job in ids]
     assert len(set(every)) == len(every) > 100
     assert submitted(daemon) == len(every)
+
+
+def test_a_stopped_daemon_is_given_up_and_a_repeated_call_is_not_done_twice(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions.session, "_patience_s", 0.3)
+    daemon.signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(Unreachable, match="does not answer"):
+            send_task("true", task_id="once", countdown=600)
+        with pytest.raises(Unreachable, match="does not answer"):
+            AsyncResult[None](1).get(timeout=0.2)
+    finally:
+        daemon.signal(signal.SIGCONT)
+    monkeypatch.setattr(sessions.session, "_patience_s", PATIENCE_S)
+    job = send_task("true", task_id="once", countdown=600)
+    assert job == send_task("true", task_id="once", countdown=600)
+    assert submitted(daemon) == 1
 
 
 def test_a_wait_outlives_a_restart_of_the_daemon(daemon: Daemon) -> None:
