@@ -17,8 +17,8 @@ from jobctl.store import attempts as attempt_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import keys as key_rows
 from jobctl.store.jobs import ETA_LINE, parked_line, ready_line
-from jobctl.task import Kind, Task
-from jobctl.task.keys import NAME
+from jobctl.task import DEFAULT_QUEUE, Kind, Task
+from jobctl.task.keys import ENVIRONMENT, FOLDER, NAME
 from jobctl.task.units import InvalidValue
 
 if TYPE_CHECKING:
@@ -230,12 +230,18 @@ def _new_command_row(station: Station, call: Call, job: NewJob, now: Moment) -> 
             f"this daemon runs as uid {station.uid} and cannot run a command as uid {call.uid}",
             hint="Submit as the daemon's user, or define a task.",
         )
+    try:
+        env, cwd = ENVIRONMENT.read(job.env or {}), FOLDER.read(job.cwd or "/")
+    except InvalidValue as error:
+        raise UsageError(error.message, hint=error.hint) from None
+    if job.umask is not None and not 0 <= job.umask <= 0o777:
+        raise UsageError("a umask lies between 0 and 0777")
     # The same limits as for the arguments of a task's command.
-    texts(Given.exact([*job.command, *(job.env or {}).values()]))
+    texts(Given.exact([*job.command, *env.values(), cwd]))
     payload = {
         "command": job.command,
-        "env": job.env or {},
-        "cwd": job.cwd or "/",
+        "env": env,
+        "cwd": cwd,
         "umask": job.umask if job.umask is not None else 0o022,
     }
     return _row(
@@ -246,7 +252,7 @@ def _new_command_row(station: Station, call: Call, job: NewJob, now: Moment) -> 
         kind="command",
         task=None,
         payload=_dumps(payload),
-        queue=job.queue or "default",
+        queue=job.queue if job.queue is not None else DEFAULT_QUEUE,
         priority=job.priority or 0,
         expires_s=None,
         schedule=None,
