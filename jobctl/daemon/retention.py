@@ -1,6 +1,10 @@
-"""Removing what is old: ended jobs with their attempts, outputs and keys; old fires.
+"""Removing what is old: ended jobs with their attempts, outputs and keys; old fates of schedules.
 
-By age and by count, on by default. It goes in small batches, one a turn, so that nobody waits for it.
+By age and by count, on by default. It goes in small slices, one a turn, from the oldest on, so that nobody
+waits for it; a walk ends where everything is younger, so that what is kept costs nothing.
+
+A key goes 24 hours after its job ended, or with its job if that is removed before: what is kept has to have
+a bound. A job that waits or runs is never removed, and counts as none of those that are kept.
 """
 
 from __future__ import annotations
@@ -8,11 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from jobctl.clock import SECOND, Clock, Moment
+from jobctl.paths import output_file
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import fires as fire_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import keys as key_rows
-from jobctl.store import meta, schedules
+from jobctl.store import meta
+from jobctl.store import schedules as schedule_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
     from jobctl.store.database import Database
 
 BATCH: Final = 200
-"""Rows that are removed in one turn."""
+"""Rows that are looked at in one turn."""
 
 PAUSE_S: Final = 600.0
 """Time between two walks."""
@@ -29,9 +35,11 @@ PAUSE_S: Final = 600.0
 KEY_KEEP_S: Final = 86_400
 """How long a key outlives its job's end."""
 
+_BEFORE_ALL_KEYS: Final = (-1, "")
+
 
 class Retention:
-    """Walks the store from its oldest job on, a batch a turn, then rests."""
+    """Walks the store from its oldest job on, a slice a turn, then rests."""
 
     def __init__(self, *, database: Database, clock: Clock, output_dir: Path) -> None:
         self._database = database
@@ -40,9 +48,8 @@ class Retention:
         self._keep_s = 30 * 86_400.0
         self._keep_jobs = 1_000_000
         self._next_at = clock.monotonic() + PAUSE_S
-        self._job_cursor = 0
-        self._key_cursor: tuple[int, str] | None = (-1, "")
         self._files: list[Path] = []
+        self._begin()
 
     def take_settings(self, settings: DaemonSettings) -> None:
         """Go by these settings from now on."""
@@ -50,77 +57,112 @@ class Retention:
         self._keep_jobs = settings.keep_jobs
 
     def deadline(self) -> float:
-        """When the next batch is due, on the monotonic clock."""
-        return self._next_at
+        """When the next slice is due, on the monotonic clock."""
+        return self._clock.monotonic() if self._files else self._next_at
 
     def is_due(self, monotonic: float) -> bool:
-        """A batch is due."""
-        return monotonic >= self._next_at
+        """A slice is due."""
+        return bool(self._files) or monotonic >= self._next_at
+
+    def recover(self) -> None:
+        """The transaction of the last step failed: what it removed is still there."""
+        self._files = []
+
+    # -- the walk -----------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._job: int | None = 0
+        self._surplus_until: int | None = None
+        self._key: tuple[int, str] | None = _BEFORE_ALL_KEYS
+        self._schedule: int | None = 0
 
     def step(self, now: Moment, monotonic: float) -> None:
-        """Remove one batch if one is due, inside the turn's transaction."""
+        """Remove one slice if one is due, inside the turn's transaction.
+
+        Files go after the commit of the step that removed their rows: a crash between the two leaves a
+        file, never a row without its output.
+        """
         self._drop_files()
-        if not self.is_due(monotonic):
+        if monotonic < self._next_at:
             return
-        has_more = self._prune_jobs(now)
-        has_more = self._prune_keys(now) or has_more
-        if not has_more:
-            self._prune_fires(now)
-            self._job_cursor = 0
-            self._key_cursor = (-1, "")
-            self._next_at = monotonic + PAUSE_S
-        else:
-            self._next_at = monotonic
-
-    def _prune_jobs(self, now: Moment) -> bool:
-        highest = job_rows.highest_id(self._database)
-        before = now - int(self._keep_s * SECOND)
-        removed = job_rows.prune(
-            self._database, after=self._job_cursor, until=highest, before=before, limit=BATCH
-        )
-        # By count: ids rise with time, so everything below this one is more than what is kept.
-        until = highest - self._keep_jobs
-        if not removed and until > 0:
-            removed = job_rows.prune(
-                self._database, after=0, until=until, before=now + 1, limit=BATCH
+        self._next_at = monotonic
+        if self._job is not None:
+            self._job = self._prune_jobs(self._job, now)
+        elif self._key is not None:
+            self._key = key_rows.prune(
+                self._database,
+                after=self._key,
+                before=now - KEY_KEEP_S * SECOND,
+                limit=BATCH,
             )
-        if not removed:
-            return False
-        if removed and max(removed) == highest:
-            meta.set(self._database, "highest_id", str(highest))
-        for job_id in removed:
-            self._note_files(job_id)
-        attempt_rows.prune(self._database, removed)
-        return len(removed) == BATCH
+        elif self._schedule is not None:
+            self._schedule = self._prune_fires(self._schedule, now)
+        else:
+            self._begin()
+            self._next_at = monotonic + PAUSE_S
 
-    def _note_files(self, job_id: int) -> None:
-        """Files go in the turn after the commit: a crash between leaves a file, never a gap."""
-        for attempt in attempt_rows.of_job(self._database, job_id):
-            if attempt["output_file"]:
-                folder = self._output_dir / str(job_id // 1000)
-                self._files.append(folder / f"{job_id}.{attempt['number']}")
+    def _prune_jobs(self, after: int, now: Moment) -> int | None:
+        """Look at the next jobs; gives back where to go on, None at the end."""
+        rows = job_rows.oldest(self._database, after=after, limit=BATCH)
+        if not rows:
+            return None
+        if self._surplus_until is None:
+            self._surplus_until = self._find_surplus(rows[0][0])
+        before = now - int(self._keep_s * SECOND)
+        removed = [
+            id
+            for id, _, finished_at in rows
+            if finished_at is not None and (finished_at < before or id <= self._surplus_until)
+        ]
+        self._remove(removed)
+        last, submitted_at, _ = rows[-1]
+        # Ids rise with time: what follows was submitted later, and ended later still.
+        is_over = len(rows) < BATCH or (submitted_at >= before and last > self._surplus_until)
+        return None if is_over else last
+
+    def _find_surplus(self, lowest: int) -> int:
+        """Up to which id ended jobs are more than are kept; 0 when there are not too many.
+
+        Ids have gaps, so there may be fewer jobs than ids: never more are removed than are too many.
+        """
+        highest = job_rows.highest_id(self._database)
+        if highest - lowest + 1 <= self._keep_jobs:
+            return 0
+        unfinished = sum(job_rows.count_lines(self._database).values())
+        return max(highest - self._keep_jobs - unfinished, 0)
+
+    def _remove(self, job_ids: list[int]) -> None:
+        if not job_ids:
+            return
+        highest = job_rows.highest_id(self._database)
+        if job_ids[-1] == highest:
+            # An id is never given twice, also when the job that had the highest one is gone.
+            meta.set(self._database, "highest_id", str(highest))
+        for job_id in job_ids:
+            for attempt in attempt_rows.of_job(self._database, job_id):
+                if attempt["output_file"]:
+                    self._files.append(output_file(self._output_dir, job_id, attempt["number"]))
+        attempt_rows.prune(self._database, job_ids)
+        job_rows.prune(self._database, job_ids)
 
     def _drop_files(self) -> None:
-        for path in self._files:
+        files, self._files = self._files, []
+        for path in files:
             path.unlink(missing_ok=True)
             try:
                 path.parent.rmdir()
             except OSError:
+                # Others are still in it.
                 continue
-        self._files = []
 
-    def _prune_keys(self, now: Moment) -> bool:
-        if self._key_cursor is None:
-            return False
-        self._key_cursor = key_rows.prune(
-            self._database,
-            after=self._key_cursor,
-            before=now - KEY_KEEP_S * SECOND,
-            limit=BATCH,
-        )
-        return self._key_cursor is not None
-
-    def _prune_fires(self, now: Moment) -> None:
+    def _prune_fires(self, after: int, now: Moment) -> int | None:
+        """Remove old fates of the next schedules; gives back where to go on, None at the end."""
         before = now - int(self._keep_s * SECOND)
-        for row in schedules.all(self._database).values():
-            fire_rows.prune(self._database, schedule=row.id, before=before, limit=BATCH)
+        for schedule in schedule_rows.ids(self._database, after=after, limit=BATCH):
+            removed = fire_rows.prune(self._database, schedule=schedule, before=before, limit=BATCH)
+            if removed:
+                # There may be more of this one; a slice has been done.
+                return schedule - 1 if removed == BATCH else schedule
+            after = schedule
+        following = schedule_rows.ids(self._database, after=after, limit=1)
+        return after if following else None

@@ -144,6 +144,7 @@ class Storing:
         """What was remembered of a transaction that did not happen is read again."""
         self._station.dispatcher.refresh()
         self._station.beat.recover()
+        self._retention.recover()
         self._is_stale = False
 
     def commit(self, work: Work) -> None:

@@ -408,7 +408,14 @@ def let_go(database: Database, *, schedule: int) -> list[Standing]:
     return _standing(database, "jobs/let_go", {"schedule": schedule})
 
 
-def prune(database: Database, *, after: int, until: int, before: Moment, limit: int) -> list[int]:
-    """Remove ended jobs; their ids. Their attempts are the caller's to remove."""
-    bindings = {"after": after, "until": until, "before": before, "limit": limit}
-    return [row[0] for row in database.rows(statement("jobs/prune"), bindings)]
+def oldest(
+    database: Database, *, after: int, limit: int
+) -> list[tuple[int, Moment, Moment | None]]:
+    """``(id, submitted_at, finished_at)`` of a slice of all jobs, oldest ids first."""
+    bindings = {"after": after, "limit": limit}
+    return [(row[0], row[1], row[2]) for row in database.rows(statement("jobs/oldest"), bindings)]
+
+
+def prune(database: Database, ids: Iterable[int]) -> None:
+    """Remove ended jobs. Their attempts are the caller's to remove."""
+    database.executemany(statement("jobs/prune"), ((id,) for id in ids))

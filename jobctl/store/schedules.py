@@ -65,3 +65,9 @@ def advance(database: Database, *, id: int, watermark: Moment) -> bool:
     """Move a watermark forward; False when it stands there already."""
     row = database.row(statement("schedules/advance"), {"id": id, "watermark": watermark})
     return row is not None
+
+
+def ids(database: Database, *, after: int, limit: int) -> list[int]:
+    """A slice of the ids of all schedules, those that were removed included."""
+    bindings = {"after": after, "limit": limit}
+    return [row[0] for row in database.rows(statement("schedules/ids"), bindings)]

@@ -1,5 +1,2 @@
--- Removes up to :limit ended jobs above :after that ended before :before; oldest ids first.
-DELETE FROM jobs
-WHERE id IN (SELECT id FROM jobs WHERE id > :after AND id <= :until AND line IS NULL
-             AND finished_at < :before ORDER BY id LIMIT :limit)
-RETURNING id
+-- Removes one job that has ended. Changes nothing when it has not, or not any more.
+DELETE FROM jobs WHERE id = ? AND line IS NULL
