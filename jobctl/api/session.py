@@ -212,10 +212,9 @@ class Session:
         if limit_s is not None and limit_s != self._answer_limit_s:
             client.close()
             return
-        other = self._threads.kept.get(limit_s)
-        if other is not None:
-            other.close()
-        self._threads.kept[limit_s] = client
+        # One step, because a signal handler may keep one of its own between any two.
+        if self._threads.kept.setdefault(limit_s, client) is not client:
+            client.close()
 
     def _forget(self) -> None:
         """In a child of fork: let go of the parent's connections, which are its own."""
