@@ -7,12 +7,13 @@ daemon can follow the greeting of the living one.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from jobctl.protocol.compact import dumps, loads
 
 if TYPE_CHECKING:
-    import socket
+    import _socket
 
 PROTOCOLS = (1,)
 """Numbers of the worker protocol that this side speaks, oldest first."""
@@ -21,14 +22,17 @@ _RECEIVE_BYTES = 262_144
 
 
 class Channel:
-    """One connection to a daemon, non-blocking."""
+    """One connection to a daemon, non-blocking.
 
-    __slots__ = ("_buffer", "connection", "fd")
+    Reads and writes its descriptor itself: a socket object with its enumerations costs every keeper
+    memory of its own.
+    """
 
-    def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        self.connection = connection
-        self.fd = connection.fileno()
+    __slots__ = ("_buffer", "fd")
+
+    def __init__(self, fd: int) -> None:
+        os.set_blocking(fd, False)
+        self.fd = fd
         self._buffer = b""
 
     def receive(self) -> list[dict[str, Any]] | None:
@@ -36,7 +40,7 @@ class Channel:
         messages: list[dict[str, Any]] = []
         while True:
             try:
-                data = self.connection.recv(_RECEIVE_BYTES)
+                data = os.read(self.fd, _RECEIVE_BYTES)
             except BlockingIOError:
                 return messages
             except OSError:
@@ -56,7 +60,7 @@ class Channel:
         """Send one message that is JSON already; waits while the daemon reads other things."""
         data = text.encode() + b"\n"
         try:
-            sent = self.connection.send(data)
+            sent = os.write(self.fd, data)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -66,9 +70,10 @@ class Channel:
     def _send_rest(self, data: bytes) -> bool:
         # The daemon is busy, not gone: it drains every channel in each turn.
         try:
-            self.connection.setblocking(True)
-            self.connection.sendall(data)
-            self.connection.setblocking(False)
+            os.set_blocking(self.fd, True)
+            while data:
+                data = data[os.write(self.fd, data) :]
+            os.set_blocking(self.fd, False)
         except OSError:
             return False
         return True
@@ -77,28 +82,29 @@ class Channel:
         """Send one message if that needs no waiting; False when it was not sent."""
         data = dumps(message).encode() + b"\n"
         try:
-            sent = self.connection.send(data)
+            sent = os.write(self.fd, data)
         except OSError:
             return False
         # A part of a line would make the next one unreadable.
         return sent == len(data) or self._send_rest(data[sent:])
 
     def close(self) -> None:
-        """Close; safe to repeat."""
-        self.connection.close()
+        """Close. Only once: the number may be another descriptor's afterwards."""
+        os.close(self.fd)
 
 
-def accept(listener: socket.socket) -> Channel | None:
+def accept(listener: _socket.socket) -> Channel | None:
     """The newest connection that waits at ``listener``; older ones are closed. None when none is."""
-    newest = None
+    newest = -1
     while True:
         try:
-            connection, _ = listener.accept()
+            # What `socket.accept` does without making an object.
+            fd, _ = listener._accept()  # type: ignore[attr-defined]
         except OSError:
-            return Channel(newest) if newest is not None else None
-        if newest is not None:
-            newest.close()
-        newest = connection
+            return Channel(newest) if newest >= 0 else None
+        if newest >= 0:
+            os.close(newest)
+        newest = fd
 
 
 def common_protocol(offered: object) -> int | None:

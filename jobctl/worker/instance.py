@@ -15,9 +15,9 @@ kernel does it with the last descriptor. All descriptors are close-on-exec.
 
 from __future__ import annotations
 
+import _socket
 import fcntl
 import os
-import socket
 import time
 
 from jobctl.protocol.compact import dumps
@@ -40,7 +40,7 @@ class Instance:
 
     __slots__ = ("directory", "listener", "lock_fd", "name")
 
-    def __init__(self, directory: str, listener: socket.socket, lock_fd: int) -> None:
+    def __init__(self, directory: str, listener: _socket.socket, lock_fd: int) -> None:
         self.directory = directory
         self.name = directory.rpartition("/")[2]
         self.listener = listener
@@ -110,9 +110,12 @@ def noted_command(directory: str) -> tuple[int, int, int]:
     return (int(words[0]), int(words[1]), int(words[2]))
 
 
-def bind(directory: str) -> socket.socket:
-    """Listen at ``directory``/sock. The name goes through a descriptor: an address holds 107 bytes."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+def bind(directory: str) -> _socket.socket:
+    """Listen at ``directory``/sock. The name goes through a descriptor: an address holds 107 bytes.
+
+    The socket is one of the extension module: what the package adds costs every keeper memory.
+    """
+    listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
     folder = os.open(directory, os.O_PATH | os.O_DIRECTORY)
     try:
         os.fchmod(listener.fileno(), 0o600)
@@ -134,12 +137,19 @@ def process_start(pid: int) -> int:
     Raises:
         OSError: no such process.
     """
-    with open(f"/proc/{pid}/stat", "rb") as stat:
-        # The second field is the name in brackets and may itself hold brackets and blanks.
-        return int(stat.read().rpartition(b")")[2].split()[19])
+    # The second field is the name in brackets and may itself hold brackets and blanks.
+    return int(_read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[19])
 
 
 def boot_id() -> str:
     """Random name of this boot of the kernel."""
-    with open("/proc/sys/kernel/random/boot_id") as file:
-        return file.read().strip()
+    return _read("/proc/sys/kernel/random/boot_id").strip().decode()
+
+
+def _read(path: str) -> bytes:
+    # Without a file object: the layers of one cost every keeper some 150 KiB of its own.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 4096)
+    finally:
+        os.close(fd)

@@ -23,7 +23,6 @@ from jobctl.worker import processes
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.command import CannotStart, start
 from jobctl.worker.instance import Instance, note_command
-from jobctl.worker.kernel import become_subreaper
 from jobctl.worker.output import Output
 from jobctl.worker.record import drop_record, write_record
 
@@ -34,7 +33,7 @@ _STUBBORN_ROUNDS = 10
 
 
 class Keeper:
-    """One keeper; `run` never returns."""
+    """One keeper; its process is a subreaper (`jobctl.worker.kernel.become_subreaper`)."""
 
     def __init__(self, instance: Instance, outcomes_dir: str) -> None:
         self._instance = instance
@@ -58,11 +57,10 @@ class Keeper:
         self._has_leftovers = False
         self._pending_end: dict[str, Any] | None = None
         self._is_retiring = False
-        become_subreaper()
         # Every child's end, also of processes that were reparented to this one, writes a byte here.
-        self._wakeup, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _ignore)
+        self._wakeup, self._wakeup_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        # SIGCHLD has a handler already, the template's: without one, nothing would be written.
+        signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
         self._poll.register(self._wakeup, select.POLLIN)
 
     def run(self) -> None:
@@ -71,10 +69,31 @@ class Keeper:
             timeout_ms = None
             if self._deadline is not None:
                 timeout_ms = max(int((self._deadline - time.monotonic()) * 1000) + 1, 0)
-            for fd, _ in self._poll.poll(timeout_ms):
-                self._handle(fd)
-            if self._deadline is not None and time.monotonic() >= self._deadline:
-                self._next_stop_step()
+            self.turn(timeout_ms)
+
+    def turn(self, timeout_ms: int | None) -> None:
+        """Take what happens, or what comes first within the time, and do what is due."""
+        for fd, _ in self._poll.poll(timeout_ms):
+            self._handle(fd)
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._next_stop_step()
+
+    @property
+    def is_busy(self) -> bool:
+        """A command is running, or what must end with it."""
+        return self._order is not None
+
+    @property
+    def has_ended(self) -> bool:
+        """An outcome waits to be acknowledged."""
+        return self._unacked is not None
+
+    def close(self) -> None:
+        """Let go of what `__init__` has made; nothing may be running."""
+        self._drop_channel()
+        signal.set_wakeup_fd(-1)
+        os.close(self._wakeup)
+        os.close(self._wakeup_write)
 
     def _is_done(self) -> bool:
         idle = self._order is None and self._unacked is None and not self._has_leftovers
@@ -461,7 +480,3 @@ class Keeper:
             self._is_retiring = True
         else:
             self._send({"is": "clear"})
-
-
-def _ignore(_number: int, _frame: object) -> None:
-    """Do nothing. Not SIG_IGN, which a command would inherit."""

@@ -10,26 +10,30 @@ import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_CHILD_SUBREAPER = 36
-_PR_SET_NAME = 15
 _FALLOC_FL_KEEP_SIZE = 1
 _FALLOC_FL_PUNCH_HOLE = 2
+_prctl = _libc.prctl
 _fallocate = _libc.fallocate
 _fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
 
 
-def become_subreaper() -> None:
-    """Descendants whose parents die become children of this process (prctl(2)).
+def become_subreaper(is_subreaper: bool = True) -> None:
+    """Descendants whose parents die become children of this process (prctl(2)); or no more.
 
     Raises:
         OSError: the kernel refused.
     """
-    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    if _prctl(_PR_SET_CHILD_SUBREAPER, int(is_subreaper), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
 def set_name(name: str) -> None:
     """Name this process for ``ps -e`` and ``top`` (15 bytes of it)."""
-    _libc.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+    fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, name.encode()[:15])
+    finally:
+        os.close(fd)
 
 
 def punch_hole(fd: int, start: int, length: int) -> None:

@@ -12,12 +12,12 @@ ignored signal stays ignored in everything that user code starts.
 
 from __future__ import annotations
 
+import _socket
 import gc
 import os
 import resource
 import select
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -26,6 +26,7 @@ from jobctl import __version__
 from jobctl.worker import kernel
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.instance import Instance, create
+from jobctl.worker.keeper import Keeper
 
 ChildMain = Callable[[Instance], None]
 """What a forked child does; it may return, the child then ends with status 0."""
@@ -33,7 +34,7 @@ ChildMain = Callable[[Instance], None]
 
 # os.wait4 imports it at its first call: in each keeper anew, and in a template that may have run out
 # of descriptors by then.
-assert resource
+assert resource.RUSAGE_SELF == 0
 
 
 class Template:
@@ -121,10 +122,12 @@ class Template:
     def _prepare(self) -> dict[str, Any]:
         """Import what the children need, once; what was found is told to every daemon that asks."""
         if self._kind == "keeper":
-            from jobctl.worker.keeper import Keeper
+            from jobctl.worker import rehearsal
 
             outcomes_dir = f"{self._instance.directory}/outcomes"
-            self._child_main = lambda instance: Keeper(instance, outcomes_dir).run()
+            self._child_main = lambda instance: _keep(instance, outcomes_dir)
+            rehearsal.rehearse(f"{outcomes_dir}/rehearsal")
+            signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
             report: dict[str, Any] = {}
         else:
             from jobctl.worker.functions import prepare
@@ -133,6 +136,9 @@ class Template:
         # What stands now is never collected, so the collector does not touch pages that are shared.
         gc.collect()
         gc.freeze()
+        if self._kind == "keeper":
+            # Keepers make no rings, and a collection writes to what two hundred of them share.
+            gc.disable()
         return report
 
     def _send(self, message: dict[str, Any]) -> None:
@@ -175,7 +181,9 @@ class Template:
             signal.set_wakeup_fd(-1)
             os.close(self._wakeup)
             os.close(self._wakeup_write)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if self._kind == "function":
+                # User code waits for its own children. A keeper needs to hear of every one.
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
             kernel.set_name(f"jobctl-{self._kind}")
             child.announce(self._kind, join_cgroup(cgroup), group)
@@ -204,15 +212,25 @@ class Template:
                 self._send({"is": "ended", "instance": name, "code": code, "max_rss_bytes": peak})
 
 
+def _keep(instance: Instance, outcomes_dir: str) -> None:
+    kernel.become_subreaper()
+    Keeper(instance, outcomes_dir).run()
+
+
 def join_cgroup(cgroup: str) -> str:
     """Move this process into ``cgroup``; gives back the name, or an empty one if that failed."""
     if not cgroup:
         return ""
     try:
-        with open(f"{cgroup}/cgroup.procs", "w") as file:
-            file.write("0")
+        fd = os.open(f"{cgroup}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        os.write(fd, b"0")
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
     return cgroup
 
 
@@ -224,7 +242,7 @@ def run_template(kind: str, directory: str, lock_fd: int, listener_fd: int) -> N
     """Become the template of ``directory``: the daemon has made its folder, lock and listener."""
     os.set_inheritable(lock_fd, False)
     os.set_inheritable(listener_fd, False)
-    listener = socket.socket(fileno=listener_fd)
+    listener = _socket.socket(fileno=listener_fd)
     listener.setblocking(False)
     instance = Instance(directory, listener, lock_fd)
     kernel.set_name(f"jobctl-tmpl-{kind}")
