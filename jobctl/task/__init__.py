@@ -267,8 +267,8 @@ class Task:
         default="merge",
         metadata=key(
             "stderr",
-            choice("merge", "separate"),
-            "Whether standard error is kept together with standard output or apart from it.",
+            choice("merge", later=("separate",)),
+            "Standard error is kept together with standard output, in the order of writing.",
             commands_only=True,
         ),
     )

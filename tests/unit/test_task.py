@@ -175,7 +175,7 @@ EVERY_KEY: dict[str, object] = {
     "on_overlap": "queue",
     "on_missed": "all",
     "leftover": "kill",
-    "stderr": "separate",
+    "stderr": "merge",
     "max_output": "64KiB",
     "user": "root",
     "cwd": "/tmp",
@@ -198,6 +198,14 @@ def test_every_key_is_read_and_survives_json() -> None:
 def test_a_function_survives_json() -> None:
     task = make_task("add", {"function": "shop:add", "timeout": 3})
     assert Task.from_json(task.to_json()) == task
+
+
+def test_what_nothing_keeps_yet_is_refused_and_not_taken_for_a_slip() -> None:
+    with pytest.raises(InvalidValue) as refused:
+        make_task("a", {"shell": "x", "stderr": "separate"})
+    (fault,) = refused.value.faults
+    assert "not available yet" in fault.message
+    assert "stderr" in str(fault.path)
 
 
 def test_true_and_false_are_backoffs() -> None:
