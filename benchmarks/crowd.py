@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from benchmarks.measure import ContestantFailed
-from benchmarks.processes import ROOT
+from benchmarks.processes import ENVIRONMENT, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +28,7 @@ def rate_of_crowd(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **(env or {})},
+            env={**ENVIRONMENT, **(env or {})},
             cwd=ROOT,
         )
         for _ in range(clients)

@@ -21,6 +21,13 @@ ROOT = Path(__file__).parents[1]
 
 MIB = 1 << 20
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+"""What every process starts with, peers too: as an administrator has it, who has set nothing for Python.
+
+PYTHONDONTWRITEBYTECODE above all would let each process of an installation that is not compiled yet
+compile again all that it imports, which costs more than everything else and stays in its memory.
+"""
+
 
 def start(argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> Popen[bytes]:
     """Start a process in a session of its own; what it says goes to ``log``."""
@@ -30,7 +37,7 @@ def start(argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = Non
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
-            env={**os.environ, **(env or {})},
+            env={**ENVIRONMENT, **(env or {})},
             cwd=ROOT,
             start_new_session=True,
         )
@@ -59,7 +66,7 @@ def output_of(
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, **(env or {})},
+            env={**ENVIRONMENT, **(env or {})},
             cwd=ROOT,
             timeout=limit_s,
         )

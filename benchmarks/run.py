@@ -16,28 +16,46 @@ from jobctl.errors import JobctlError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from benchmarks.measure import Contestant, Figures, Measure, Metric
+    from benchmarks.measure import Budget, Contestant, Figures, Measure, Metric
     from benchmarks.peers import Peers
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Spread:
-    """The figures of all rounds: their median, the least and the greatest."""
+    """The figures of all rounds, in their order; at least one."""
 
-    median: float
-    low: float
-    high: float
-    rounds: int
+    figures: tuple[float, ...]
 
-    @classmethod
-    def of(cls, figures: Sequence[float]) -> Spread:
-        """The spread of at least one figure."""
-        return cls(
-            median=statistics.median(figures),
-            low=min(figures),
-            high=max(figures),
-            rounds=len(figures),
-        )
+    @property
+    def median(self) -> float:
+        """The figure in the middle."""
+        return statistics.median(self.figures)
+
+    @property
+    def low(self) -> float:
+        """The least."""
+        return min(self.figures)
+
+    @property
+    def high(self) -> float:
+        """The greatest."""
+        return max(self.figures)
+
+    @property
+    def rounds(self) -> int:
+        """How many there are."""
+        return len(self.figures)
+
+    def ratio_to(self, other: Spread) -> float | None:
+        """How many times the other's figure this one is: the median of the rounds' ratios.
+
+        Not the ratio of the medians: within a round both met the same neighbours on the machine. None
+        when the other has a figure that is not above zero.
+        """
+        if other.low <= 0:
+            return None
+        pairs = zip(self.figures, other.figures, strict=True)
+        return statistics.median(ours / theirs for ours, theirs in pairs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,18 +69,24 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """A budget compared with what was reached. ``bound`` has the unit of the metric."""
+    """A budget compared with what was reached.
+
+    ``reached`` is what the budget limits: the median, or the ratio to the contestant that it names.
+    """
 
     measure: Measure
     metric: Metric
     contestant: Contestant
+    budget: Budget
+    median: float
     reached: float
-    bound: float
 
     @property
     def is_met(self) -> bool:
         """The figure keeps to the budget."""
-        return self.reached >= self.bound if self.metric.is_rate else self.reached <= self.bound
+        if self.metric.is_rate:
+            return self.reached >= self.budget.limit
+        return self.reached <= self.budget.limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,16 +114,20 @@ class Outcome:
             for row in self.rows:
                 if row.contestant.kind is not Kind.JOBCTL or metric.name not in row.spreads:
                     continue
-                unit = 1.0
+                spread = row.spreads[metric.name]
+                reached = spread.median
                 if budget.of is not None:
-                    unit = self.row(budget.of).spreads[metric.name].median
+                    ratio = spread.ratio_to(self.row(budget.of).spreads[metric.name])
+                    assert ratio is not None, f"{budget.of} takes no time at all"
+                    reached = ratio
                 found.append(
                     Judgement(
                         measure=self.measure,
                         metric=metric,
                         contestant=row.contestant,
-                        reached=row.spreads[metric.name].median,
-                        bound=budget.limit * unit,
+                        budget=budget,
+                        median=spread.median,
+                        reached=reached,
                     )
                 )
         return found
@@ -161,4 +189,4 @@ def _turn(contestant: Contestant, peers: Peers, is_smoke: bool, parent: Path | N
 
 
 def _spreads(rounds: Sequence[Figures]) -> dict[str, Spread]:
-    return {name: Spread.of([figures[name] for figures in rounds]) for name in rounds[0]}
+    return {name: Spread(tuple(figures[name] for figures in rounds)) for name in rounds[0]}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 from typing import TYPE_CHECKING
+
+from benchmarks.processes import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ def spooler(turn: Round, *, slots: int) -> Iterator[tuple[str, dict[str, str]]]:
     program = turn.peers.program("tsp")
     assert program is not None
     environment = {
-        **os.environ,
+        **ENVIRONMENT,
         "TS_SOCKET": str(turn.folder / "tsp"),
         "TS_SLOTS": str(slots),
         # Above what any measure submits, or the client waits for room in the list.

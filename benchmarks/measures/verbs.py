@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from benchmarks import huey
 from benchmarks.daemon import BenchDaemon
 from benchmarks.measure import Budget, Contestant, ContestantFailed, Kind, Measure, Metric
 from benchmarks.peers import needs_program
-from benchmarks.processes import seconds_of
+from benchmarks.processes import ENVIRONMENT, seconds_of
 from benchmarks.spooler import spooler
 
 if TYPE_CHECKING:
@@ -34,19 +33,19 @@ def _jobctl() -> str:
 
 
 def _median_ms(turn: Round, argv: Sequence[str], env: Mapping[str, str]) -> Figures:
-    seconds_of(argv, env=env)  # warms the caches
+    seconds_of(argv, env=env)  # fills the caches, those of Python too
     count = turn.size(60, 2)
     return {METRIC: statistics.median(seconds_of(argv, env=env) for _ in range(count)) * 1e3}
 
 
 def _pass(turn: Round) -> Figures:
-    return _median_ms(turn, [sys.executable, "-c", "pass"], os.environ)
+    return _median_ms(turn, [sys.executable, "-c", "pass"], ENVIRONMENT)
 
 
 def _submit(turn: Round) -> Figures:
     with BenchDaemon(turn.folder) as daemon:
         argv = [_jobctl(), "--socket", str(daemon.socket), "submit", "noop"]
-        return _median_ms(turn, argv, os.environ)
+        return _median_ms(turn, argv, ENVIRONMENT)
 
 
 def _status(turn: Round) -> Figures:
@@ -54,7 +53,7 @@ def _status(turn: Round) -> Figures:
         (job,) = daemon.submit({"task": "noop"})
         daemon.wait([job])
         argv = [_jobctl(), "--socket", str(daemon.socket), "status", str(job)]
-        return _median_ms(turn, argv, os.environ)
+        return _median_ms(turn, argv, ENVIRONMENT)
 
 
 def _task_spooler(turn: Round) -> Figures:
@@ -65,7 +64,7 @@ def _task_spooler(turn: Round) -> Figures:
 
 
 def _huey(turn: Round) -> Figures:
-    environment = {**os.environ, **huey.environment(turn)}
+    environment = {**ENVIRONMENT, **huey.environment(turn)}
     program = "from benchmarks.huey_app import noop; noop()"
     return _median_ms(turn, [str(turn.peers.python), "-c", program], environment)
 

@@ -71,7 +71,23 @@ def test_a_measure_gives_a_figure_for_each_metric_of_jobctl(measure: Measure) ->
 def test_a_spread_is_the_median_with_the_least_and_the_greatest() -> None:
     outcome = taken(a_measure(a_contestant("jobctl", Kind.JOBCTL, 5, 1, 9)), repeat=3)
 
-    assert outcome.row("jobctl").spreads["rate"] == Spread(median=5, low=1, high=9, rounds=3)
+    spread = outcome.row("jobctl").spreads["rate"]
+    assert (spread.median, spread.low, spread.high) == (5, 1, 9)
+    assert spread == Spread((5, 1, 9))
+
+
+def test_a_ratio_is_taken_within_each_round() -> None:
+    """A machine that is ten times slower in one round for everybody changes no ratio."""
+    measure = a_measure(
+        a_contestant("jobctl", Kind.JOBCTL, 40, 4, 40),
+        a_contestant("bare", Kind.RAW, 100, 10, 120),
+        budget=Budget(limit=0.4, of="bare"),
+    )
+
+    (judgement,) = taken(measure, repeat=3).judge()
+
+    assert judgement.reached == 0.4
+    assert judgement.is_met
 
 
 def test_each_round_begins_with_another_contestant() -> None:
@@ -150,8 +166,8 @@ def test_less_is_better_where_a_metric_is_no_rate() -> None:
     outcome = Outcome(
         measure=measure,
         rows=(
-            Row(contestant=jobctl, spreads={"span": Spread.of([1.0])}),
-            Row(contestant=other, spreads={"span": Spread.of([8.0])}),
+            Row(contestant=jobctl, spreads={"span": Spread((1.0,))}),
+            Row(contestant=other, spreads={"span": Spread((8.0,))}),
         ),
     )
 
