@@ -98,6 +98,13 @@ class Output:
             view = view[written:]
             offset += written
 
+    def _punch_rest(self, end: int) -> None:
+        try:
+            punch_hole(self._file, self._punched, end - self._punched)
+        except OSError:
+            # No holes here; what stays is less than a step beyond the cap.
+            return
+
     @property
     def is_in_file(self) -> bool:
         """The kept output lies in the attempt's file."""
@@ -118,7 +125,7 @@ class Output:
             if self._tail is not None:
                 self._write_at(bytes(self._tail), max(self.total - len(self._tail), 0))
             elif self.total > self._cap and self.total - half > self._punched:
-                punch_hole(self._file, self._punched, self.total - half - self._punched)
+                self._punch_rest(self.total - half)
             os.fdatasync(self._file)
         finally:
             os.close(self._file)

@@ -1,0 +1,97 @@
+"""Begin and end marks: what can be read of them at every moment of being written."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobctl.worker import marks as module
+from jobctl.worker.marks import (
+    FILE_NAME,
+    RECORDED,
+    RESULT_BYTES,
+    RETURNED,
+    RUNNING,
+    SLOT_BYTES,
+    SLOTS,
+    Marks,
+    read_marks,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_worker_that_made_no_marks_has_none(tmp_path: Path) -> None:
+    assert read_marks(str(tmp_path)) == {}
+
+
+def test_each_step_of_an_attempt_can_be_read_at_once(tmp_path: Path) -> None:
+    marks = Marks(str(tmp_path))
+    assert read_marks(str(tmp_path)) == {}
+    first = marks.begin(11, 1, 100)
+    second = marks.begin(12, 2, 200)
+    assert {t: m.how for t, m in read_marks(str(tmp_path)).items()} == {11: RUNNING, 12: RUNNING}
+    marks.end(first, 150, b'"done"')
+    marks.end_recorded(second, 250)
+    found = read_marks(str(tmp_path))
+    assert found[11] == (11, 1, 100, 150, RETURNED, '"done"')
+    assert (found[12].how, found[12].ended_at, found[12].result) == (RECORDED, 250, "")
+
+
+def test_the_longest_result_that_has_room_is_kept_whole(tmp_path: Path) -> None:
+    marks = Marks(str(tmp_path))
+    marks.end(marks.begin(1, 1, 1), 2, b"9" * RESULT_BYTES)
+    marks.begin(2, 2, 2)
+    found = read_marks(str(tmp_path))
+    assert found[1].result == "9" * RESULT_BYTES
+    assert found[2].how == RUNNING
+
+
+def test_slots_are_used_again_in_turn(tmp_path: Path) -> None:
+    marks = Marks(str(tmp_path))
+    for token in range(1, SLOTS + 6):
+        marks.end(marks.begin(token, token, token), token, b"1")
+    found = read_marks(str(tmp_path))
+    assert set(found) == set(range(6, SLOTS + 6))
+
+
+def test_a_slot_that_is_used_again_says_nothing_of_its_last_attempt(tmp_path: Path) -> None:
+    marks = Marks(str(tmp_path))
+    for token in range(1, SLOTS + 1):
+        marks.end(marks.begin(token, token, token), token, b"123")
+    marks.begin(9999, 1, 1)
+    mark = read_marks(str(tmp_path))[9999]
+    assert (mark.how, mark.ended_at, mark.result) == (RUNNING, 0, "")
+
+
+def test_a_begin_that_was_cut_off_before_its_token_is_no_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token is written last."""
+    marks = Marks(str(tmp_path))
+    marks.begin(5, 5, 5)
+
+    class Killed:
+        def pack_into(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_token", Killed())
+    with pytest.raises(KeyboardInterrupt):
+        marks.begin(6, 6, 6)
+    assert set(read_marks(str(tmp_path))) == {5}
+
+
+@pytest.mark.parametrize("size", [0, 1, SLOT_BYTES - 1, SLOT_BYTES, SLOT_BYTES * SLOTS])
+def test_rubbish_of_any_length_is_survived(tmp_path: Path, size: int) -> None:
+    (tmp_path / FILE_NAME).write_bytes(os.urandom(size))
+    for mark in read_marks(str(tmp_path)).values():
+        assert len(mark.result) <= RESULT_BYTES
+
+
+def test_a_pipe_in_the_place_of_the_marks_is_an_error_and_no_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / FILE_NAME)
+    with pytest.raises(OSError, match="seek"):
+        read_marks(str(tmp_path))
