@@ -90,8 +90,17 @@ class Daemon:
         server.on_close(station.followers.forget)
 
     def run(self) -> None:
-        """Serve until stopped."""
-        self._loop.run(self._turn)
+        """Serve until stopped.
+
+        Raises:
+            JobctlError: the daemon could not begin to serve. What it had started is gone.
+        """
+        try:
+            self._loop.run(self._turn)
+        except JobctlError:
+            self._retire()
+            self._loop.run(self._wait_for_idle_processes)
+            raise
 
     # -- the turn ---------------------------------------------------------------------------------
 
@@ -486,13 +495,26 @@ class Daemon:
                 f"stopping: {self._stop_mode}, waiting for {engine.busy()} attempts"
             )
             return
+        self._retire()
+        self._end_when_idle_processes_are_gone()
+
+    def _retire(self) -> None:
         if not self._is_retiring:
             self._is_retiring = True
-            engine.retire_all()
+            self._station.engine.retire_all()
             self._end_at = self._station.clock.monotonic() + RETIRE_PATIENCE_S
-        # Idle processes go within milliseconds, and their folders with them; the busy ones stay.
-        if engine.is_idle_gone or self._station.clock.monotonic() >= self._end_at:
+
+    def _end_when_idle_processes_are_gone(self) -> None:
+        """They go within milliseconds, and their folders with them; the busy ones stay."""
+        monotonic = self._station.clock.monotonic()
+        if self._station.engine.is_idle_gone or monotonic >= self._end_at:
             self._loop.end()
+
+    def _wait_for_idle_processes(self) -> float | None:
+        """The only turn of a daemon that never began to serve."""
+        deadline = self._station.engine.step(self._station.clock.monotonic())
+        self._end_when_idle_processes_are_gone()
+        return self._end_at if deadline is None else min(deadline, self._end_at)
 
 
 def _refuse_reload(error: JobctlError, answer: Answer) -> None:

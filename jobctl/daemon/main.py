@@ -10,6 +10,7 @@ import os
 import random
 import secrets
 import signal
+import stat
 import sys
 import time
 from pathlib import Path
@@ -45,7 +46,7 @@ from jobctl.errors import (
 from jobctl.job import Reason
 from jobctl.logs import fields, logger, start_logging
 from jobctl.paths import StateDirectory
-from jobctl.plan import FilePlan, ScheduleSpec, merge
+from jobctl.plan import FilePlan, PlanRefused, ScheduleSpec, merge
 from jobctl.store import jobs as job_rows
 from jobctl.store import meta
 from jobctl.store.database import Database, open_database
@@ -77,7 +78,7 @@ def run(
         root = state_dir or Path(settings.state_dir or defaults.state_dir)
         listen_at = socket or Path(settings.socket or defaults.socket)
         return _serve(file, path, root, listen_at, clock)
-    except ConfigError as error:
+    except (ConfigError, PlanRefused) as error:
         # Not through the log: whoever starts the daemon by hand must see all of it.
         sys.stderr.write(problems_text(error.problems) + "\n")
         return error.exit_code
@@ -128,6 +129,11 @@ def prepare_state_directory(state: StateDirectory) -> None:
     try:
         # Workers of other users pass through it to their own folders; nobody else can list it.
         state.root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        if stat.S_IMODE(state.root.stat().st_mode) & stat.S_IWOTH:
+            raise StateDirectoryUnusable(
+                f'everybody may write into the state directory "{state.root}"',
+                hint=f"chmod o-w {state.root}",
+            )
         state.output.mkdir(mode=0o700, exist_ok=True)
         probe = state.root / f".probe-{os.getpid()}"
         probe.touch()
@@ -250,6 +256,8 @@ def build(
         on_ready=on_ready,
         is_first=first_process.is_first(),
     )
+    # Before anything is started that would have to be stopped again.
+    server.inspect(listen_at)
     dispatcher.recover()
     daemon.start(file)
     return daemon, server, station, loop

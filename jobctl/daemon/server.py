@@ -277,22 +277,26 @@ class Server:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self._limit = max(min(hard, 65_536) - _SPARE_DESCRIPTORS, 64)
 
+    def inspect(self, path: Path) -> None:
+        """Find out early whether `listen` would be refused. Raises as it does; changes nothing."""
+        if path.is_socket():
+            _refuse_living(path)
+        elif path.is_symlink() or path.exists():
+            raise StateDirectoryUnusable(
+                f'"{path}" is there and is no socket',
+                hint="Move it away, or set socket to another path.",
+            )
+
     def listen(self, path: Path) -> None:
         """Listen at ``path``, in place of what an earlier daemon left there.
 
         Raises:
             StateDirectoryUnusable: the folder cannot be written, or somebody else listens there.
         """
+        self.inspect(path)
         try:
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            if path.is_socket():
-                _refuse_living(path)
-                path.unlink()
-            elif path.is_symlink() or path.exists():
-                raise StateDirectoryUnusable(
-                    f'"{path}" is there and is no socket',
-                    hint="Move it away, or set socket to another path.",
-                )
+            path.unlink(missing_ok=True)
             self._listener = bind_unix(path, backlog=_BACKLOG)
         except OSError as error:
             raise StateDirectoryUnusable(

@@ -27,6 +27,7 @@ from jobctl.errors import (
 from jobctl.protocol import requests
 from jobctl.protocol.framing import MAX_FRAME_BYTES
 from tests.support.daemon import running_daemon
+from tests.support.users import NOBODY, as_nobody
 from tests.support.wire import HELLO, Wire
 
 if TYPE_CHECKING:
@@ -359,8 +360,6 @@ def test_ids_rise_and_none_is_given_twice(daemon: Daemon) -> None:
 
 # -- peers ------------------------------------------------------------------------------------------
 
-NOBODY = 65534
-
 
 def test_the_socket_is_its_owners_alone_from_birth(shared: Daemon) -> None:
     """The mode is set before the name exists (`paths.bind_unix`); here only the end is looked at."""
@@ -406,28 +405,6 @@ def test_a_peer_that_is_not_allowed_is_refused_by_its_uid_whatever_the_mode_of_t
 
     assert told.startswith(NotAllowed.__name__)
     assert str(NOBODY) in told
-
-
-def as_nobody(work: Any) -> str:
-    """Do something in a child of another uid; gives back the error that it ends with."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        told = "nothing"
-        try:
-            os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
-            work()
-        except BaseException as error:  # noqa: BLE001 -- it is told, by name
-            told = f"{type(error).__name__}: {error}"
-        os.write(writing, told.encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        told = pipe.read()
-    os.waitpid(child, 0)
-    return told
 
 
 # -- many, slow and silent clients ------------------------------------------------------------------
