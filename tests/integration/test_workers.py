@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +16,10 @@ import pytest
 from jobctl.client import Client
 from jobctl.errors import JobctlError
 from jobctl.protocol import requests
+from jobctl.worker.instance import COMMAND_OFFSET
+from jobctl.worker.record import write_record
 from tests.support.configurations import functions
-from tests.support.daemon import running_daemon
+from tests.support.daemon import running_daemon, with_patch
 from tests.support.processes import is_running, pids_in
 from tests.support.waiting import until
 
@@ -331,3 +336,132 @@ def test_ten_restarts_under_a_running_function_leave_one_template_and_one_run() 
 
         assert attempt["outcome"] == "success"
         assert pid in [w["pid"] for w in daemon.workers("function")]
+
+
+# -- what is not as it should be -------------------------------------------------------------------
+
+OTHER_PROTOCOL = """
+from jobctl.engine.local import worker
+connect = worker.Worker.connect
+def connect_otherwise(self, link):
+    worker.PROTOCOLS = (99,) if self.born_at is None else (1,)
+    connect(self, link)
+worker.Worker.connect = connect_otherwise
+"""
+
+
+def test_workers_of_another_protocol_finish_what_they_have_and_leave_records() -> None:
+    with running_daemon(functions()) as daemon:
+        job, go, pid = hold(daemon)
+        command = daemon.shell(f"echo $$ >> began; until [ -e {go} ]; do sleep 0.01; done; exit 8")
+        daemon.until("the command to run", lambda: pids_in(daemon.folder / "began"))
+        (keeper,) = [w["pid"] for w in daemon.workers("keeper") if command in w["attempts"]]
+        daemon.kill()
+        daemon.launcher = with_patch(OTHER_PROTOCOL)
+        daemon.start()
+        assert daemon.status(job)["state"] == "STARTED"
+
+        go.touch()
+
+        (attempt,) = attempts(daemon, job)
+        assert attempt["outcome"] == "success"
+        assert daemon.ended(command)["attempts"][0]["exit_code"] == 8
+        daemon.until("both to go", lambda: not is_running(pid) and not is_running(keeper))
+        assert daemon.ended(daemon.submit(task="double", args=[6], typed=True))["result"] == 12
+
+
+def test_after_a_reboot_everything_claimed_is_lost_and_nobody_is_killed_by_number() -> None:
+    """Pids mean nothing then: the number of the command is that of an innocent process here."""
+    with running_daemon(functions()) as daemon:
+        job, _, _ = hold(daemon)
+        command = daemon.shell("echo $$ >> began; exec sleep 3600")
+        daemon.until("the command to run", lambda: pids_in(daemon.folder / "began"))
+        daemon.kill()
+        for pid in daemon.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        until("everything to be gone", lambda: not daemon.processes())
+        innocent = subprocess.Popen(["/bin/sleep", "3600"], start_new_session=True)
+        try:
+            for lock in daemon.state_dir.glob("run/**/lock"):
+                forge_boot(lock, innocent.pid)
+
+            daemon.start()
+
+            for lost in (job, command):
+                (attempt,) = attempts(daemon, lost)
+                assert (attempt["outcome"], attempt["proof"]) == ("lost", "boot")
+                assert attempt["error"]["message"] == "the computer was restarted"
+            assert innocent.poll() is None
+            assert daemon.ended(daemon.shell("true"))["state"] == "SUCCESS"
+        finally:
+            innocent.kill()
+            innocent.wait()
+
+
+def forge_boot(lock: Path, pid: int) -> None:
+    """As if the lock had been written before the computer was restarted, its pids given to others."""
+    data = lock.read_bytes()
+    holder = json.loads(data.split(b"\n")[0])
+    holder.update(boot="0" * 36, pid=pid)
+    line = json.dumps(holder).encode() + b"\n"
+    noted = data[COMMAND_OFFSET:].split(b"\n")[0].split()
+    with lock.open("r+b") as file:
+        file.write(line.ljust(COMMAND_OFFSET, b"\0"))
+        if len(noted) == 3:
+            file.write(b"%d %s %s\n" % (pid, noted[1], noted[2]))
+
+
+def test_an_outcome_that_comes_too_late_is_kept_and_changes_nothing() -> None:
+    """P4: a stale token's result is recorded and refused."""
+    with running_daemon() as daemon:
+        job = daemon.shell("echo $JOBCTL_ATTEMPT")
+        token = int(daemon.ended(job)["attempts"][0]["output_tail"], 16)
+        (outcomes, *_) = daemon.state_dir.glob("run/*/outcomes")
+        daemon.kill()
+        outcome = {"token": token, "job_id": job, "verdict": "failure", "finished_at": 5}
+        write_record(str(outcomes), token, json.dumps({**outcome, "exit_code": 1}))
+
+        daemon.start()
+
+        daemon.until("the record to be taken", lambda: not list(outcomes.glob("*.json")))
+        ended = daemon.status(job)
+        assert ended["state"] == "SUCCESS"
+        (attempt,) = ended["attempts"]
+        assert attempt["outcome"] == "success"
+        assert attempt["late"]["verdict"] == "failure"
+
+
+def test_a_record_that_cannot_be_read_holds_nothing_up() -> None:
+    with running_daemon(functions()) as daemon:
+        job, go, _ = hold(daemon)
+        daemon.kill()
+        for outcomes in daemon.state_dir.glob("run/*/outcomes"):
+            (outcomes / f"{1:016x}.json").write_text("{")
+            os.mkfifo(outcomes / f"{2:016x}.json")
+        daemon.start()
+        go.touch()
+        assert daemon.ended(job)["result"] == "went"
+        assert "cannot be read" in daemon.log()
+
+
+def test_workers_that_end_at_their_birth_come_later_and_later_and_at_last_serve() -> None:
+    with running_daemon(start=False) as daemon:
+        permit = daemon.folder / "permit"
+        task = '[tasks.hello]\nfunction = "stillborn:hello"\n'
+        group = f'processes = 1\nenv = {{ PERMIT = "{permit}" }}\n'
+        daemon.config.write_text(functions(group=group, more=task))
+        began = time.monotonic()
+        daemon.start()
+        job = daemon.submit(task="hello")
+        daemon.until("four births", lambda: births(daemon) >= 4)
+        # 0.1 s, 0.2 s and 0.4 s lie between them: nothing spins.
+        assert time.monotonic() - began > 0.7
+        assert births(daemon) == 4
+        assert daemon.status(job)["state"] == "PENDING"
+        permit.touch()
+        assert daemon.ended(job)["result"] == "hello"
+
+
+def births(daemon: Daemon) -> int:
+    return daemon.log().count("ended before it did anything")

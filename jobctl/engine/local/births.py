@@ -188,6 +188,10 @@ class Births:
             age_s = house.clock.monotonic() - (worker.born_at or 0.0)
             if worker.made == 0 and age_s < _SETTLED_S:
                 self._try_later(template)
+                logger.error(
+                    "a worker ended before it did anything; the next one comes later",
+                    extra=fields(group=worker.group, kind=worker.kind, exit_code=worker.exit_code),
+                )
             else:
                 template.failed_births = 0
         if worker.kind == "function":
