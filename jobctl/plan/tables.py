@@ -33,7 +33,6 @@ from jobctl.task.keys import (
     MODULE,
     NAME,
     POSITIVE_SPAN,
-    RATE,
     SPAN,
     TEXT,
     USER,
@@ -50,7 +49,7 @@ from jobctl.task.keys import (
     write_some,
     write_values,
 )
-from jobctl.task.units import Fault, InvalidValue, Rate, format_span, parse_span, shown
+from jobctl.task.units import Fault, InvalidValue, format_span, parse_span, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -252,15 +251,6 @@ class Queue:
         default=None,
         metadata=key(
             "concurrency", _COUNT, "How many of its jobs run at once.", default_text="no limit"
-        ),
-    )
-    rate_limit: Rate | None = field(
-        default=None,
-        metadata=key(
-            "rate_limit",
-            RATE,
-            "How many of its jobs start in a span of time.",
-            default_text="no limit",
         ),
     )
     description: str = field(
@@ -521,7 +511,7 @@ TABLES: Final[Mapping[str, Table]] = {
             named=True,
             help="Limits of queues. A queue needs a table only to have options.",
             keys=keys_of(Queue),
-            later=frozenset({"paused", "priority"}),
+            later=frozenset({"paused", "priority", "rate_limit"}),
         ),
         Table(
             name="tasks",

@@ -30,7 +30,7 @@ from jobctl.plan import (
 from jobctl.plan.check import dotted
 from jobctl.plan.tables import TABLES, TASK_KEYS, read_task_table
 from jobctl.task import Source, Task
-from jobctl.task.units import InvalidValue, Rate
+from jobctl.task.units import InvalidValue
 
 if TYPE_CHECKING:
     from jobctl.task.keys import Json
@@ -366,7 +366,7 @@ def test_what_a_file_declares_survives_json() -> None:
         override(every="5m", retries=2),
         schedule(cron="0 2 * * *", every=None, kwargs={"x": [1]}, jitter="10s", enabled=False),
         schedule("sun", every=None, solar={"event": "sunset", "latitude": 52.5, "longitude": 13}),
-        Queue(name="io", concurrency=3, rate_limit=Rate(count=3, per_s=10)),
+        Queue(name="io", concurrency=3, description="slow"),
         WorkerGroup(name="g", env={"A": "b"}, pythonpath=("/srv",), python="/usr/bin/python3"),
         WorkerGroup(name="h", queues=("io",)),
         timezone="Asia/Tokyo",
@@ -465,7 +465,7 @@ def test_what_a_reload_changes_is_told_line_by_line() -> None:
             task(timeout="2h", retries=1, env={"K": "secret"}),
             task("fresh"),
             schedule(every="10m", args=["secret"]),
-            Queue(name="io", rate_limit=Rate(count=1, per_s=1.0)),
+            Queue(name="io", concurrency=1),
             WorkerGroup(name="default", commands=1, processes=1),
             log_level="debug",
         )
@@ -474,7 +474,7 @@ def test_what_a_reload_changes_is_told_line_by_line() -> None:
     assert told[0] == 'daemon changed: log_level: "info" -> "debug"'
     assert told[1].startswith("worker group default changed: ")
     assert told[2:] == [
-        'queue io changed: rate_limit: no limit -> "1/s"',
+        'queue io changed: concurrency: no limit -> 1',
         "task backup changed: timeout: 1h -> 2h; retries: 0 -> 1; env changed",
         "task fresh added",
         "task gone removed",
