@@ -1,4 +1,4 @@
-"""What the pages say about this repository is so: links, make targets, examples of TOML and Python."""
+"""What the pages say about this repository is so: links, files, make targets, examples in a language."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import doctest
 import importlib
 import re
 import subprocess
-import textwrap
-import tomllib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.docs.pages import PAGES, ROOT, blocks_of, name_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
-BLOCK = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"`((?:jobctl|tests|docs|examples|systemd|supervisor)/[\w./-]*)`")
 TARGET_IN_TEXT = re.compile(r"`make ([a-z-]+)")
 TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
-
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 def heading_anchors(page: Path) -> set[str]:
@@ -30,7 +30,7 @@ def heading_anchors(page: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_each_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     broken = []
     for link in LINK.findall(page.read_text()):
@@ -43,19 +43,22 @@ def test_each_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     assert broken == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_each_example_can_be_read_by_its_language(page: Path) -> None:
-    for _, language, text in BLOCK.findall(page.read_text()):
-        source = textwrap.dedent(text)
-        if language == "toml":
-            tomllib.loads(source)
-        elif language == "python":
-            ast.parse(source)
-        elif language in {"sh", "bash"}:
-            subprocess.run(["bash", "-n"], input=source, text=True, check=True)
+    for block in blocks_of(page):
+        if block.language == "python":
+            ast.parse(block.text)
+        elif block.language in {"sh", "bash"}:
+            subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_file_that_a_page_names_exists(page: Path) -> None:
+    named = set(FILE.findall(page.read_text()))
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_each_make_target_that_a_page_names_exists(page: Path) -> None:
     targets = set(TARGET.findall((ROOT / "Makefile").read_text()))
     assert set(TARGET_IN_TEXT.findall(page.read_text())) - targets == set()
