@@ -23,6 +23,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from resource import RUSAGE_SELF, getrusage
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.protocol.compact import dumps
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 TICKETS = "tickets"
 _FLUSH_NS = 5_000_000
 _TEXT_LIMIT = 65_536
+_MEASURED_US = 1000
+"""A function that returns sooner is told in the compact form, without its processor time."""
 _DEEPEST_RESULT = 100
 _NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
@@ -116,6 +119,7 @@ class FunctionWorker:
         self._tickets = os.open(tickets, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._waiting: deque[list[Any]] = deque()
         self._unacked: dict[int, Unacked] = {}
+        self._usage = getrusage(RUSAGE_SELF)
         self._unsent: list[int] = []
         self._flushed_ns = 0
         self._is_retiring = False
@@ -293,16 +297,29 @@ class FunctionWorker:
         if self._printed.total:
             self._end_recorded(slot, job, begun_at, {"verdict": "success", "result": result})
             return
+        spent = self._spent()
+        is_measured = ended_at - begun_at >= _MEASURED_US
+        if is_measured:
+            end = {"verdict": "success", "result": result, **spent}
+            text = dumps(_outcome(job, begun_at, ended_at, end))
         data = result.encode()
         is_recorded = len(data) > RESULT_BYTES
         if is_recorded:
             # The record first, then the mark, then the message: one of them is always there.
-            self._write_record(token, _expand(text))
+            self._write_record(token, text if is_measured else _expand(text))
             self._marks.end_recorded(slot, ended_at)
         else:
             self._marks.end(slot, ended_at, data)
-        self._unacked[token] = Unacked(text, is_compact=True, is_recorded=is_recorded)
+        self._unacked[token] = Unacked(text, is_compact=not is_measured, is_recorded=is_recorded)
         self._unsent.append(token)
+
+    def _spent(self) -> dict[str, float]:
+        """Processor time since the last call, which is that of one job; without child processes."""
+        usage = getrusage(RUSAGE_SELF)
+        user_s = usage.ru_utime - self._usage.ru_utime
+        system_s = usage.ru_stime - self._usage.ru_stime
+        self._usage = usage
+        return {"user_s": round(user_s, 6), "system_s": round(system_s, 6)}
 
     def _leave_if_fork(self, status: int) -> None:
         """A fork that user code let run on to here must not speak for the worker: marks are shared."""
@@ -353,16 +370,10 @@ class FunctionWorker:
         self._end_recorded(slot, job, begun_at, end)
 
     def _end_recorded(self, slot: int, job: list[Any], begun_at: int, end: dict[str, Any]) -> None:
-        token, job_id = job[0], job[1]
+        token = job[0]
         ended_at = time.time_ns() // 1000
         kept, total = self._printed.take()
-        outcome = {
-            "token": token,
-            "job_id": job_id,
-            "started_at": begun_at,
-            "finished_at": ended_at,
-            **end,
-        }
+        outcome = _outcome(job, begun_at, ended_at, {**end, **self._spent()})
         if total:
             outcome["output"] = kept.decode("latin-1")
             outcome["output_bytes"] = total
@@ -394,6 +405,17 @@ class FunctionWorker:
         message = f'{{"is":"outcomes","done":[{done}],"outcomes":[{other}]}}'
         # If this fails the daemon has gone; what it said before is read first, then `_lose_daemon`.
         self._channel.send_text(message)
+
+
+def _outcome(job: list[Any], begun_at: int, ended_at: int, end: dict[str, Any]) -> dict[str, Any]:
+    """The JSON form of an outcome."""
+    return {
+        "token": job[0],
+        "job_id": job[1],
+        "started_at": begun_at,
+        "finished_at": ended_at,
+        **end,
+    }
 
 
 def _write_result(value: Any) -> str:

@@ -782,3 +782,31 @@ def test_what_the_page_on_functions_shows_runs(shop: Shop, monkeypatch: pytest.M
     finally:
         for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:
             del sys.modules[name]
+
+
+def test_a_function_that_takes_a_while_tells_its_processor_time(shop: Shop) -> None:
+    shop.start(
+        """
+        import time
+
+        def work():
+            end = time.process_time() + 0.05
+            while time.process_time() < end:
+                pass
+
+        def wait():
+            time.sleep(0.05)
+        """,
+        """
+        [tasks.work]
+        function = "shop:work"
+        [tasks.wait]
+        function = "shop:wait"
+        """,
+    )
+
+    (worked,) = shop.daemon.ended(shop.daemon.submit(task="work"))["attempts"]
+    (waited,) = shop.daemon.ended(shop.daemon.submit(task="wait"))["attempts"]
+
+    assert 0.04 <= worked["user_s"] + worked["system_s"] <= worked["duration_s"] + 0.01
+    assert waited["user_s"] + waited["system_s"] < 0.04
