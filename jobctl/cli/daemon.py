@@ -101,7 +101,9 @@ def stop(
     with session.client(timeout_s=None) as client:
         answer = client.call(Stop(mode=mode.value if mode else None))
         if not session.as_json and session.screen.is_terminal and answer["running"]:
-            session.screen.note(f"{answer['running']} running jobs: {answer['mode']}")
+            count = answer["running"]
+            jobs = "1 running job" if count == 1 else f"{count} running jobs"
+            session.screen.note(f"{jobs}: {answer['mode']}")
         client.wait_closed()
     if session.as_json:
         session.screen.json({name: answer.get(name) for name in ("mode", "running")})
