@@ -200,11 +200,6 @@ class Beat:
 
     # -- the turn ---------------------------------------------------------------------------------
 
-    def deadline(self, now: Moment, monotonic: float) -> float | None:
-        """When the next instant is due, on the monotonic clock."""
-        due_at = self.next_due()
-        return None if due_at is None else monotonic + max(due_at - now, 0) / SECOND
-
     def next_due(self) -> Moment | None:
         """When the next instant is due, on the wall clock; None: never."""
         return None if not self._heap or self._is_stopped else self._heap[0][0]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobctl.clock import Moment
+    from jobctl.daemon.alarm import Alarm
     from jobctl.daemon.loop import Loop
     from jobctl.daemon.notify import Notifier
     from jobctl.daemon.retention import Retention
@@ -55,6 +56,7 @@ class Daemon:
         station: Station,
         server: Server,
         loop: Loop,
+        alarm: Alarm,
         notifier: Notifier,
         retention: Retention,
         host_timezone: str,
@@ -65,6 +67,7 @@ class Daemon:
         self._station = station
         self._server = server
         self._loop = loop
+        self._alarm = alarm
         self._notifier = notifier
         self._retention = retention
         self._host_timezone = host_timezone
@@ -229,7 +232,6 @@ class Daemon:
         if self._slices.wants_turn or self._server.has_calls:
             return monotonic
         self._feed_watchdog()
-        now = station.clock.now()
         found = [
             engine_deadline,
             station.engine.step(monotonic),
@@ -241,8 +243,11 @@ class Daemon:
         if retry_at is not None:
             found.append(retry_at)
         else:
-            found.append(station.dispatcher.deadline(now, monotonic))
-            found.append(station.beat.deadline(now, monotonic))
+            due = [m for m in (station.dispatcher.next_due(), station.beat.next_due()) if m]
+            if due and min(due) <= station.clock.now():
+                found.append(monotonic)
+            else:
+                self._alarm.set(min(due, default=None))
             if station.dispatcher.has_chores or (station.engine.has_events and self._has_plan):
                 found.append(monotonic)
         if self._is_retiring:

@@ -23,6 +23,7 @@ from jobctl.beat import Beat
 from jobctl.clock import Clock, Moment, SystemClock
 from jobctl.config import load_in_child, problems_text
 from jobctl.daemon import first_process
+from jobctl.daemon.alarm import Alarm
 from jobctl.daemon.daemon import Daemon
 from jobctl.daemon.following import Followers
 from jobctl.daemon.groups import keeper_recipe
@@ -249,6 +250,7 @@ def build(
         station=station,
         server=server,
         loop=loop,
+        alarm=Alarm(loop),
         notifier=notifier,
         retention=retention,
         host_timezone=host_timezone,

@@ -186,12 +186,10 @@ class Dispatcher:
 
     # -- the turn ---------------------------------------------------------------------------------
 
-    def deadline(self, now: Moment, monotonic: float) -> float | None:
-        """When `advance` has something to do, on the monotonic clock; None: nothing waits."""
+    def next_due(self) -> Moment | None:
+        """When `advance` has something to do, on the wall clock; None: nothing waits."""
         moments = [m for m in (self._next_eta, self._next_expiry) if m is not None]
-        if not moments:
-            return None
-        return monotonic + max(min(moments) - now, 0) / 1_000_000
+        return min(moments, default=None)
 
     def is_due(self, now: Moment) -> bool:
         """Some waiting job's time has come, or its expiry."""

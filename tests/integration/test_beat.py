@@ -92,13 +92,13 @@ def test_after_stop_nothing_is_due(beating: Beating) -> None:
     beating.after(3600)
 
     assert beating.fires() == []
-    assert beating.beat.deadline(beating.clock.now(), 0.0) is None
+    assert beating.beat.next_due() is None
 
 
-def test_the_deadline_is_the_next_instant(beating: Beating) -> None:
+def test_what_is_due_next_is_the_first_instant(beating: Beating) -> None:
     beating.take(every("1m"), every("45s", name="other"))
 
-    assert beating.beat.deadline(beating.clock.now(), 1000.0) == 1045.0
+    assert beating.beat.next_due() == START + 45 * SECOND
 
 
 def test_a_hundred_schedules_due_at_once_are_all_served(beating: Beating) -> None:
