@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from jobctl.store.statements import statement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jobctl.clock import Moment
     from jobctl.store.database import Database
 
 
-def add(database: Database, *, uid: int, key: str, job_id: int, digest: bytes) -> bool:
-    """Bind a key to a job; False when it is bound already."""
-    return database.row(statement("keys/add"), (uid, key, job_id, digest)) is not None
+def add(database: Database, bindings: Sequence[tuple[int, str, int, bytes]]) -> bool:
+    """Bind keys to jobs by ``(uid, key, job_id, digest)``; False when one was bound already."""
+    before = database.total_changes()
+    database.executemany(statement("keys/add"), bindings)
+    return database.total_changes() - before == len(bindings)
+
+
+def find(database: Database, *, uid: int, keys: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+    """``(job_id, digest)`` of those keys that are bound: one statement for a whole request."""
+    if not keys:
+        return {}
+    rows = database.rows(statement("keys/find"), {"uid": uid, "keys": json.dumps(keys)})
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def get(database: Database, *, uid: int, key: str) -> tuple[int, bytes] | None:

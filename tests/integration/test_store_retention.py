@@ -191,7 +191,7 @@ def test_a_file_is_kept_when_the_removal_of_its_row_was_refused(
 def test_a_key_lives_a_day_longer_than_its_job_runs(database: Database, tmp_path: Path) -> None:
     for id in (1, 2):
         in_state(database, "SUCCESS" if id == 1 else "PENDING", id=id)
-        keys.add(database, uid=0, key=f"k{id}", job_id=id, digest=b"d")
+        keys.add(database, [(0, f"k{id}", id, b"d")])
     walker = Walker(database, tmp_path)
 
     walker.clock.advance(KEY_KEEP_S - PAUSE_S)
@@ -207,7 +207,7 @@ def test_a_key_lives_a_day_longer_than_its_job_runs(database: Database, tmp_path
 def test_the_keys_of_many_users_are_all_looked_at(database: Database, tmp_path: Path) -> None:
     with database.transaction():
         for n in range(3 * BATCH):
-            keys.add(database, uid=n % 7, key=f"k{n}", job_id=n + 1, digest=b"d")
+            keys.add(database, [(n % 7, f"k{n}", n + 1, b"d")])
     walker = Walker(database, tmp_path)
 
     walker.walk()

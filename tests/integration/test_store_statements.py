@@ -72,6 +72,7 @@ def steps_of(database: Database, name: str) -> list[str]:
         ("attempts/of_job", "PRIMARY KEY"),
         ("attempts/find_token", "PRIMARY KEY"),
         ("keys/get", "PRIMARY KEY"),
+        ("keys/find", "PRIMARY KEY"),
         ("fires/of_schedule", "PRIMARY KEY"),
     ],
 )
@@ -266,9 +267,9 @@ def test_only_the_first_late_outcome_is_kept_beside_its_attempt(database: Databa
 
 
 def test_a_key_belongs_to_one_user_and_one_job(database: Database) -> None:
-    assert keys.add(database, uid=1, key="k", job_id=1, digest=b"a")
-    assert not keys.add(database, uid=1, key="k", job_id=2, digest=b"b")
-    assert keys.add(database, uid=2, key="k", job_id=3, digest=b"c")
+    assert keys.add(database, [(1, "k", 1, b"a")])
+    assert not keys.add(database, [(1, "k", 2, b"b")])
+    assert keys.add(database, [(2, "k", 3, b"c")])
 
     assert keys.get(database, uid=1, key="k") == (1, b"a")
     assert keys.get(database, uid=2, key="k") == (3, b"c")

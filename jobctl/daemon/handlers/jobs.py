@@ -55,6 +55,11 @@ def submit(station: Station, call: Call, request: requests.Submit) -> dict[str, 
     rows: list[job_rows.NewJob] = []
     bound: dict[str, tuple[int, bytes]] = {}
     answers: list[dict[str, Any]] = []
+    keys = [key for data in request.jobs if isinstance(key := data.get("key"), str)]
+    used = key_rows.find(
+        station.database, uid=call.uid, keys=[key for key in keys if key.isprintable()]
+    )
+    digest_of = _Digests()
     for data in request.jobs:
         check(NewJob, data)
         task = data.get("task")
@@ -64,12 +69,12 @@ def submit(station: Station, call: Call, request: requests.Submit) -> dict[str, 
         key = data.get("key")
         digest = b""
         if key is not None:
-            digest = _digest(data)
+            digest = digest_of(data)
             known = bound.get(_checked_key(key))
             if known is not None:
                 answers.append(_duplicate(key, known, digest, State.PENDING.value))
                 continue
-            known = key_rows.get(station.database, uid=call.uid, key=key)
+            known = used.get(key)
             if known is not None:
                 state = job_rows.state(station.database, known[0])
                 answers.append(_duplicate(key, known, digest, state))
@@ -83,8 +88,10 @@ def submit(station: Station, call: Call, request: requests.Submit) -> dict[str, 
         answers.append({"id": row.id, "state": State.PENDING.value, "duplicate": False})
     # Everything that can be refused has been; from here on the request is written whole.
     job_rows.submit(station.database, rows)
-    for key, (job_id, digest) in bound.items():
-        key_rows.add(station.database, uid=call.uid, key=key, job_id=job_id, digest=digest)
+    key_rows.add(
+        station.database,
+        [(call.uid, key, job_id, digest) for key, (job_id, digest) in bound.items()],
+    )
     for line in {row.line for row in rows}:
         station.dispatcher.note_ready(line)
     for row in rows:
@@ -93,6 +100,9 @@ def submit(station: Station, call: Call, request: requests.Submit) -> dict[str, 
     station.counters.submitted += len(rows)
     return {"jobs": answers}
 
+
+_TEXTS: Final = frozenset({"task", "queue"})
+"""Fields that hold texts: two requests with these fields alone are the same when they are equal."""
 
 _PLAIN: Final = frozenset({"task", "args", "kwargs", "typed", "key"})
 
@@ -130,11 +140,23 @@ def _plain_row(
     return pattern.row._replace(id=station.ids.take(), uid=uid, payload=payload, submitted_at=now)
 
 
-def _digest(data: Mapping[str, Any]) -> bytes:
-    """A digest of what was asked for, without its key."""
-    asked = {name: value for name, value in data.items() if name != "key"}
-    text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
-    return blake2b(text.encode(), digest_size=16).digest()
+class _Digests:
+    """Digests of what was asked for, without its key; remembers the last one.
+
+    A bulk request often asks for the same thing a thousand times.
+    """
+
+    def __init__(self) -> None:
+        self._asked: dict[str, Any] | None = None
+        self._digest = b""
+
+    def __call__(self, data: Mapping[str, Any]) -> bytes:
+        asked = {name: value for name, value in data.items() if name != "key"}
+        # By text: 1, 1.0 and True are equal, but not the same request.
+        if asked != self._asked or not asked.keys() <= _TEXTS:
+            text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+            self._asked, self._digest = asked, blake2b(text.encode(), digest_size=16).digest()
+        return self._digest
 
 
 def _checked_key(key: str) -> str:

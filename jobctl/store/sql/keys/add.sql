@@ -1,3 +1,3 @@
--- Binds a key to a job. No row: the key is bound already, and nothing was changed.
+-- Binds a key to a job. No row changed: the key is bound already.
 INSERT INTO keys (uid, key, job_id, digest) VALUES (?, ?, ?, ?)
-ON CONFLICT DO NOTHING RETURNING job_id
+ON CONFLICT DO NOTHING
