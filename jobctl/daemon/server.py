@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from jobctl.daemon.loop import Loop
 
-_RECEIVE_BYTES = 1 << 18
+_RECEIVE_BYTES = 1 << 16
 _CONGESTED_BYTES = 1 << 20
 _UNREAD_LIMIT_BYTES = 64 << 20
 _UNREAD_IN_ALL_BYTES = 256 << 20

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 PROTOCOLS = (1,)
 """Numbers of the worker protocol that this side speaks, oldest first."""
 
-_RECEIVE_BYTES = 262_144
+_RECEIVE_BYTES = 1 << 16
+"""Small enough that the allocator keeps the buffer: a larger one is mapped and unmapped each time."""
+
+_RECEIVE_MOST_BYTES = 1 << 22
 
 
 class Channel:
@@ -28,19 +31,20 @@ class Channel:
     memory of its own.
     """
 
-    __slots__ = ("_buffer", "fd")
+    __slots__ = ("_buffer", "_size", "fd")
 
     def __init__(self, fd: int) -> None:
         os.set_blocking(fd, False)
         self.fd = fd
         self._buffer = b""
+        self._size = _RECEIVE_BYTES
 
     def receive(self) -> list[dict[str, Any]] | None:
         """Every whole message that has arrived; None when the daemon is gone."""
         messages: list[dict[str, Any]] = []
         while True:
             try:
-                data = os.read(self.fd, _RECEIVE_BYTES)
+                data = os.read(self.fd, self._size)
             except BlockingIOError:
                 return messages
             except OSError:
@@ -49,8 +53,11 @@ class Channel:
                 return messages or None
             *lines, self._buffer = (self._buffer + data).split(b"\n")
             messages.extend(loads(line.decode()) for line in lines)
-            if len(data) < _RECEIVE_BYTES:
+            if len(data) < self._size:
+                self._size = _RECEIVE_BYTES
                 return messages
+            # There is much of it: take more at once, or joining the parts would cost their square.
+            self._size = min(self._size * 4, _RECEIVE_MOST_BYTES)
 
     def send(self, message: dict[str, Any]) -> bool:
         """Send one message whole; False when the daemon is gone."""

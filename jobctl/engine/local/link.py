@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 PROTOCOLS: Final = (1,)
 """Numbers of the worker protocol that this side speaks, oldest first."""
 
-_RECEIVE_BYTES = 1 << 20
+_RECEIVE_BYTES = 1 << 16
+"""Small enough that the allocator keeps the buffer: a larger one is mapped and unmapped each time."""
+
+_RECEIVE_MOST_BYTES = 1 << 22
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -50,6 +53,7 @@ class Link:
         self._received = b""
         self._unsent = b""
         self._later = b""
+        self._size = _RECEIVE_BYTES
         self._is_open = True
         poller.watch(connection.fileno(), self._ready)
 
@@ -120,7 +124,7 @@ class Link:
         """Take everything that has arrived."""
         while self._is_open:
             try:
-                data = self._connection.recv(_RECEIVE_BYTES)
+                data = self._connection.recv(self._size)
             except BlockingIOError:
                 return
             except OSError:
@@ -140,8 +144,11 @@ class Link:
             if len(self._received) > _MAX_MESSAGE_BYTES:
                 self._fail(ProtocolError("a message is longer than any may be"))
                 return
-            if len(data) < _RECEIVE_BYTES:
+            if len(data) < self._size:
+                self._size = _RECEIVE_BYTES
                 return
+            # There is much of it: take more at once, or joining the parts would cost their square.
+            self._size = min(self._size * 4, _RECEIVE_MOST_BYTES)
 
     def _fail(self, error: ProtocolError) -> None:
         self.close()
