@@ -63,7 +63,7 @@ def test_a_function_ends_with_what_it_returned(driver: Driver) -> None:
 
 def test_a_slot_that_is_taken_has_no_room_until_its_outcome_is_known(driver: Driver) -> None:
     attempt = driver.command("hold")
-    worker = driver.start(attempt)
+    worker = driver.start_and_begin(attempt)
     assert worker not in [slot.worker for slot in driver.engine.slots()]
     driver.let_go()
     driver.until_settled(attempt.token)
@@ -87,7 +87,7 @@ def test_an_outcome_is_repeated_to_the_next_daemon_until_it_is_acknowledged(
 
 def test_a_running_attempt_is_adopted_and_not_reported_before_it_ends(driver: Driver) -> None:
     attempt = driver.command("hold")
-    worker = driver.start(attempt)
+    worker = driver.start_and_begin(attempt)
 
     driver.restart({worker: [attempt]})
 
@@ -123,7 +123,7 @@ def test_a_stopped_attempt_carries_the_verdict_of_whoever_stopped_it(
     driver: Driver, verdict: Verdict
 ) -> None:
     attempt = driver.command("hold")
-    worker = driver.start(attempt)
+    worker = driver.start_and_begin(attempt)
 
     driver.engine.stop(worker, attempt.token, verdict.value)
 

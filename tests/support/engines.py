@@ -218,6 +218,12 @@ class Driver(Protocol):
     def start(self, attempt: Attempt) -> str:
         """Hand an attempt to a free slot; the worker."""
 
+    def has_begun(self, attempt: Attempt) -> bool:
+        """A command that holds is running."""
+
+    def start_and_begin(self, attempt: Attempt) -> str:
+        """Hand over a command that holds, and wait until it runs; the worker."""
+
     def acknowledge(self, settled: Settled) -> None:
         """The outcomes are stored."""
 
@@ -269,6 +275,17 @@ class _Base:
         self.engine.start(slot.worker, [attempt])
         self.engine.flush()
         return slot.worker
+
+    def has_begun(self, attempt: Attempt) -> bool:
+        return True
+
+    def start_and_begin(self, attempt: Attempt) -> str:
+        worker = self.start(attempt)
+        end = time.monotonic() + 20 * PATIENCE
+        while not self.has_begun(attempt):
+            assert time.monotonic() < end, "the command does not begin"
+            self.turn(0.02)
+        return worker
 
     def acknowledge(self, settled: Settled) -> None:
         self.engine.acknowledge(settled)
@@ -395,11 +412,20 @@ class LocalDriver(_Base):
     def let_go(self) -> None:
         (self._folder / "go").touch()
 
+    def _begun_file(self, attempt: Attempt) -> Path:
+        return self._folder / f"begun-{attempt.job_id}"
+
+    def has_begun(self, attempt: Attempt) -> bool:
+        return self._begun_file(attempt).exists()
+
     def command(self, what: str) -> Attempt:
         attempt = self._attempt()
         script = what
         if what == "hold":
-            script = f"until [ -e {self._folder}/go ]; do sleep 0.01; done"
+            script = (
+                f": > {self._begun_file(attempt)}; "
+                f"until [ -e {self._folder}/go ]; do sleep 0.01; done"
+            )
         order = {
             "token": attempt.token,
             "job_id": attempt.job_id,
