@@ -383,7 +383,8 @@ def _check_name(what: str, name: str) -> None:
     try:
         NAME.read(name)
     except InvalidValue as error:
-        raise UsageError(f"{what}: {error}") from None
+        hint = error.hint or "Letters, digits, _, . and -; at most 200 of them."
+        raise UsageError(f"{what}: {error}", hint=hint) from None
 
 
 def _check_label(text: str) -> None:
