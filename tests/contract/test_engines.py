@@ -81,7 +81,14 @@ def test_an_outcome_is_repeated_to_the_next_daemon_until_it_is_acknowledged(
     (event,) = driver.until_settled(attempt.token)
     assert event.outcomes[0].exit_code == 5
     driver.acknowledge(event)
-    driver.restart({})
+    # The worker has read the acknowledgement when it has done what came after it.
+    second = driver.command("exit 6")
+    driver.engine.start(worker, [second])
+    driver.engine.flush()
+    driver.until_settled(second.token)
+    driver.restart({worker: [second]})
+    (event,) = driver.until_settled(second.token)
+    driver.acknowledge(event)
     assert attempt.token not in settled_tokens(driver.quiet())
 
 
