@@ -41,6 +41,12 @@ _TEXT_LIMIT = 65_536
 _MEASURED_US = 1000
 """A function that returns sooner is told in the compact form, without its processor time."""
 _DEEPEST_RESULT = 100
+_RESULT_LIMIT_BYTES = 16 << 20
+"""Longest result as JSON, as long as a request may be: it goes to whoever waits in one piece."""
+
+_LONG_RESULT_BYTES = 1 << 20
+"""A result from this length on is sent by itself: together, several would be no message any more."""
+
 _NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _STRINGS = re.compile(rb'"[^"]*"')
@@ -66,6 +72,9 @@ class Printed(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Take text; bounded memory, whatever is printed."""
+        if not text:
+            # `print` writes its end also when that is empty; kept, these would have no bound.
+            return 0
         size = len(text.encode(errors="surrogateescape"))
         self.total += size
         half = ROW_BYTES // 2
@@ -144,7 +153,6 @@ class FunctionWorker:
 
     def run(self) -> None:
         """Serve until retired."""
-        sys.stdout = sys.stderr = self._printed
         while True:
             while self._waiting and self._take_ticket():
                 self._make(self._waiting.popleft())
@@ -255,8 +263,11 @@ class FunctionWorker:
             self._lose_daemon()
             return
         # Said once more, whatever the last daemon heard: only an acknowledgement ends an outcome.
-        self._unsent = list(self._unacked)
+        self._unsent = [token for token, entry in self._unacked.items() if not entry.is_recorded]
         self._flush()
+        for token in [token for token, entry in self._unacked.items() if entry.is_recorded]:
+            self._unsent = [token]
+            self._flush()
         self._channel.send({"is": "settled"})
 
     def _forget(self, tokens: list[int]) -> None:
@@ -279,6 +290,8 @@ class FunctionWorker:
         self._made += 1
         begun_at = time.time_ns() // 1000
         slot = self._marks.begin(token, job_id, begun_at)
+        # For each anew: the last function may have put something else there, or None.
+        sys.stdout = sys.stderr = self._printed
         try:
             function = self._functions[task]
             value = function(*payload.get("args", ()), **payload.get("kwargs", {}))
@@ -312,6 +325,8 @@ class FunctionWorker:
             self._marks.end(slot, ended_at, data)
         self._unacked[token] = Unacked(text, is_compact=not is_measured, is_recorded=is_recorded)
         self._unsent.append(token)
+        if len(data) >= _LONG_RESULT_BYTES:
+            self._flush()
 
     def _spent(self) -> dict[str, float]:
         """Processor time since the last call, which is that of one job; without child processes."""
@@ -355,10 +370,11 @@ class FunctionWorker:
         self, slot: int, job: list[Any], begun_at: int, error: BaseException
     ) -> None:
         """The function returned, but nothing that can be kept: that is a failure, and says so."""
+        is_wrong = "is too long" if isinstance(error, _TooLong) else "is not JSON"
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         described = {
             "type": "InvalidResult",
-            "message": _cut(f"the function returned a value that is not JSON: {why}"),
+            "message": _cut(f"the function returned a value that {is_wrong}: {why}"),
             "traceback": "",
         }
         self._end_described(slot, job, begun_at, described)
@@ -418,9 +434,18 @@ def _outcome(job: list[Any], begun_at: int, ended_at: int, end: dict[str, Any]) 
     }
 
 
+class _TooLong(Exception):
+    """A result that nobody could be given."""
+
+
 def _write_result(value: Any) -> str:
-    """A function's value as JSON. Raises whatever encoding it raises; RecursionError when too deep."""
+    """A function's value as JSON.
+
+    Raises whatever encoding it raises; RecursionError when too deep, `_TooLong`.
+    """
     result = _to_json(value)
+    if len(result) > _RESULT_LIMIT_BYTES:
+        raise _TooLong(f"it has {len(result)} bytes as JSON, {_RESULT_LIMIT_BYTES} are the most")
     # Whoever reads it must not run out of stack, wherever it stands: the daemon least of all.
     if result.count("[") + result.count("{") > _DEEPEST_RESULT and _is_deep(result.encode()):
         raise RecursionError

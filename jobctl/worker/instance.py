@@ -38,11 +38,12 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 class Instance:
     """The parent's or the child's hold on one instance's folder."""
 
-    __slots__ = ("directory", "listener", "lock_fd", "name")
+    __slots__ = ("cgroup", "directory", "listener", "lock_fd", "name")
 
     def __init__(self, directory: str, listener: _socket.socket, lock_fd: int) -> None:
         self.directory = directory
         self.name = directory.rpartition("/")[2]
+        self.cgroup = ""
         self.listener = listener
         self.lock_fd = lock_fd
 
@@ -53,6 +54,7 @@ class Instance:
 
     def announce(self, kind: str, cgroup: str = "", group: str = "") -> None:
         """Write who holds the lock, so that the next daemon finds the process behind it."""
+        self.cgroup = cgroup
         pid = os.getpid()
         text = dumps(
             {

@@ -55,6 +55,7 @@ class Keeper:
         self._deadline: float | None = None
         self._unacked: dict[str, Any] | None = None
         self._has_leftovers = False
+        self._oom_kills = processes.oom_kills(instance.cgroup)
         self._pending_end: dict[str, Any] | None = None
         self._is_retiring = False
         # Every child's end, also of processes that were reparented to this one, writes a byte here.
@@ -361,11 +362,19 @@ class Keeper:
             end["signal"] = -code
         if self._stop_verdict:
             end["verdict"] = self._stop_verdict
+        elif code == -signal.SIGKILL and self._ran_out_of_memory():
+            cause = "the kernel killed it because memory ran out"
+            end["error"] = dumps({"type": "OutOfMemory", "message": cause, "traceback": ""})
+            end["verdict"] = "failure"
         elif code >= 0 and code in order["success_codes"]:
             end["verdict"] = "success"
         else:
             end["verdict"] = "failure"
         return end
+
+    def _ran_out_of_memory(self) -> bool:
+        before, self._oom_kills = self._oom_kills, processes.oom_kills(self._instance.cgroup)
+        return self._oom_kills > before
 
     def _finish(self, end: dict[str, Any]) -> None:
         """Report the attempt's outcome and be ready for the next order."""

@@ -36,12 +36,21 @@ class Output:
         self.total = 0
 
     def write(self, data: bytes) -> None:
-        """Take more output. Raises OSError when the disk refuses; what is kept so far stays."""
+        """Take more output.
+
+        Raises:
+            OSError: the disk refuses. What is kept so far stays, and of this what fits into a row.
+        """
         if self._file < 0 and self.total + len(data) <= ROW_BYTES:
             self._kept += data
             self.total += len(data)
             return
-        self.spill()
+        try:
+            self.spill()
+        except OSError:
+            self._kept += data[: ROW_BYTES - len(self._kept)]
+            self.total = len(self._kept)
+            raise
         self._append(data)
 
     def spill(self) -> None:
@@ -52,8 +61,11 @@ class Output:
         """
         if self._file >= 0:
             return
-        folder = self._path.rpartition("/")[0]
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        try:
+            # Only the last folder: a state directory that was moved away is not made again.
+            os.mkdir(self._path.rpartition("/")[0], mode=0o700)
+        except FileExistsError:
+            pass
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         self._file = os.open(self._path, flags, 0o600)
         try:

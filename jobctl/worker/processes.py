@@ -127,3 +127,24 @@ def send(pid: int, number: int) -> bool:
     finally:
         os.close(pidfd)
     return True
+
+
+def oom_kills(cgroup: str) -> int:
+    """How often the kernel has killed something here because memory ran out (cgroups(7)).
+
+    Counted by the cgroup itself or, where the memory controller is not on for it, by the nearest one
+    above: a service's own, mostly. 0 where nobody counts.
+    """
+    folder = cgroup
+    while folder.count("/") > 1:
+        try:
+            fd = os.open(f"{folder}/memory.events", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            folder = folder.rpartition("/")[0]
+            continue
+        try:
+            words = os.read(fd, 4096).split()
+        finally:
+            os.close(fd)
+        return int(words[words.index(b"oom_kill") + 1]) if b"oom_kill" in words else 0
+    return 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import signal
+import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from jobctl.protocol import requests
 from tests.support.daemon import running_daemon, with_patch
 from tests.support.processes import children, descriptors, is_running, pids_in
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.support.daemon import Daemon
@@ -438,8 +442,6 @@ def test_commands_of_a_group_never_exceed_its_limit() -> None:
 
 
 def template_of(worker: int) -> int:
-    from pathlib import Path
-
     return int(Path(f"/proc/{worker}/stat").read_bytes().rpartition(b")")[2].split()[1])
 
 
@@ -486,3 +488,49 @@ def test_a_command_with_many_double_forks_leaves_no_zombie_with_its_keeper(count
             "only the command below its keeper", lambda: list(children(keeper).values()) == ["S"]
         )
         daemon.call(requests.Cancel(job=job))
+
+
+ALONE = """
+import json, os, signal, socket, sys
+from jobctl.worker.instance import create
+from jobctl.worker.keeper import Keeper
+folder, cgroup = sys.argv[1:]
+signal.signal(signal.SIGCHLD, lambda *_: None)
+instance = create(folder)
+instance.announce("keeper", cgroup)
+keeper = Keeper(instance, folder)
+daemon = socket.socket(socket.AF_UNIX)
+daemon.connect(f"{folder}/sock")
+line = f"echo oom_kill 1 > {cgroup}/memory.events; kill -9 $$"
+order = {
+    "token": 1, "job_id": 1, "argv": ["/bin/sh", "-c", line], "env": {}, "cwd": "/", "umask": 18,
+    "uid": None, "stop": [[9, 1.0]], "success_codes": [0], "leftover": "leave",
+    "output_path": f"{folder}/output", "output_cap_bytes": 0, "timeout_s": None,
+}
+for message in ({"do": "hello", "protocol": [1]}, {"do": "run", "order": order}):
+    daemon.sendall(json.dumps(message).encode() + b"\\n")
+while not keeper.has_ended:
+    keeper.turn(1000)
+with daemon.makefile("r") as lines:
+    for line in lines:
+        message = json.loads(line)
+        if message["is"] == "outcomes":
+            print(json.dumps(message["outcomes"][0]))
+            break
+"""
+
+
+def test_a_command_that_the_kernel_killed_for_want_of_memory_says_so(tmp_path: Path) -> None:
+    """The kernel's counter is a file here: no test takes all memory of a machine."""
+    cgroup = tmp_path / "cgroup"
+    cgroup.mkdir()
+    (cgroup / "memory.events").write_text("oom_kill 0\n")
+    told = subprocess.run(
+        [sys.executable, "-c", ALONE, str(tmp_path / "keeper"), str(cgroup)],
+        check=True,
+        capture_output=True,
+        timeout=30 * PATIENCE,
+    )
+    outcome = json.loads(told.stdout)
+    assert (outcome["verdict"], outcome["signal"]) == ("failure", signal.SIGKILL)
+    assert json.loads(outcome["error"])["type"] == "OutOfMemory"

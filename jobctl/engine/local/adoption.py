@@ -12,6 +12,7 @@ from jobctl.engine.base import Settled
 from jobctl.engine.local import burial, cgroups, holder
 from jobctl.engine.local.template import Template
 from jobctl.engine.local.worker import Phase, Worker
+from jobctl.worker import processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,6 +93,7 @@ class Adoption:
             worker.is_from_earlier_boot = not found.is_of_this_boot
             if cgroups.is_of(worker.instance, found.cgroup):
                 worker.cgroup = found.cgroup
+                worker.oom_kills = processes.oom_kills(found.cgroup)
         living = holder.living(folder)
         if living is None:
             worker.phase = Phase.GREETING

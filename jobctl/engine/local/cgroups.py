@@ -77,19 +77,6 @@ def is_of(instance: str, path: str) -> bool:
     )
 
 
-def oom_kills(path: str) -> int:
-    """How many processes of a cgroup the kernel has killed because memory ran out (cgroups(7)).
-
-    0 where the memory controller is not on.
-    """
-    try:
-        events = (Path(path) / "memory.events").read_text().split()
-    except OSError:
-        return 0
-    counts = dict(zip(events[::2], events[1::2], strict=False))
-    return int(counts.get("oom_kill", 0))
-
-
 def remove(path: str) -> None:
     """Remove a cgroup and what is below it, as far as it is empty."""
     for folder, _, _ in os.walk(path, topdown=False):

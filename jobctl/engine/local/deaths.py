@@ -18,6 +18,7 @@ from jobctl.engine.local import burial, cgroups
 from jobctl.engine.local.sweep import Sweep
 from jobctl.engine.local.worker import Phase
 from jobctl.result import Verdict
+from jobctl.worker import processes
 from jobctl.worker.instance import noted_command
 from jobctl.worker.marks import read_marks
 
@@ -164,7 +165,7 @@ class Deaths:
 
     @staticmethod
     def _name_memory(worker: Worker, outcomes: list[Outcome]) -> list[Outcome]:
-        if worker.exit_code == -9 and worker.cgroup and cgroups.oom_kills(worker.cgroup):
+        if worker.exit_code == -9 and processes.oom_kills(worker.cgroup) > worker.oom_kills:
             return [burial.out_of_memory(outcome) for outcome in outcomes]
         return outcomes
 

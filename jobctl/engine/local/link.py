@@ -50,7 +50,8 @@ class Link:
         self._on_fault = on_fault
         self._on_end = on_end
         self._on_drained = on_drained
-        self._received = b""
+        self._received: list[bytes] = []
+        self._received_bytes = 0
         self._unsent = b""
         self._later = b""
         self._size = _RECEIVE_BYTES
@@ -134,14 +135,12 @@ class Link:
                 if self._on_end is not None:
                     self._on_end()
                 return
-            *lines, self._received = (self._received + data).split(b"\n")
             try:
-                if lines:
-                    self._on_messages([_message(line) for line in lines])
+                self._take(data)
             except ProtocolError as error:
                 self._fail(error)
                 return
-            if len(self._received) > _MAX_MESSAGE_BYTES:
+            if self._received_bytes > _MAX_MESSAGE_BYTES:
                 self._fail(ProtocolError("a message is longer than any may be"))
                 return
             if len(data) < self._size:
@@ -149,6 +148,17 @@ class Link:
                 return
             # There is much of it: take more at once, or joining the parts would cost their square.
             self._size = min(self._size * 4, _RECEIVE_MOST_BYTES)
+
+    def _take(self, data: bytes) -> None:
+        """Hand over the whole messages; the pieces of a long one are joined once, when it is whole."""
+        if b"\n" not in data:
+            self._received.append(data)
+            self._received_bytes += len(data)
+            return
+        *lines, rest = b"".join([*self._received, data]).split(b"\n")
+        self._received = [rest] if rest else []
+        self._received_bytes = len(rest)
+        self._on_messages([_message(line) for line in lines])
 
     def _fail(self, error: ProtocolError) -> None:
         self.close()

@@ -10,6 +10,7 @@ from jobctl.engine.base import Adoptable, Attempt, Done, Poller, Settled
 from jobctl.engine.local import messages
 from jobctl.engine.local.link import PROTOCOLS, Link
 from jobctl.result import Outcome, Verdict
+from jobctl.worker import processes
 from jobctl.worker.functions import TICKETS
 from jobctl.worker.marks import SLOTS
 
@@ -59,6 +60,7 @@ class Worker:
         self.group = group
         self.directory = directory
         self.cgroup = cgroup
+        self.oom_kills = processes.oom_kills(cgroup)
         self.phase = Phase.STARTING
         self.pid = 0
         self.pidfd = -1

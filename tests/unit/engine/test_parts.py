@@ -100,12 +100,6 @@ def test_only_a_cgroup_that_we_made_for_this_instance_is_believed(tmp_path: Path
     assert not cgroups.is_of("abc", str(made)), "it does not lie in the hierarchy"
 
 
-def test_the_kernel_s_count_of_processes_killed_for_memory_is_read(tmp_path: Path) -> None:
-    assert cgroups.oom_kills(str(tmp_path)) == 0
-    (tmp_path / "memory.events").write_text("low 0\nhigh 0\nmax 3\noom 2\noom_kill 2\n")
-    assert cgroups.oom_kills(str(tmp_path)) == 2
-
-
 @pytest.mark.parametrize(
     "message",
     [
