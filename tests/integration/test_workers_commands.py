@@ -492,25 +492,28 @@ def test_a_command_with_many_double_forks_leaves_no_zombie_with_its_keeper(count
 
 ALONE = """
 import json, os, signal, socket, sys
+from jobctl.worker import keeper as module, processes
 from jobctl.worker.instance import create
-from jobctl.worker.keeper import Keeper
-folder, cgroup = sys.argv[1:]
+from jobctl.worker.kernel import become_subreaper
+folder, cgroup, line, patch, *asked = sys.argv[1:]
+exec(patch)
 signal.signal(signal.SIGCHLD, lambda *_: None)
+become_subreaper()
 instance = create(folder)
 instance.announce("keeper", cgroup)
-keeper = Keeper(instance, folder)
+keeper = module.Keeper(instance, folder)
 daemon = socket.socket(socket.AF_UNIX)
 daemon.connect(f"{folder}/sock")
-line = f"echo oom_kill 1 > {cgroup}/memory.events; kill -9 $$"
 order = {
     "token": 1, "job_id": 1, "argv": ["/bin/sh", "-c", line], "env": {}, "cwd": "/", "umask": 18,
-    "uid": None, "stop": [[9, 1.0]], "success_codes": [0], "leftover": "leave",
+    "uid": None, "stop": [[15, 0.0], [9, 0.0]], "success_codes": [0], "leftover": "leave",
     "output_path": f"{folder}/output", "output_cap_bytes": 0, "timeout_s": None,
 }
-for message in ({"do": "hello", "protocol": [1]}, {"do": "run", "order": order}):
+said = [{"do": "hello", "protocol": [1]}, {"do": "run", "order": order}, *map(json.loads, asked)]
+for message in said:
     daemon.sendall(json.dumps(message).encode() + b"\\n")
 while not keeper.has_ended:
-    keeper.turn(1000)
+    keeper.turn(100)
 with daemon.makefile("r") as lines:
     for line in lines:
         message = json.loads(line)
@@ -520,17 +523,43 @@ with daemon.makefile("r") as lines:
 """
 
 
+def keep_alone(
+    folder: Path, cgroup: Path, line: str, *asked: dict[str, Any], patch: str = ""
+) -> Any:
+    """The outcome of a shell line under a keeper that no template has forked."""
+    texts = [json.dumps(message) for message in asked]
+    command = [sys.executable, "-c", ALONE, str(folder), str(cgroup), line, patch, *texts]
+    told = subprocess.run(command, check=True, capture_output=True, timeout=30 * PATIENCE)
+    return json.loads(told.stdout)
+
+
 def test_a_command_that_the_kernel_killed_for_want_of_memory_says_so(tmp_path: Path) -> None:
     """The kernel's counter is a file here: no test takes all memory of a machine."""
-    cgroup = tmp_path / "cgroup"
-    cgroup.mkdir()
-    (cgroup / "memory.events").write_text("oom_kill 0\n")
-    told = subprocess.run(
-        [sys.executable, "-c", ALONE, str(tmp_path / "keeper"), str(cgroup)],
-        check=True,
-        capture_output=True,
-        timeout=30 * PATIENCE,
-    )
-    outcome = json.loads(told.stdout)
+    counter = tmp_path / "memory.events"
+    counter.write_text("oom_kill 0\n")
+
+    outcome = keep_alone(tmp_path / "keeper", tmp_path, f"echo oom_kill 1 > {counter}; kill -9 $$")
+
     assert (outcome["verdict"], outcome["signal"]) == ("failure", signal.SIGKILL)
     assert json.loads(outcome["error"])["type"] == "OutOfMemory"
+
+
+def test_what_cannot_be_killed_is_named_and_the_cancel_is_answered(tmp_path: Path) -> None:
+    """P13. Nothing that this keeper sends arrives, as with a process that hangs in the kernel."""
+    patch = "processes.send = lambda pid, number: False; module._STUBBORN_ROUNDS = 2"
+    began = tmp_path / "began"
+
+    outcome = keep_alone(
+        tmp_path / "keeper",
+        tmp_path,
+        f"echo $$ >> {began}; exec sleep 3600 >/dev/null 2>&1",
+        {"do": "stop", "token": 1, "steps": [[15, 0.0]], "verdict": "cancelled"},
+        patch=patch,
+    )
+
+    try:
+        assert outcome["verdict"] == "cancelled"
+        assert outcome["remaining"] == pids_in(began)
+        assert is_running(outcome["remaining"][0])
+    finally:
+        os.kill(outcome["remaining"][0], signal.SIGKILL)
