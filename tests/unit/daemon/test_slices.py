@@ -1,102 +1,146 @@
-"""Long answers: one at a time for each client, and no client waits for all answers of another."""
+"""Long answers: a slice a turn, at the pace of their client, and a fault of one is not the others'."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
-from jobctl.daemon.slices import Slices
+from jobctl.daemon.slices import TURN_S, Slices
+from jobctl.errors import JobctlError, NotFound
 from tests.support.clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from jobctl.daemon.server import Call
 
-
-@dataclass(eq=False)
 class FakeConnection:
-    is_open: bool = True
-    is_congested: bool = False
+    """A client that may be slow or gone."""
+
+    is_open = True
+    is_congested = False
 
 
-@dataclass
 class FakeCall:
-    connection: FakeConnection
-    answers: list[dict[str, Any]] = field(default_factory=list)
+    """A request of a client of its own."""
+
+    def __init__(self) -> None:
+        self.connection: Any = FakeConnection()
+        self.request: Any = SimpleNamespace(do="list")
+        self.answers: list[Any] = []
 
     def answer(self, data: dict[str, Any]) -> None:
         self.answers.append(data)
 
+    def refuse(self, error: JobctlError) -> None:
+        self.answers.append(error)
 
-def walk(begun: list[str], name: str, slices: int) -> Generator[None, None, dict[str, Any]]:
-    begun.append(name)
-    for _ in range(slices):
+
+def counted(
+    steps: list[int], count: int, *, clock: FakeClock | None = None, costs_s: float = 0.0
+) -> Generator[None, None, dict[str, Any]]:
+    for n in range(count):
+        steps.append(n)
+        if clock is not None:
+            clock.advance(costs_s)
         yield
-    return {"of": name}
+    return {"count": count}
 
 
-def add(slices: Slices, call: FakeCall, work: Generator[None, None, dict[str, Any]]) -> None:
-    slices.add(cast("Call", call), work)
+def begun(slices: Slices, work: Generator[None, None, dict[str, Any]]) -> Any:
+    call: Any = FakeCall()
+    slices.add(call, work)
+    return call
 
 
-def test_a_second_answer_of_a_client_is_not_begun_before_its_first_is_whole() -> None:
-    slices, begun = Slices(FakeClock()), list[str]()
-    call = FakeCall(FakeConnection())
-    for name in ("first", "second"):
-        add(slices, call, walk(begun, name, 2))
+def test_one_slice_a_turn_then_the_answer() -> None:
+    slices, steps = Slices(FakeClock()), list[int]()
+    call = begun(slices, counted(steps, 2))
 
     slices.step()
+    assert (steps, call.answers) == ([0], [])
     slices.step()
-    assert begun == ["first"]
-    for _ in range(4):
-        slices.step()
+    slices.step()
 
-    assert call.answers == [{"of": "first"}, {"of": "second"}]
+    assert call.answers == [{"count": 2}]
     assert not slices.wants_turn
 
 
-def test_a_client_does_not_wait_for_the_many_answers_of_another() -> None:
-    slices, begun = Slices(FakeClock()), list[str]()
-    greedy, modest = FakeCall(FakeConnection()), FakeCall(FakeConnection())
-    for number in range(900):
-        add(slices, greedy, walk(begun, f"greedy {number}", 3))
-    add(slices, modest, walk(begun, "modest", 1))
+def test_an_empty_answer_is_somebody_elses() -> None:
+    slices = Slices(FakeClock())
 
+    def work() -> Generator[None, None, dict[str, Any]]:
+        yield
+        return {}
+
+    call = begun(slices, work())
     slices.step()
     slices.step()
 
-    assert modest.answers == [{"of": "modest"}]
-    assert begun == ["greedy 0", "modest"]
+    assert call.answers == []
+    assert not slices.wants_turn
 
 
-def test_a_client_that_does_not_read_gets_no_slice_and_asks_for_no_turn() -> None:
-    slices, begun = Slices(FakeClock()), list[str]()
-    call = FakeCall(FakeConnection(is_congested=True))
-    add(slices, call, walk(begun, "only", 0))
+def test_a_client_that_does_not_read_costs_no_slice_and_no_turn() -> None:
+    slices, steps = Slices(FakeClock()), list[int]()
+    call = begun(slices, counted(steps, 1))
+    call.connection.is_congested = True
 
     slices.step()
-    wanted = [slices.wants_turn]
-    assert begun == []
+
+    before = (list(steps), slices.wants_turn)
     call.connection.is_congested = False
-    wanted.append(slices.wants_turn)
+    after = slices.wants_turn
     slices.step()
-
-    assert wanted == [False, True]
-    assert call.answers == [{"of": "only"}]
+    assert (before, after, steps) == (([], False), True, [0])
 
 
-def test_everything_that_a_client_asked_for_goes_with_it() -> None:
-    slices, begun = Slices(FakeClock()), list[str]()
-    call = FakeCall(FakeConnection())
-    for name in ("first", "second"):
-        add(slices, call, walk(begun, name, 5))
+def test_the_work_for_a_client_that_has_gone_is_ended() -> None:
+    slices, ended = Slices(FakeClock()), list[str]()
+
+    def work() -> Generator[None, None, dict[str, Any]]:
+        try:
+            yield
+        finally:
+            ended.append("closed")
+        return {}
+
+    call = begun(slices, work())
     slices.step()
-
     call.connection.is_open = False
     assert slices.wants_turn
     slices.step()
 
-    assert begun == ["first"]
-    assert call.answers == []
+    assert ended == ["closed"]
     assert not slices.wants_turn
+
+
+def test_a_refusal_and_a_fault_are_answers_and_the_others_go_on() -> None:
+    slices, steps = Slices(FakeClock()), list[int]()
+
+    def refuse() -> Generator[None, None, dict[str, Any]]:
+        yield from ()
+        raise NotFound("no such job")
+
+    def fail() -> Generator[None, None, dict[str, Any]]:
+        yield from ()
+        raise KeyError("a fault of ours")
+
+    refused, failed, fine = (begun(slices, w) for w in (refuse(), fail(), counted(steps, 0)))
+    slices.step()
+
+    assert isinstance(refused.answers[0], NotFound)
+    assert type(failed.answers[0]) is JobctlError
+    assert fine.answers == [{"count": 0}]
+
+
+def test_a_turn_has_a_limit_and_everybody_has_a_turn() -> None:
+    clock = FakeClock()
+    slices = Slices(clock)
+    steps: list[list[int]] = [[] for _ in range(5)]
+    for mine in steps:
+        begun(slices, counted(mine, 3, clock=clock, costs_s=TURN_S))
+
+    for _ in range(5):
+        slices.step()
+
+    assert steps == [[0]] * 5
