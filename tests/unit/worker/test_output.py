@@ -86,8 +86,16 @@ def test_when_no_file_can_be_made_the_beginning_stays_in_memory(tmp_path: Path) 
     with pytest.raises(OSError, match="file"):
         output.write(b"y" * 10_000)
     assert not output.is_in_file
-    assert output.finish() == b"x" * 10_000
-    assert output.total == 10_000
+    assert output.total == ROW_BYTES
+    assert output.finish() == b"x" * 10_000 + b"y" * (ROW_BYTES - 10_000)
+
+
+def test_a_state_directory_that_was_moved_away_is_not_made_again(tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "state" / "output" / "0" / "1.1"), CAP)
+    with pytest.raises(FileNotFoundError):
+        output.write(b"x" * 20_000)
+    assert not (tmp_path / "state").exists()
+    assert output.finish() == b"x" * ROW_BYTES
 
 
 def test_when_the_file_cannot_be_written_it_is_removed_again(

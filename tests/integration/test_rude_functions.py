@@ -1,0 +1,52 @@
+"""What a function does to its worker must not reach the jobs after it, nor the daemon."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.configurations import CODE
+from tests.support.daemon import Daemon, running_daemon
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[Daemon]:
+    user = 'user = "root"' if os.geteuid() == 0 else ""
+    tables = [f'[workers.default]\nprocesses = 1\npythonpath = ["{CODE}"]\n{user}\n']
+    tables += [
+        f'[tasks.{name}]\nfunction = "rude:{name}"\n'
+        for name in ("drop_stdout", "say", "make_text")
+    ]
+    with running_daemon("\n".join(tables)) as started:
+        yield started
+
+
+def test_a_function_that_drops_stdout_takes_it_from_no_other_job(daemon: Daemon) -> None:
+    (worker,) = daemon.until("a worker to serve", lambda: daemon.workers("function"))
+    first = daemon.submit(task="drop_stdout")
+    second = daemon.submit(task="say", args=["still heard"])
+    assert [job["state"] for job in daemon.wait(first, second)] == ["SUCCESS"] * 2
+    assert daemon.output(second) == "still heard\n"
+    assert [w["pid"] for w in daemon.workers("function")] == [worker["pid"]]
+
+
+def test_a_result_that_is_too_long_is_a_failure_and_no_loss(daemon: Daemon) -> None:
+    (worker,) = daemon.until("a worker to serve", lambda: daemon.workers("function"))
+    ended = daemon.ended(daemon.submit(task="make_text", args=[str(70 << 20)]))
+    assert (ended["state"], ended["reason"]) == ("FAILURE", "failed")
+    assert ended["error"]["type"] == "InvalidResult"
+    assert "too long" in ended["error"]["message"]
+    assert [w["pid"] for w in daemon.workers("function")] == [worker["pid"]]
+
+
+def test_long_results_of_several_jobs_are_all_kept(daemon: Daemon) -> None:
+    jobs = [daemon.submit(task="make_text", args=[str(15 << 20)]) for _ in range(5)]
+    daemon.wait(*jobs[:2])
+    for job in jobs:
+        daemon.wait(job)
+        assert len(daemon.status(job)["result"]) == 15 << 20
