@@ -66,10 +66,11 @@ def submitted(database: Database, *jobs: NewJob) -> list[int]:
 
 
 def claimed(database: Database, job: NewJob, *, now: Moment = START) -> job_rows.Claimed:
-    """Put a job into the store and claim it for the worker ``w1``."""
-    submitted(database, job)
+    """Put a job into the store and claim it for the worker ``w1``, whatever else is ready."""
+    alone = f"c/only-{job.id}"
+    submitted(database, job._replace(line=alone))
     with database.transaction():
-        (taken,) = job_rows.claim(database, line=job.line, instance="w1", limit=1, now=now)
+        (taken,) = job_rows.claim(database, line=alone, instance="w1", limit=1, now=now)
     return taken
 
 

@@ -1,0 +1,113 @@
+"""Write the store that is kept for the newest schema: ``python -m tests.compat.keep_store``.
+
+Run once for each schema, when it is released; before its release it may be made again. A kept store of a
+released schema is never touched.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import apsw.shell
+
+from jobctl.result import Outcome, Verdict
+from jobctl.store import attempts, fires, keys, meta, queues, schedules
+from jobctl.store.database import Database, open_database
+from jobctl.store.fires import Fire
+from jobctl.store.statements import migrations
+from tests.support.builders import in_state
+from tests.support.clock import START
+
+HOUR = 3600 * 1_000_000
+
+JOBS: list[tuple[str, dict[str, Any]]] = [
+    ("PENDING", {}),
+    ("STARTED", {}),
+    ("RETRY", {}),
+    ("SUCCESS", {}),
+    ("FAILURE", {}),
+    ("REVOKED", {}),
+    ("PENDING", {"eta": START + HOUR, "line": "eta"}),
+    ("PENDING", {"line": "task/gone", "task": "gone", "reason": "no such task"}),
+    ("PENDING", {"kind": "limited", "task": "f"}),
+    ("SUCCESS", {"kind": "function", "payload": '{"args":[1,"é"],"kwargs":{"a":null}}'}),
+    ("PENDING", {"line": "schedule/1", "schedule": 1}),
+    (
+        "PENDING",
+        {
+            "expires_at": START + HOUR,
+            "labels": '{"a":"b"}',
+            "overrides": '{"retries":2,"queue":"other"}',
+            "queue": "other",
+            "priority": -5,
+            "uid": 1000,
+        },
+    ),
+]
+"""A job of every state and line, by rising id from 1."""
+
+ENDS: list[tuple[int, Verdict, dict[str, Any]]] = [
+    (4, Verdict.SUCCESS, {"exit_code": 0, "output": bytes(range(256)), "output_bytes": 256}),
+    (5, Verdict.FAILURE, {"signal": 9, "error": '{"type":"K","message":"m","traceback":""}'}),
+    (3, Verdict.TIMEOUT, {}),
+    (10, Verdict.SUCCESS, {"result": '{"x":[1]}'}),
+]
+"""Attempts that ended, by job."""
+
+
+def fill(database: Database) -> None:
+    """A row of every kind."""
+    for id, (state, others) in enumerate(JOBS, 1):
+        in_state(database, state, id=id, **others)
+    with database.transaction():
+        database.execute("UPDATE jobs SET token = 22 WHERE token IS NOT NULL")
+        for id, verdict, others in ENDS:
+            outcome = Outcome(
+                token=id * 11,
+                job_id=id,
+                verdict=verdict,
+                started_at=START,
+                finished_at=START + 5,
+                **others,
+            )
+            told = '{"argv":["/bin/true"]}'
+            row = attempts.row_of(outcome, number=1, worker="w1", claimed_at=START, ran_with=told)
+            attempts.add(database, [row])
+        keys.add(database, [(0, "k1", 1, bytes(16))])
+        queues.pause(database, name="other", now=START)
+        identity = '["interval","1h","UTC","cronie"]'
+        schedule = schedules.add(
+            database, name="backup", identity=identity, anchor_at=START, now=START
+        ).id
+        schedules.advance(database, id=schedule, watermark=START + 2 * HOUR)
+        for n, fate, job_id in ((1, "submitted", 4), (2, "skipped", None)):
+            at = START + n * HOUR
+            fire = Fire(schedule=schedule, first=at, last=at, count=1, fate=fate, job_id=job_id)
+            fires.add(database, fire)
+        for name, value in (("state_id", "0123abcd"), ("highest_id", "40")):
+            meta.set(database, name, value)
+
+
+def main() -> None:
+    """Make the newest schema's store and write it as SQL."""
+    number = len(migrations())
+    with tempfile.TemporaryDirectory() as folder:
+        database = open_database(Path(folder) / "jobctl.db")
+        fill(database)
+        told = io.StringIO()
+        shell: Any = apsw.shell.Shell(stdout=told, db=database.connection)
+        shell.process_command(".dump")
+        database.close()
+    kept = [line for line in told.getvalue().splitlines() if not line.startswith("--")]
+    first = (
+        f"-- A store of schema {number} with a row of every kind. Made by keep_store.py, and kept."
+    )
+    target = Path(__file__).parent / f"kept/store-{number}.sql"
+    target.write_text("\n".join([first, *kept]) + "\n")
+
+
+if __name__ == "__main__":
+    main()

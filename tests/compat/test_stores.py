@@ -1,0 +1,111 @@
+"""Every schema that was ever released is opened, upgraded, and means what it meant."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import apsw
+import pytest
+
+from jobctl.daemon.main import highest_id
+from jobctl.result import Verdict
+from jobctl.store import attempts, fires, jobs, keys, queues, schedules
+from jobctl.store.database import Database, open_database
+from jobctl.store.statements import migrations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEPT = sorted((Path(__file__).parent / "kept").glob("store-*.sql"))
+"""One for each schema, as SQL, so that what changed in one can be read. None is ever made again."""
+
+
+@pytest.fixture(params=KEPT, ids=lambda path: path.stem)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    path = tmp_path / "jobctl.db"
+    connection = apsw.Connection(str(path))
+    connection.execute(request.param.read_text()).fetchall()
+    connection.close()
+    opened = open_database(path)
+    yield opened
+    opened.close()
+
+
+def test_each_released_schema_is_kept() -> None:
+    numbers = [int(re.sub(r"\D", "", path.stem)) for path in KEPT]
+
+    assert numbers == list(range(1, len(migrations()) + 1))
+
+
+def test_it_has_the_newest_schema_now_and_is_whole(database: Database) -> None:
+    assert database.row("PRAGMA user_version") == (len(migrations()),)
+    assert database.rows("PRAGMA integrity_check") == [("ok",)]
+    assert database.rows("PRAGMA foreign_key_check") == []
+
+
+def test_its_tables_are_those_of_a_new_store(database: Database, tmp_path: Path) -> None:
+    def shape(of: Database) -> list[tuple[object, ...]]:
+        found = of.rows("SELECT type, name, sql FROM sqlite_schema ORDER BY name")
+        return [
+            (kind, name, re.sub(r"\s+", " ", str(sql)))
+            for kind, name, sql in found
+            if not str(name).startswith("sqlite_")
+        ]
+
+    new = open_database(tmp_path / "new.db")
+
+    assert shape(database) == shape(new)
+    new.close()
+
+
+def test_every_job_is_there_in_its_state(database: Database) -> None:
+    found = {row["id"]: row for row in jobs.page(database, before=100, limit=100)}
+
+    states = [found[id]["state"] for id in range(1, 7)]
+    assert states == ["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]
+    assert [found[id]["line"] for id in (7, 8, 9, 11)] == [
+        "eta",
+        "task/gone",
+        "l/default",
+        "schedule/1",
+    ]
+    assert found[12]["labels"] == '{"a":"b"}'
+    assert (found[12]["uid"], found[12]["priority"]) == (1000, -5)
+
+
+def test_its_running_attempt_can_be_adopted(database: Database) -> None:
+    (running,) = jobs.started(database)
+
+    assert (running.id, running.token, running.worker) == (2, 22, "w1")
+
+
+def test_its_attempts_are_whole(database: Database) -> None:
+    (success,) = attempts.of_job(database, 4)
+    (killed,) = attempts.of_job(database, 5)
+
+    assert (success["verdict"], success["exit_code"]) == (Verdict.SUCCESS, 0)
+    assert success["output"] == bytes(range(256))
+    assert (killed["signal"], killed["exit_code"]) == (9, None)
+    assert attempts.of_job(database, 10)[0]["result"] == '{"x":[1]}'
+
+
+def test_its_ready_jobs_can_be_claimed(database: Database) -> None:
+    with database.transaction():
+        taken = jobs.claim(database, line="c/default", instance="w9", limit=9, now=1)
+
+    assert [job.id for job in taken] == [1]
+
+
+def test_keys_schedules_pauses_and_fates_hold(database: Database) -> None:
+    assert keys.get(database, uid=0, key="k1") == (1, bytes(16))
+    assert queues.all(database)["other"] is not None
+    row = schedules.all(database)["backup"]
+    told = fires.of_schedule(database, name="backup", before=2**62, limit=9)
+    assert [fire["fate"] for fire in told] == ["skipped", "submitted"]
+    assert told[0]["last"] == row.watermark
+
+
+def test_no_id_that_was_given_is_given_again(database: Database) -> None:
+    assert highest_id(database) == 40
