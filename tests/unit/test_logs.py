@@ -22,10 +22,11 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., io.StringI
     """Starts logging into a text and gives back what was logged; afterwards all is as before."""
     before = (logger.handlers[:], logger.level, logger.propagate)
     stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.delenv("JOURNAL_STREAM", raising=False)
 
     def start(form: str = "text", level: str = "info") -> io.StringIO:
+        # Here, not in the fixture: pytest puts its own stream in place before the test begins.
+        monkeypatch.setattr(sys, "stderr", stream)
         start_logging(FakeClock(), form=form, level=level)
         return stream
 
