@@ -29,7 +29,7 @@ class Block:
     @property
     def place(self) -> str:
         """File and line, for whoever has to mend it."""
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
+        return f"{name_of(self.page)}:{self.line}"
 
 
 def blocks_of(page: Path) -> list[Block]:
@@ -49,4 +49,4 @@ def blocks_of(page: Path) -> list[Block]:
 
 def name_of(page: Path) -> str:
     """A page's path below the repository, as the name of a test."""
-    return str(page.relative_to(ROOT))
+    return str(page.relative_to(ROOT) if page.is_relative_to(ROOT) else page)

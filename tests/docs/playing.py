@@ -75,6 +75,7 @@ _VARYING = (
     (r'listens on "[^"]+"', "listens on <path>"),
     (r"\b(pid|uptime_s|uid)([ =]+)[\d.]+", r"\1\2<number>"),
     (r"(\b(?:process|id|job)|--before)( +)\d+\b", r"\1\2<id>"),
+    (r"\bJOBCTL_JOB_ID=\d+", "JOBCTL_JOB_ID=<id>"),
 )
 _ID_COLUMNS = ("ID", "JOB", "PID", "MADE")
 
@@ -275,7 +276,8 @@ class Reader:
         looks_until = time.monotonic() + (LIMIT_S if _LOOKS.match(command) else 0)
         while True:
             came, code = self._run(terminal, command, shown, limit_s, may_go_on=may_go_on)
-            is_right = agrees(shown, came) and (code in (0, None) or step.checks_code)
+            is_right = self._is_right(step, shown, came)
+            is_right = is_right and (code in (0, None) or step.checks_code)
             if is_right or time.monotonic() > looks_until:
                 break
             # Seldom enough to leave the processor to what it waits for.
@@ -284,8 +286,17 @@ class Reader:
             f"{block.place}: $ {command}\n--- the page shows\n{shown}\n--- it was\n{came}"
             f"\n--- exit code {code}"
         )
-        if re.fullmatch(r"\d+\n?", step.shown) and step.command.startswith("jobctl submit"):
-            self._ids[step.shown.strip()] = came.strip()
+
+    def _is_right(self, step: Step, shown: str, came: str) -> bool:
+        """The output agrees. A new job may have another id here; the same job has the same one again."""
+        if not (step.command.startswith("jobctl submit") and shown.isdigit()):
+            return agrees(shown, came)
+        came = came.strip()
+        if not came.isdigit():
+            return False
+        if shown not in self._ids and came not in self._ids.values():
+            self._ids[shown] = came
+        return self._ids.get(shown) == came
 
     def _run(
         self, terminal: Terminal, command: str, shown: str, limit_s: float, *, may_go_on: bool

@@ -43,6 +43,12 @@ def test_each_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_the_index_leads_to_every_page_of_the_manual() -> None:
+    index = ROOT / "docs/index.md"
+    led_to = {(index.parent / link.partition("#")[0]) for link in LINK.findall(index.read_text())}
+    assert {page for page in PAGES if "docs" in page.relative_to(ROOT).parts} - led_to == {index}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_each_example_can_be_read_by_its_language(page: Path) -> None:
     for block in blocks_of(page):

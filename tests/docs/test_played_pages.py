@@ -107,3 +107,40 @@ def test_what_differs_from_run_to_run_is_not_compared(shown: str, came: str) -> 
 )
 def test_everything_else_is(shown: str, came: str) -> None:
     assert not agrees(shown, came)
+
+
+def played(tmp_path: Path, *steps: str) -> None:
+    """Play a page of a test's own, in which ``jobctl`` is a shell function that prints its arguments."""
+    page = tmp_path / "page.md"
+    blocks = ['$ jobctl() { shift; echo "$@"; }', *steps]
+    page.write_text("".join(f"```console\n{text}\n```\n\n" for text in blocks))
+    reader = Reader(tmp_path, {"PATH": os.defpath})
+    try:
+        reader.play(page)
+    finally:
+        reader.close()
+
+
+def test_a_job_has_one_id_on_a_page_whatever_it_is_here(tmp_path: Path) -> None:
+    played(tmp_path, "$ jobctl submit 41\n1", "$ jobctl submit 42\n2", "$ jobctl logs 2\n42")
+    played(tmp_path, "$ jobctl submit 41\n1", "$ jobctl submit 41\n1")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ["$ jobctl submit 41\n1", "$ jobctl submit 42\n1"],
+        ["$ jobctl submit 41\n1", "$ jobctl submit 41\n2"],
+        ["$ jobctl submit\n1"],
+        ["$ echo a\nb"],
+        ["$ false"],
+        ["$ (exit 3)\n$ echo $?\n4"],
+    ],
+)
+def test_a_page_that_shows_something_else_is_found_out(steps: list[str], tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="the page shows"):
+        played(tmp_path, *steps)
+
+
+def test_a_command_that_fails_is_right_when_the_page_says_so(tmp_path: Path) -> None:
+    played(tmp_path, "$ (exit 3)\n$ echo $?\n3")
