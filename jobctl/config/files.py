@@ -184,6 +184,10 @@ def parse_text(text: str, path: str) -> TomlFile:
         except RecursionError:
             problems.append(_problem(path, "the values are nested too deeply"))
             shorter = ""
+        except ValueError:
+            # The one thing that the parser lets through: int() refuses to read so many digits.
+            problems.append(_problem(path, "a number has more digits than any may have"))
+            shorter = ""
         if shorter == rest or len(problems) >= MOST_SYNTAX_FAULTS:
             rest = ""
             damaged.add(())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,26 @@ def test_a_loop_reads_the_child_by_itself(tmp_path: Path) -> None:
         output = child.stdout.read()
     assert child.returncode == 0
     assert [task.name for task in parse_result(output, path).tasks] == ["a"]
+
+
+def test_a_child_whose_daemon_was_killed_says_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path, "[tasks.a]\nshell = 'x'\n")
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as nobody:
+        ended = subprocess.run(
+            [sys.executable, "-m", "jobctl.config.load", str(path), "--json"],
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+def test_a_number_of_thousands_of_digits_is_a_problem_and_no_crash(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_in_child(write(tmp_path, f"[tasks.a]\nshell = 'x'\nretries = {'9' * 5000}\n"))
+    assert "more digits" in caught.value.problems[0].message
 
 
 def test_a_child_that_never_answers_is_ended(tmp_path: Path) -> None:
