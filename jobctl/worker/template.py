@@ -99,7 +99,10 @@ class Template:
             self._drop_channel()
 
     def _greet(self, message: dict[str, Any]) -> None:
-        if not self._spec:
+        if not self._spec and not message["spec"]:
+            # The daemon that started it died before it said what for.
+            self._is_retiring = True
+        elif not self._spec:
             self._spec = message["spec"]
             self._report = self._prepare()
         self._send(

@@ -242,6 +242,7 @@ class _Base:
     def __init__(self) -> None:
         self._rng = random.Random(1)
         self._job = 0
+        self._seen: list[Settled] = []
         self._clock = SystemClock()
 
     def turn(self, limit_s: float) -> None:
@@ -298,6 +299,7 @@ class _Base:
             self.turn(0.5)
             for event in self.engine.collect():
                 events.append(event)
+                self._seen.append(event)
                 missing -= {row.token for row in event.done}
                 missing -= {outcome.token for outcome in event.outcomes}
         assert not missing, f"not reported: {missing}"
@@ -306,7 +308,9 @@ class _Base:
     def quiet(self) -> list[Settled]:
         for _ in range(5):
             self.turn(0.05)
-        return self.engine.collect()
+        events = self.engine.collect()
+        self._seen.extend(events)
+        return events
 
 
 def _adoptable(running: Mapping[str, Sequence[Attempt]]) -> dict[str, list[Adoptable]]:
@@ -398,16 +402,22 @@ class LocalDriver(_Base):
 
     def end(self) -> None:
         self.let_go()
+        for event in self._seen:
+            self.engine.acknowledge(event)
+        self.engine.flush()
         self.engine.retire_all()
         end = time.monotonic() + 20 * PATIENCE
-        while not self.engine.is_idle_gone and time.monotonic() < end:
+        while not self._is_gone() and time.monotonic() < end:
             self.turn(0.2)
             for event in self.engine.collect():
-                self.engine.acknowledge(event)
-        is_gone = self.engine.is_idle_gone
+                self.acknowledge(event)
+        is_gone = self._is_gone()
         self._let_go_of_engine()
         shutil.rmtree(self._folder)
         assert is_gone, "the engine has left processes"
+
+    def _is_gone(self) -> bool:
+        return self.engine.is_idle_gone and not self.engine.workers()
 
     def let_go(self) -> None:
         (self._folder / "go").touch()

@@ -62,6 +62,14 @@ class Adoption:
             if folder != template.outcomes_dir:
                 self._adopt_worker(folder, running.pop(folder.name, ()))
         self._emit_records(template)
+        self._look_at_template(template)
+
+    def _look_at_template(self, template: Template) -> None:
+        directory = template.directory
+        if holder.read(directory) is None and holder.is_locked(directory):
+            # It is being born: the daemon that started it died before it could write its name.
+            self._house.timers.after(_BIRTH_PROBE_S, lambda: self._look_at_template(template))
+            return
         living = holder.living(directory)
         if living is None:
             self._deaths.clear(template)

@@ -277,7 +277,10 @@ class Templates:
                 processes.send(pid, 9)
         if template.recipe is None and not template.is_retiring:
             # Left by an earlier daemon: wanted if its recipe is in the plan that comes into force.
-            self._go_on_loading(may_wait=True)
+            if self._deferred is None:
+                template.retire()
+            else:
+                self._go_on_loading(may_wait=True)
             return
         self._finish_load()
         if template is self._keepers:
