@@ -39,6 +39,8 @@ class Sweep:
         tokens = list(tokens)
         self._variables = [f"JOBCTL_ATTEMPT={token:016x}".encode() for token in tokens]
         self._session = self._find_session(kind, set(tokens))
+        owner = directory.stat().st_uid if directory.exists() else os.geteuid()
+        self._only_uid = owner if owner != os.geteuid() else None
         self._todo: list[int] | None = None
         self._found = 0
         self._clean_passes = 0
@@ -100,5 +102,6 @@ class Sweep:
 
     def _is_left_over(self, pid: int) -> bool:
         if self._session and processes.session_of(pid) == self._session:
-            return True
+            # Another user's worker could have noted any session, and have this daemon end it.
+            return self._only_uid is None or processes.uid_of(pid) == self._only_uid
         return any(processes.carries(pid, variable) for variable in self._variables)

@@ -79,3 +79,25 @@ def test_a_session_whose_number_has_a_new_leader_is_not_swept(
     sweep = Sweep(directory=tmp_path, kind="keeper", cgroup="", tokens=[7])
     sweep.step()
     assert killed == [4242]
+
+
+def test_only_what_belongs_to_the_user_of_a_worker_is_ended_with_its_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker of another user could name any session in its lock file, the administrator's too."""
+    from jobctl.engine.local import sweep as module
+
+    monkeypatch.setattr(module, "noted_command", lambda _folder: (4242, 7, 1000))
+    monkeypatch.setattr(module, "process_start", lambda _pid: 999)
+    monkeypatch.setattr("os.geteuid", lambda: tmp_path.stat().st_uid + 1)
+    monkeypatch.setattr(processes, "all_pids", lambda: [4242, 4243])
+    monkeypatch.setattr(processes, "session_of", lambda _pid: 4242)
+    monkeypatch.setattr(processes, "uid_of", lambda pid: tmp_path.stat().st_uid + (pid == 4242))
+    monkeypatch.setattr(processes, "carries", lambda _pid, _variable: False)
+    monkeypatch.setattr(processes, "is_alive", lambda _pid: True)
+    killed: list[int] = []
+    monkeypatch.setattr(processes, "send", lambda pid, _number: noted(killed, pid))
+
+    Sweep(directory=tmp_path, kind="keeper", cgroup="", tokens=[7]).step()
+
+    assert killed == [4243]
