@@ -474,7 +474,7 @@ def test_what_a_reload_changes_is_told_line_by_line() -> None:
     assert told[0] == 'daemon changed: log_level: "info" -> "debug"'
     assert told[1].startswith("worker group default changed: ")
     assert told[2:] == [
-        'queue io changed: concurrency: no limit -> 1',
+        "queue io changed: concurrency: no limit -> 1",
         "task backup changed: timeout: 1h -> 2h; retries: 0 -> 1; env changed",
         "task fresh added",
         "task gone removed",
