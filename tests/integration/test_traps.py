@@ -292,6 +292,33 @@ def state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+def test_templates_that_were_being_born_when_their_daemon_died_are_not_forgotten() -> None:
+    """Their locks are held and name nobody yet."""
+    with running_daemon(functions(), start=False) as daemon:
+        for _ in range(6):
+            before = locks(daemon)
+            daemon.launch()
+            # It may find one of an earlier daemon that it can use.
+            until("a template", lambda b=before: locks(daemon) - b or daemon.ready.is_set())  # type: ignore[misc]
+            daemon.kill()
+        daemon.start()
+        assert daemon.ended(daemon.submit(task="double", args=[4], typed=True))["result"] == 8
+        daemon.until(
+            "only the templates of this daemon",
+            lambda: len([p for p in (daemon.state_dir / "run").iterdir() if p.is_dir()]) == 2,
+        )
+        daemon.until("nobody else", lambda: set(daemon.processes()) <= known(daemon))
+
+
+def locks(daemon: Daemon) -> set[Path]:
+    return set(daemon.state_dir.glob("run/*/lock"))
+
+
+def known(daemon: Daemon) -> set[int]:
+    """The daemon's pid, and those of everything that it knows."""
+    return {daemon.pid, *templates(daemon).values(), *(w["pid"] for w in daemon.workers())}
+
+
 # -- orphans ---------------------------------------------------------------------------------------
 
 
