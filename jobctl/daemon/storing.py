@@ -137,7 +137,8 @@ class Storing:
             lambda: station.dispatcher.advance(now),
             lambda: station.beat.step(now),
             lambda: self._retention.step(now, station.clock.monotonic()),
-            lambda: station.dispatcher.claim(now),
+            # Not the turn's moment: a job of this very turn was submitted after that.
+            lambda: station.dispatcher.claim(station.clock.now()),
         )
 
     def _forget(self) -> None:

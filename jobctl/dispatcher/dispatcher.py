@@ -320,6 +320,19 @@ class Dispatcher:
             return False
         return self._free_in(queue) > 0
 
+    def holds_back(self, queue: str) -> str | None:
+        """Why no ready job of a queue starts now, for people; None when only a free worker is missing."""
+        if queue in self._paused:
+            return f'queue "{queue}" is paused'
+        if self._plan is None:
+            return None
+        if not self._plan.groups_serving(queue):
+            return f'no worker group serves queue "{queue}"'
+        self._free_in_queue.pop(queue, None)
+        if self._free_in(queue) <= 0:
+            return f'queue "{queue}" runs as many jobs as its concurrency allows'
+        return None
+
     def _free_in(self, queue: str) -> int:
         """How many more jobs of a queue may start: decided from the rows of those that run (P9)."""
         assert self._plan is not None

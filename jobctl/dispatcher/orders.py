@@ -12,6 +12,7 @@ import os
 import pwd
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobctl.arguments import Texts, build_argv, build_env, shell_argv
@@ -24,7 +25,6 @@ from jobctl.task import Kind, Send, StopStep, Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from jobctl.store.jobs import Claimed
 
@@ -142,7 +142,8 @@ class Orders:
                 assert task.command is not None
                 argv = build_argv(task.command, texts)
             given_env = {**task.env, **build_env(texts.args, texts.kwargs)}
-            cwd = task.cwd or account.home
+            # As cron does not: a user like "nobody" has a home that does not exist, and still has jobs.
+            cwd = task.cwd or (account.home if Path(account.home).is_dir() else "/")
             umask = task.umask if task.umask is not None else DEFAULT_UMASK
         return {
             "token": job.token,

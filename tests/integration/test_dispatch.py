@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 
+from jobctl.protocol import requests
 from tests.support.daemon import running_daemon
 
 
@@ -47,3 +48,27 @@ def test_a_command_has_the_limit_of_open_files_that_its_daemon_was_given() -> No
         daemon.wait(job)
 
         assert daemon.output(job).split() == [str(soft), str(hard)]
+
+
+def test_a_job_that_its_queue_holds_back_says_so() -> None:
+    config = '[workers.default]\nqueues = ["default", "one"]\n[queues.one]\nconcurrency = 1\n'
+    with running_daemon(config) as daemon:
+        line = f"until [ -e {daemon.folder}/go ]; do sleep 0.01; done"
+        first = daemon.shell(line, queue="one")
+        daemon.until("the first to run", lambda: daemon.status(first)["state"] == "STARTED")
+        second = daemon.shell("true", queue="one")
+        assert "concurrency" in daemon.status(second)["reason"]
+
+        daemon.call(requests.Pause(queue="one", paused=True))
+        assert daemon.status(second)["reason"] == 'queue "one" is paused'
+
+        daemon.call(requests.Pause(queue="one", paused=False))
+        (daemon.folder / "go").touch()
+        assert daemon.ended(second)["reason"] is None
+
+
+def test_an_attempt_does_not_begin_before_its_job_was_submitted() -> None:
+    with running_daemon() as daemon:
+        for _ in range(20):
+            job = daemon.ended(daemon.shell("true"))
+            assert job["submitted_at"] <= job["started_at"] <= job["finished_at"]

@@ -59,7 +59,7 @@ def _held(station: Station, *, is_begun: bool) -> list[dict[str, Any]]:
             continue
         row = job_rows.get(station.database, running.id)
         assert row is not None
-        described = describe(row)
+        described = describe(station, row)
         kept = ("id", "task", "command", "queue", "started_at")
         found.append(
             {
@@ -74,7 +74,7 @@ def _held(station: Station, *, is_begun: bool) -> list[dict[str, Any]]:
 def _scheduled(station: Station, limit: int) -> dict[str, Any]:
     rows = job_rows.scheduled(station.database, limit=limit)
     kept = ("id", "task", "command", "state", "eta", "queue", "reason")
-    return {"jobs": [{name: describe(row)[name] for name in kept} for row in rows]}
+    return {"jobs": [{name: describe(station, row)[name] for name in kept} for row in rows]}
 
 
 def _registered(station: Station, limit: int) -> dict[str, Any]:

@@ -415,7 +415,7 @@ def found(station: Station, job_id: int) -> dict[str, Any]:
     return row
 
 
-def describe(row: Mapping[str, Any]) -> dict[str, Any]:
+def describe(station: Station, row: Mapping[str, Any]) -> dict[str, Any]:
     """A job for people, without its attempts."""
     payload = json.loads(row["payload"])
     return {
@@ -423,7 +423,7 @@ def describe(row: Mapping[str, Any]) -> dict[str, Any]:
         "task": row["task"],
         "command": payload.get("command"),
         "state": row["state"],
-        "reason": row["reason"] or (row["stop_asked"] and "is being stopped") or None,
+        "reason": _reason(station, row),
         "queue": row["queue"],
         "priority": row["priority"],
         "args": payload.get("args", []),
@@ -440,10 +440,21 @@ def describe(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _reason(station: Station, row: Mapping[str, Any]) -> str | None:
+    """Why a job is where it is. What holds a whole queue back is not written into each of its rows."""
+    if row["reason"]:
+        return str(row["reason"])
+    if row["stop_asked"]:
+        return "is being stopped"
+    if row["line"] == ready_line(row["kind"], row["queue"]):
+        return station.dispatcher.holds_back(row["queue"])
+    return None
+
+
 def status(station: Station, call: Call, request: requests.Status) -> dict[str, Any]:
     """One job whole."""
     row = found(station, request.job)
-    described = describe(row)
+    described = describe(station, row)
     attempts = attempt_rows.of_job(station.database, request.job)
     if attempts:
         last = attempts[-1]
@@ -518,7 +529,7 @@ def _walk(station: Station, request: requests.List) -> Generator[None, None, dic
             elif len(chosen) == request.limit:
                 return {"jobs": chosen, "next": chosen[-1]["id"]}
             else:
-                chosen.append(describe(row))
+                chosen.append(describe(station, row))
         if len(rows) < SLICE_ROWS:
             return {"count": count} if request.count else {"jobs": chosen, "next": None}
         yield
