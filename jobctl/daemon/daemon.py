@@ -229,13 +229,15 @@ class Daemon:
     def _deadline(self, engine_deadline: float | None, monotonic: float) -> float | None:
         """When the next turn must be, if nothing happens before."""
         station = self._station
+        # First: the answer to a wait whose time is over goes in slices, which want a turn.
+        waits_until = station.waiters.step(monotonic)
         if self._slices.wants_turn or self._server.has_calls:
             return monotonic
         self._feed_watchdog()
         found = [
             engine_deadline,
             station.engine.step(monotonic),
-            station.waiters.step(monotonic),
+            waits_until,
             self._notifier.deadline(),
             self._retention.deadline(),
         ]
