@@ -1,6 +1,6 @@
-"""The script with which a template begins: ``python boot.py KIND DIRECTORY LOCK LISTENER``.
+"""The script with which a template begins: ``python boot.py KIND DIRECTORY LOCK LISTENER FILES``.
 
-LOCK and LISTENER are the numbers of two inherited descriptors.
+LOCK and LISTENER are the numbers of two inherited descriptors, FILES is the limit of open files.
 
 It is run by path, with the interpreter of a worker group in which jobctl need not be installed. It
 makes this very copy of jobctl importable, and nothing else of the folder that copy lies in: the
@@ -21,8 +21,8 @@ def main() -> None:
         del sys.path[0]
     from jobctl.worker.template import run_template
 
-    _, kind, directory, lock_fd, listener_fd = sys.argv
-    run_template(kind, directory, int(lock_fd), int(listener_fd))
+    _, kind, directory, lock_fd, listener_fd, open_files = sys.argv
+    run_template(kind, directory, int(lock_fd), int(listener_fd), int(open_files))
 
 
 if __name__ == "__main__":

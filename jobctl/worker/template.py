@@ -241,8 +241,15 @@ def _ignore(_number: int, _frame: object) -> None:
     """Do nothing, and let commands start with the signal's default."""
 
 
-def run_template(kind: str, directory: str, lock_fd: int, listener_fd: int) -> None:
-    """Become the template of ``directory``: the daemon has made its folder, lock and listener."""
+def run_template(
+    kind: str, directory: str, lock_fd: int, listener_fd: int, open_files: int
+) -> None:
+    """Become the template of ``directory``: the daemon has made its folder, lock and listener.
+
+    ``open_files`` is the soft limit of what user code starts with; the daemon's own is higher.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, hard))
     os.set_inheritable(lock_fd, False)
     os.set_inheritable(listener_fd, False)
     listener = _socket.socket(fileno=listener_fd)

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from jobctl.engine.local.messages import TemplateHello
 
 BACKLOG = 128
-_OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)
-"""The limit that this process was given, read before the server raises it for its clients."""
+_OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+"""The limit that this process was given, read before the server raises it for its clients. A template
+sets it for itself: in a container, root may not set the limits of another user's process."""
 
 _BOOT = Path(jobctl.worker.boot.__file__)
 
@@ -135,7 +136,7 @@ def spawn(recipe: Recipe, directory: Path) -> subprocess.Popen[bytes]:
         options = {"user": uid, "group": gid, "extra_groups": list(groups)}
     flags = ["-I", "-S"] if recipe.kind == "keeper" else ["-I"]
     try:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [
                 recipe.python,
                 *flags,
@@ -144,6 +145,7 @@ def spawn(recipe: Recipe, directory: Path) -> subprocess.Popen[bytes]:
                 str(directory),
                 str(lock_fd),
                 str(listener.fileno()),
+                str(_OPEN_FILES),
             ],
             stdin=subprocess.DEVNULL,
             cwd=recipe.cwd,
@@ -152,9 +154,6 @@ def spawn(recipe: Recipe, directory: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
             **options,
         )
-        # Nothing is forked before the daemon asks for it, so no child has the daemon's own limit.
-        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, _OPEN_FILES)
-        return process
     finally:
         listener.close()
         os.close(lock_fd)
