@@ -20,7 +20,7 @@ def daemon() -> Iterator[Daemon]:
     tables = [f'[workers.default]\nprocesses = 1\npythonpath = ["{CODE}"]\n{user}\n']
     tables += [
         f'[tasks.{name}]\nfunction = "rude:{name}"\n'
-        for name in ("drop_stdout", "say", "make_text")
+        for name in ("drop_stdout", "say", "make_text", "spoil_folder")
     ]
     with running_daemon("\n".join(tables)) as started:
         yield started
@@ -50,3 +50,16 @@ def test_long_results_of_several_jobs_are_all_kept(daemon: Daemon) -> None:
     for job in jobs:
         daemon.wait(job)
         assert len(daemon.status(job)["result"]) == 15 << 20
+
+
+def test_a_worker_that_spoils_its_folder_keeps_no_daemon_from_starting(daemon: Daemon) -> None:
+    other = daemon.folder / "other"
+    other.mkdir()
+    (other / "lock").write_text("untouched")
+    daemon.ended(daemon.submit(task="spoil_folder", args=[str(other)]))
+    daemon.kill()
+    daemon.start()
+    job = daemon.submit(task="say", args=["again"])
+    assert daemon.ended(job)["state"] == "SUCCESS"
+    assert (other / "lock").read_text() == "untouched"
+    assert "0123456789abcdef" not in [worker["instance"] for worker in daemon.workers()]

@@ -45,7 +45,7 @@ class Adoption:
         run_dir = self._house.run_dir
         run_dir.mkdir(mode=0o711, exist_ok=True)
         unknown = dict(running)
-        for directory in sorted(path for path in run_dir.iterdir() if path.is_dir()):
+        for directory in _folders(run_dir):
             self._adopt_template(directory, unknown)
         now = self._house.clock.now()
         cause = "the folder of its worker is gone"
@@ -58,7 +58,7 @@ class Adoption:
         house = self._house
         template = Template(directory.name, directory, None)
         house.templates[directory.name] = template
-        for folder in sorted(path for path in directory.iterdir() if path.is_dir()):
+        for folder in _folders(directory):
             if folder != template.outcomes_dir:
                 self._adopt_worker(folder, running.pop(folder.name, ()))
         self._emit_records(template)
@@ -127,3 +127,8 @@ class Adoption:
         for record in self._house.outbox.records(template.outcomes_dir):
             worker = holders.get(record.token, "")
             self._house.outbox.emit(Settled(worker, (), [record]))
+
+
+def _folders(directory: Path) -> list[Path]:
+    """The folders in a folder, which may be another user's: a link could lead to any other worker."""
+    return sorted(p for p in directory.iterdir() if p.is_dir() and not p.is_symlink())

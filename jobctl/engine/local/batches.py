@@ -18,11 +18,12 @@ from jobctl.worker import processes
 from jobctl.worker.marks import read_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from jobctl.clock import Moment
     from jobctl.engine.base import Adoptable, Attempt
     from jobctl.engine.local.house import House
+    from jobctl.worker.marks import Mark
 
 
 class Batches:
@@ -50,14 +51,15 @@ class Batches:
         is still a ticket for each: else the worker is just about to begin one of them, and will say so
         when it answers.
         """
-        marks = read_marks(str(worker.directory))
-        now, monotonic = self._house.clock.now(), self._house.clock.monotonic()
-        for attempt in attempts:
-            if attempt.timeout_s is not None:
-                mark = marks.get(attempt.token)
-                begun_at = mark.begun_at if mark else attempt.claimed_at
-                left_s = attempt.timeout_s - max(now - begun_at, 0) / SECOND
-                self._limits[worker.instance] = (monotonic + max(left_s, 0.0), attempt.token)
+        try:
+            marks = read_marks(str(worker.directory))
+        except OSError:
+            # The folder may be another user's, who put something else there: its worker keeps what it
+            # has, and a job that had begun has its limit counted from the claim.
+            self._keep_limits(worker, attempts, {})
+            return
+        self._keep_limits(worker, attempts, marks)
+        now = self._house.clock.now()
         try:
             worker.open_tickets()
         except OSError:
@@ -68,6 +70,20 @@ class Batches:
         for attempt in unbegun:
             del worker.attempts[attempt.token]
         self._release(worker, unbegun, now)
+
+    def _keep_limits(
+        self,
+        worker: Worker,
+        attempts: Iterable[Adoptable | Attempt],
+        marks: Mapping[int, Mark],
+    ) -> None:
+        now, monotonic = self._house.clock.now(), self._house.clock.monotonic()
+        for attempt in attempts:
+            if attempt.timeout_s is not None:
+                mark = marks.get(attempt.token)
+                begun_at = mark.begun_at if mark else attempt.claimed_at
+                left_s = attempt.timeout_s - max(now - begun_at, 0) / SECOND
+                self._limits[worker.instance] = (monotonic + max(left_s, 0.0), attempt.token)
 
     def step(self, monotonic: float) -> None:
         """Take back what is held up, end what is over its limit."""

@@ -15,6 +15,7 @@ The life of a worker, seen from here, and the files that know each step::
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jobctl.engine.base import Adoptable, Attempt, Poller, Settled, Slot
@@ -211,10 +212,11 @@ class LocalEngine:
         """The tokens of attempts that have begun; those of a batch by their marks."""
         found: set[int] = set()
         for worker in self._house.workers.values():
+            found.update(worker.attempts)
             if worker.kind == "function" and len(worker.attempts) > 1:
-                found.update(read_marks(str(worker.directory)).keys() & worker.attempts.keys())
-            else:
-                found.update(worker.attempts)
+                # Unreadable marks say nothing: then all of the batch counts as begun.
+                with suppress(OSError):
+                    found -= worker.attempts.keys() - read_marks(str(worker.directory)).keys()
         return found
 
     def workers(self) -> list[dict[str, Any]]:
