@@ -102,6 +102,15 @@ def carries(pid: int, variable: bytes) -> bool:
         return False
 
 
+def has_open(pid: int, path: str) -> bool:
+    """The process holds a descriptor of the file ``path``; False when it cannot be looked at."""
+    folder = f"/proc/{pid}/fd"
+    try:
+        return any(os.readlink(f"{folder}/{number}") == path for number in os.listdir(folder))
+    except OSError:
+        return False
+
+
 def in_cgroup(cgroup: str) -> list[int]:
     """Every living process of a cgroup and of those below it; empty when it does not exist."""
     found: list[int] = []

@@ -42,6 +42,7 @@ class Sweep:
         owner = directory.stat().st_uid if directory.exists() else os.geteuid()
         self._only_uid = owner if owner != os.geteuid() else None
         self._todo: list[int] | None = None
+        self._is_held = False
         self._found = 0
         self._clean_passes = 0
         if self._cgroup:
@@ -81,7 +82,9 @@ class Sweep:
         if self._todo:
             return 0.0
         self._todo = None
-        if self._found or holder.is_locked(self._directory):
+        # Who holds the lock is looked for only when nothing else is left that could.
+        self._is_held = not self._found and holder.is_locked(self._directory)
+        if self._found or self._is_held:
             self._clean_passes = 0
             return _PROBE_S
         self._clean_passes += 1
@@ -103,5 +106,11 @@ class Sweep:
     def _is_left_over(self, pid: int) -> bool:
         if self._session and processes.session_of(pid) == self._session:
             # Another user's worker could have noted any session, and have this daemon end it.
-            return self._only_uid is None or processes.uid_of(pid) == self._only_uid
+            return self._is_of_user(pid)
+        if self._is_held and processes.has_open(pid, f"{self._directory}/lock"):
+            # A fork that no hook of the interpreter has seen: by C code, into a session of its own.
+            return self._is_of_user(pid)
         return any(processes.carries(pid, variable) for variable in self._variables)
+
+    def _is_of_user(self, pid: int) -> bool:
+        return self._only_uid is None or processes.uid_of(pid) == self._only_uid
