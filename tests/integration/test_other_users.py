@@ -6,12 +6,16 @@ import os
 import resource
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.configurations import CODE
-from tests.support.daemon import running_daemon
+from tests.support.daemon import Daemon, running_daemon
 from tests.support.users import NOBODY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PYTHON = "/usr/bin/python3"
 
@@ -25,17 +29,33 @@ def can_be_used() -> bool:
     return ended.returncode == 0
 
 
-@pytest.mark.skipif(not can_be_used(), reason="needs root, and a Python that nobody may run")
-def test_functions_of_another_user_run_where_root_may_not_set_limits_of_others() -> None:
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    """A daemon whose functions run as nobody."""
+    if not can_be_used():
+        pytest.skip("needs root, and a Python that nobody may run")
+    tables = [f'[workers.default]\nprocesses = 1\nuser = "nobody"\npython = "{PYTHON}"\n']
+    tables += [f'pythonpath = ["{CODE}"]\n']
+    tables += [f'[tasks.{name}]\nfunction = "rude:{name}"\n' for name in ("who", "fork_in_c")]
+    with running_daemon("".join(tables), start=False) as started:
+        started.folder.chmod(0o777)
+        yield started.start()
+
+
+def test_functions_of_another_user_run_where_root_may_not_set_limits_of_others(
+    daemon: Daemon,
+) -> None:
     # In a container root lacks CAP_SYS_RESOURCE, without which the limits of another user's process are
     # out of its reach. Where it has it, this shows only that the limit arrives.
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    config = (
-        f'[workers.default]\nprocesses = 1\nuser = "nobody"\npython = "{PYTHON}"\n'
-        f'pythonpath = ["{CODE}"]\n[tasks.who]\nfunction = "rude:who"\n'
-    )
-    with running_daemon(config, start=False) as daemon:
-        daemon.folder.chmod(0o711)
-        daemon.start()
-        ended = daemon.ended(daemon.submit(task="who"))
-    assert ended["result"] == [NOBODY, limit]
+    assert daemon.ended(daemon.submit(task="who"))["result"] == [NOBODY, limit]
+
+
+def test_a_fork_that_holds_the_lock_of_a_dead_worker_is_ended(daemon: Daemon) -> None:
+    # It cannot join its cgroup itself: an empty one was taken for the proof that nothing is left.
+    began = daemon.folder / "began"
+    ended = daemon.ended(daemon.submit(task="fork_in_c", args=[str(began)]))
+    assert (ended["state"], ended["reason"]) == ("FAILURE", "lost")
+    fork = began.read_text()
+    daemon.until("the fork to be gone", lambda: not Path(f"/proc/{fork}").exists())
+    assert daemon.ended(daemon.submit(task="who"))["state"] == "SUCCESS"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +20,7 @@ def daemon() -> Iterator[Daemon]:
     tables = [f'[workers.default]\nprocesses = 1\npythonpath = ["{CODE}"]\n{user}\n']
     tables += [
         f'[tasks.{name}]\nfunction = "rude:{name}"\n'
-        for name in ("drop_stdout", "say", "make_text", "fork_in_c", "spoil_folder")
+        for name in ("drop_stdout", "say", "make_text", "spoil_folder")
     ]
     with running_daemon("\n".join(tables)) as started:
         yield started
@@ -51,15 +50,6 @@ def test_long_results_of_several_jobs_are_all_kept(daemon: Daemon) -> None:
     for job in jobs:
         daemon.wait(job)
         assert len(daemon.status(job)["result"]) == 15 << 20
-
-
-def test_a_fork_that_holds_the_lock_of_a_dead_worker_is_ended(daemon: Daemon) -> None:
-    began = daemon.folder / "began"
-    ended = daemon.ended(daemon.submit(task="fork_in_c", args=[str(began)]))
-    assert (ended["state"], ended["reason"]) == ("FAILURE", "lost")
-    assert daemon.ended(daemon.submit(task="say", args=["on"]))["state"] == "SUCCESS"
-    fork = began.read_text()
-    daemon.until("the fork to be gone", lambda: not Path(f"/proc/{fork}").exists())
 
 
 def test_a_worker_that_spoils_its_folder_keeps_no_daemon_from_starting(daemon: Daemon) -> None:

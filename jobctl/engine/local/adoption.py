@@ -6,6 +6,7 @@ worker may be stopped, or busy in user code for hours. Crash recovery is this sa
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from jobctl.engine.base import Settled
@@ -99,9 +100,13 @@ class Adoption:
         if found is not None:
             worker.kind, worker.group = found.kind, found.group
             worker.is_from_earlier_boot = not found.is_of_this_boot
-            if cgroups.is_of(worker.instance, found.cgroup):
-                worker.cgroup = found.cgroup
-                worker.oom_kills = processes.oom_kills(found.cgroup)
+            cgroup = found.cgroup
+            if folder.stat().st_uid != os.geteuid():
+                # Another user's worker is put into its cgroup by the daemon, and does not know it.
+                cgroup = self._house.cgroups.of(worker.instance)
+            if cgroup and cgroups.is_of(worker.instance, cgroup):
+                worker.cgroup = cgroup
+                worker.oom_kills = processes.oom_kills(cgroup)
         living = holder.living(folder)
         if living is None:
             worker.phase = Phase.GREETING

@@ -12,6 +12,7 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING, Any, Final
 
+from jobctl.engine.local import cgroups
 from jobctl.engine.local.link import Link
 from jobctl.engine.local.worker import Phase, Worker
 from jobctl.logs import fields, logger
@@ -34,6 +35,9 @@ LONGEST_PAUSE_S: Final = 30.0
 
 _SETTLED_S = 10.0
 """A worker that lived so long has not failed at its birth."""
+
+_GONE = -1
+"""The user of a process that has died already."""
 
 _BIRTH_S = 1.0
 """A birth that has taken so long (its process may be stopped) does not hold others up."""
@@ -150,12 +154,21 @@ class Births:
 
     def meet(self, template: Template, instance: str, pid: int) -> None:
         """A template has forked what it was asked for."""
+        owner = template.directory.stat().st_uid
+        if processes.uid_of(pid) not in (owner, _GONE):
+            # User code runs in a template: it could name any process, and have this daemon end it.
+            logger.error("a template names a process of another user", extra=fields(pid=pid))
+            return
         worker = self._house.workers.get(instance)
         if worker is None:
             # Asked for by a daemon that died before it heard of it: nobody knows it, it holds nothing.
             processes.send(pid, 9)
             return
         worker.pid = pid
+        if worker.cgroup and owner != os.geteuid() and not cgroups.join(worker.cgroup, pid):
+            # What is in none must not seem to be gone because a cgroup is empty.
+            cgroups.remove(worker.cgroup)
+            worker.cgroup = ""
         self.watch(worker)
         if template.is_retiring:
             worker.retire()

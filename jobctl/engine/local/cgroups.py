@@ -36,6 +36,10 @@ class Cgroups:
             return ""
         return str(path)
 
+    def of(self, instance: str) -> str:
+        """Where the cgroup of an instance is if it has one."""
+        return str(self.base / instance) if self.base is not None else ""
+
     def remove(self, instance: str) -> None:
         """Remove an instance's cgroup, if it is there and empty."""
         if self.base is not None:
@@ -75,6 +79,15 @@ def is_of(instance: str, path: str) -> bool:
         and folder.parent.name.startswith(_CORNER)
         and folder.is_dir()
     )
+
+
+def join(path: str, pid: int) -> bool:
+    """Move a process of another user, who may not do so, into a cgroup; False when that failed."""
+    try:
+        (Path(path) / "cgroup.procs").write_text(str(pid))
+    except OSError:
+        return False
+    return True
 
 
 def remove(path: str) -> None:

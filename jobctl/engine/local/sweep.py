@@ -42,6 +42,7 @@ class Sweep:
         owner = directory.stat().st_uid if directory.exists() else os.geteuid()
         self._only_uid = owner if owner != os.geteuid() else None
         self._todo: list[int] | None = None
+        self._is_function = kind == "function"
         self._is_held = False
         self._found = 0
         self._clean_passes = 0
@@ -82,9 +83,10 @@ class Sweep:
         if self._todo:
             return 0.0
         self._todo = None
-        # Who holds the lock is looked for only when nothing else is left that could.
-        self._is_held = not self._found and holder.is_locked(self._directory)
-        if self._found or self._is_held:
+        if self._found or holder.is_locked(self._directory):
+            # Who holds the lock is looked for when nothing else is left that could. A keeper's is held
+            # by a child before its exec, which shows its token in a moment.
+            self._is_held = self._is_function and not self._found
             self._clean_passes = 0
             return _PROBE_S
         self._clean_passes += 1

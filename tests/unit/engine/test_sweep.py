@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from jobctl.engine.local.sweep import Sweep
 from jobctl.worker import processes
+from jobctl.worker.instance import create
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,3 +103,37 @@ def test_only_what_belongs_to_the_user_of_a_worker_is_ended_with_its_session(
     Sweep(directory=tmp_path, kind="keeper", cgroup="", tokens=[7]).step()
 
     assert killed == [4243]
+
+
+def test_whoever_holds_the_lock_of_a_dead_function_worker_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fork by C code, in a session of its own, shows nothing but the lock."""
+    instance = create(str(tmp_path / "worker"))
+    lock = f"{tmp_path}/worker/lock"
+    killed: list[int] = []
+
+    def kill(pid: int, _number: int) -> bool:
+        killed.append(pid)
+        instance.close()
+        return True
+
+    monkeypatch.setattr(processes, "all_pids", lambda: [] if killed else [76, 77])
+    monkeypatch.setattr(processes, "session_of", lambda pid: pid)
+    monkeypatch.setattr(processes, "carries", lambda _pid, _variable: False)
+    monkeypatch.setattr(processes, "has_open", lambda pid, path: (pid, path) == (77, lock))
+    monkeypatch.setattr(processes, "is_alive", lambda _pid: True)
+    monkeypatch.setattr(processes, "send", kill)
+    sweep = Sweep(directory=tmp_path / "worker", kind="function", cgroup="", tokens=[1])
+    for _ in range(10):
+        if sweep.step() is None:
+            break
+    assert killed == [77]
+
+
+def test_who_has_a_file_open_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with path.open("w"):
+        assert processes.has_open(os.getpid(), str(path))
+    assert not processes.has_open(os.getpid(), str(path))
+    assert not processes.has_open(2**22 + 1, str(path))
