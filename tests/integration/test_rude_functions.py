@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,8 +26,13 @@ def daemon() -> Iterator[Daemon]:
         yield started
 
 
+def serving(daemon: Daemon) -> list[dict[str, Any]]:
+    """The function workers that take work; one that is being born has no pid yet."""
+    return [worker for worker in daemon.workers("function") if worker["phase"] == "serving"]
+
+
 def test_a_function_that_drops_stdout_takes_it_from_no_other_job(daemon: Daemon) -> None:
-    (worker,) = daemon.until("a worker to serve", lambda: daemon.workers("function"))
+    (worker,) = daemon.until("a worker to serve", lambda: serving(daemon))
     first = daemon.submit(task="drop_stdout")
     second = daemon.submit(task="say", args=["still heard"])
     assert [job["state"] for job in daemon.wait(first, second)] == ["SUCCESS"] * 2
@@ -36,7 +41,7 @@ def test_a_function_that_drops_stdout_takes_it_from_no_other_job(daemon: Daemon)
 
 
 def test_a_result_that_is_too_long_is_a_failure_and_no_loss(daemon: Daemon) -> None:
-    (worker,) = daemon.until("a worker to serve", lambda: daemon.workers("function"))
+    (worker,) = daemon.until("a worker to serve", lambda: serving(daemon))
     ended = daemon.ended(daemon.submit(task="make_text", args=[str(70 << 20)]))
     assert (ended["state"], ended["reason"]) == ("FAILURE", "failed")
     assert ended["error"]["type"] == "InvalidResult"
