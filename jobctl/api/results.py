@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, TypeVar, overload
+import re
+from typing import Any, Final, Generic, Literal, TypeVar, overload
 
 from jobctl.api.session import session
 from jobctl.errors import JobFailed, JobRevoked, NotFound, RemoteError, UsageError, WaitTimedOut
 from jobctl.job import FINAL, State
 from jobctl.protocol import requests
+from jobctl.task.units import LONGEST_SPAN_S, shown
 
 R = TypeVar("R")
+
+_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 
 
 class AsyncResult(Generic[R]):
@@ -23,11 +27,12 @@ class AsyncResult(Generic[R]):
     __slots__ = ("id",)
 
     def __init__(self, id: int | str) -> None:
-        """Take an id, or its digits as they came through a URL or a session."""
-        try:
-            self.id = int(id)
-        except (TypeError, ValueError):
-            raise UsageError(f"{id!r} is not the id of a job") from None
+        """Take an id, or its digits as they came through a URL or a session: as they were printed."""
+        # Not `int` alone, which reads "1_0", " 12" and digits of every script.
+        number = int(id) if isinstance(id, str) and _ID.fullmatch(id) else id
+        if type(number) is not int or not 0 < number < 2**63:
+            raise UsageError(f"{shown(id)} is not the id of a job")
+        self.id = number
 
     @property
     def task_id(self) -> int:
@@ -95,8 +100,10 @@ class AsyncResult(Generic[R]):
             RemoteError: the job failed. JobRevoked: it was cancelled or expired.
             WaitTimedOut: the time is over. The job goes on.
         """
-        if timeout is not None and not 0 <= timeout < float("inf"):
-            raise UsageError("timeout is a number of seconds, or None for no limit")
+        if timeout is not None and not 0 <= timeout <= LONGEST_SPAN_S:
+            raise UsageError(
+                "timeout is a number of seconds up to a hundred years, or None for no limit"
+            )
         end = session.wait(self.id, timeout)
         if end is None:
             raise WaitTimedOut(

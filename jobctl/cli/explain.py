@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from jobctl.cli import options, times
+from jobctl.cli import numbers, options, times
 from jobctl.cli.session import session_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,13 @@ def explain(
         str | None, typer.Option("--from", metavar="WHEN", help="As seen from then; else from now.")
     ] = None,
     count: Annotated[
-        int, typer.Option("-n", min=0, max=1000, metavar="N", help="So many next instants.")
+        int,
+        typer.Option(
+            "-n",
+            parser=numbers.parser(0, 1000),
+            metavar="N",
+            help="So many next instants, up to 1000.",
+        ),
     ] = 5,
     as_json: options.Json = False,
 ) -> int:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _PROTOCOLS = [1]
 _PATIENCE_S = 30.0
-_MAX_ID = 2**63 - 1
 _NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
@@ -92,10 +91,12 @@ def _read_by_id(verb: str, words: list[str]) -> dict[str, Any] | None:
     follow = verb == "logs" and bool(words) and words[0] == "-f"
     if follow:
         words = words[1:]
-    if len(words) != 1 or not (words[0].isascii() and words[0].isdecimal()):
+    if len(words) != 1:
         return None
-    number = int(words[0]) if len(words[0]) < 20 else 0
-    if not 0 < number <= _MAX_ID:
+    from jobctl.cli.numbers import read_id
+
+    number = read_id(words[0])
+    if number is None:
         return None
     if verb == "status":
         return {"do": "status", "job": number}

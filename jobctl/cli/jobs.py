@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobctl.cli import complete, options, shapes, times, verdict
+from jobctl.cli import complete, numbers, options, shapes, times, verdict
 from jobctl.cli.page import error_lines, job_page, name_of
 from jobctl.cli.render import Column
 from jobctl.cli.session import session_of
@@ -31,8 +31,7 @@ def status(
         list[int] | None,
         typer.Argument(
             metavar="[ID...]",
-            min=1,
-            max=2**63 - 1,
+            parser=numbers.parser(1, numbers.HIGHEST_ID),
             help="Ids of jobs; none: the overview.",
             autocompletion=complete.job_ids,
         ),
@@ -123,7 +122,13 @@ def list_jobs(
     ] = None,
     limit: options.Limit = _SCREENFUL,
     before: Annotated[
-        int | None, typer.Option("--before", metavar="ID", help="Only jobs older than this.")
+        int | None,
+        typer.Option(
+            "--before",
+            metavar="ID",
+            parser=numbers.parser(1, numbers.HIGHEST_ID),
+            help="Only jobs older than this.",
+        ),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="All of them, without a limit.")
@@ -232,7 +237,12 @@ def logs(
     ] = False,
     attempt: Annotated[
         int | None,
-        typer.Option("--attempt", metavar="N", min=1, help="Of this attempt; else of the newest."),
+        typer.Option(
+            "--attempt",
+            metavar="N",
+            parser=numbers.parser(1, 2**31 - 1),
+            help="Of this attempt; else of the newest.",
+        ),
     ] = None,
     tail: Annotated[
         str | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from jobctl.cli import complete, options
+from jobctl.cli import complete, numbers, options
 from jobctl.cli.pairs import read_pairs
 from jobctl.cli.session import Session, session_of
 
@@ -115,10 +115,22 @@ def submit(
         ),
     ] = None,
     priority: Annotated[
-        int | None, typer.Option("--priority", metavar="N", help="Higher goes first.")
+        int | None,
+        typer.Option(
+            "--priority",
+            metavar="N",
+            parser=numbers.parser(-32768, 32767),
+            help="Higher goes first; -32768 to 32767.",
+        ),
     ] = None,
     retries: Annotated[
-        int | None, typer.Option("--retries", metavar="N", min=0, help="Tries after the first.")
+        int | None,
+        typer.Option(
+            "--retries",
+            metavar="N",
+            parser=numbers.parser(0, 1_000_000),
+            help="Tries after the first.",
+        ),
     ] = None,
     timeout: Annotated[
         str | None, typer.Option("--timeout", metavar="SPAN", help="For each attempt.")

@@ -44,6 +44,7 @@ _FUNCTION: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w
 _MODULE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _UMASK: Final = re.compile(r"0?[0-7]{3}")
 _DEEPEST_JSON: Final = 100
+_LONGEST_INT_BITS: Final = 13_280  # 4000 digits
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -300,6 +301,13 @@ def _judge_json(value: object, path: tuple[str | int, ...], faults: list[Fault])
     elif isinstance(value, list | tuple):
         for position, inner in enumerate(value):
             _judge_json(inner, (*path, position), faults)
+    elif (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and value.bit_length() > _LONGEST_INT_BITS
+    ):
+        # Python would neither write nor read it as text.
+        faults.append(Fault(path=path, message="the number has more than four thousand digits"))
     elif isinstance(value, float) and not math.isfinite(value):
         faults.append(Fault(path=path, message=f"{value} is not a number that JSON has"))
     elif value is not None and not isinstance(value, bool | int | float | str):
@@ -329,7 +337,7 @@ def whole(low: int, high: int, *, unit: str = "", word: str = "") -> Mark:
             )
         if not low <= value <= high:
             raise InvalidValue(
-                f"{value} is out of range", hint=f"Write a number from {low} to {high}."
+                f"{shown(value)} is out of range", hint=f"Write a number from {low} to {high}."
             )
         return value
 

@@ -1,6 +1,6 @@
 """Spans, sizes and rates as people write them: ``"1h30m"``, ``"64MiB"``, ``"10/s"``.
 
-One reading for the file, the command line and the Python side. Everything here is pure; a value
+One reading for the file, the command line, the Python side and schedules. Everything here is pure; a value
 that cannot be read raises `InvalidValue`, which says what was wrong and how it should look. Dates
 and zones are no business of this file.
 """
@@ -14,7 +14,13 @@ from typing import Final
 
 from jobctl.errors import UsageError
 
-SPAN_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+SPAN_UNITS: Final = {"w": 604_800_000_000, "d": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1000}  # fmt: skip
+"""Microseconds of each unit, the longest first."""
+_LONG_UNITS: Final = {
+    "week": "w", "day": "d", "hour": "h", "hr": "h", "minute": "m", "min": "m", "second": "s",
+    "sec": "s", "millisecond": "ms", "msec": "ms",
+}  # fmt: skip
+_NO_FIXED_LENGTH: Final = frozenset({"mo", "mon", "month", "y", "yr", "year"})
 SIZE_UNITS: Final = {
     "B": 1,
     "K": 2**10,
@@ -39,9 +45,13 @@ _SPAN_HINT: Final = (
 )
 _SIZE_HINT: Final = 'Write a size as "64MiB", "10MB", "4KiB", or a number of bytes.'
 _RATE_HINT: Final = 'Write a rate as "10/s", "30/m", "1/h", "5/d" or "3/10s".'
-_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)")
-_SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]+)?")
-_RATE: Final = re.compile(r"([0-9]+) ?/ ?([0-9][0-9.a-z]*|[a-z]+)")
+# No value that fits has more digits, and Python refuses to read some thousand of them.
+_NUMBER: Final = r"([0-9]{1,20})(?:\.([0-9]{1,20}))?"
+_PART: Final = re.compile(rf"\s*(?:and\s+)?{_NUMBER}\s*([a-zA-Z]+)\s*,?")
+_PLAIN: Final = re.compile(_NUMBER)
+_ISO: Final = re.compile(r"P(?=[0-9T])[0-9A-Z.]+", re.IGNORECASE)
+_SIZE: Final = re.compile(rf"{_NUMBER} ?([A-Za-z]+)?")
+_RATE: Final = re.compile(r"([0-9]{1,20}) ?/ ?([0-9][0-9.a-z]*|[a-z]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +88,9 @@ class InvalidValue(UsageError, ValueError):
 
 def shown(value: object) -> str:
     """Give a value as it may stand in a message: quoted, on one line, never longer than a line."""
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 256:
+        # Python refuses to write some thousand digits.
+        return "a number of too many digits"
     text = (
         f'"{value}"'
         if isinstance(value, str)
@@ -92,31 +105,83 @@ def shown(value: object) -> str:
 def parse_span(value: object) -> float:
     """Read a span of time; gives seconds, at least 0 and at most a hundred years.
 
-    Takes a number of seconds, or text made of numbers with the units ms, s, m, h, d, w, each used
-    once at most (``"1h30m"``); text without a unit is seconds. Raises `InvalidValue`.
+    Takes a number of seconds, or text as `parse_span_us` does. Raises `InvalidValue`.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, str):
+        return parse_span_us(value) / 1_000_000
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidValue(f"{shown(value)} is not a span of time", hint=_SPAN_HINT)
-    seconds = _span_of_text(value) if isinstance(value, str) else float(value)
-    if not math.isfinite(seconds) or seconds < 0:
+    # NaN is neither below nor above anything.
+    if value < 0 or value != value or value == math.inf:
         raise InvalidValue(f"a span cannot be {shown(value)}", hint=_SPAN_HINT)
-    if seconds > LONGEST_SPAN_S:
-        raise InvalidValue(f"{shown(value)} is longer than a hundred years", hint=_SPAN_HINT)
-    return seconds
+    if value > LONGEST_SPAN_S:
+        raise _too_long(value)
+    return float(value)
 
 
-def _span_of_text(text: str) -> float:
-    compact = text.strip().replace(" ", "")
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", compact):
-        return float(compact)
-    parts = _PART.findall(compact)
-    units = [unit for _, unit in parts]
-    if not parts or "".join(number + unit for number, unit in parts) != compact:
-        raise InvalidValue(f"{shown(text)} is not a span of time", hint=_SPAN_HINT)
-    if len(set(units)) != len(units):
-        raise InvalidValue(f"{shown(text)} names a unit twice", hint=_SPAN_HINT)
-    # Microseconds are the finest that is kept; rounding also takes the dust off 0.001 * 500.
-    return round(sum(float(number) * SPAN_UNITS[unit] for number, unit in parts), 6)
+def parse_span_us(text: str) -> int:
+    """Read a span as text; gives microseconds, at least 0 and at most a hundred years.
+
+    Numbers with the units w, d, h, m, s, ms or their words, each used once at most (``"1h30m"``,
+    ``"2 days and 5 minutes"``); a number alone is seconds. What is finer than a microsecond is rounded.
+    Months and years are refused, because they have no fixed length. Raises `InvalidValue`.
+    """
+    plain = text.strip()
+    alone = _PLAIN.fullmatch(plain)
+    if alone is not None:
+        return _checked_span(text, _times(alone[1], alone[2], SPAN_UNITS["s"]))
+    if _ISO.fullmatch(plain):
+        raise InvalidValue(
+            f"{shown(text)} is an ISO 8601 duration, which is not used here",
+            hint='Write it with units: "1h30m".',
+        )
+    total, at = 0, 0
+    used: set[str] = set()
+    while at < len(plain) or not used:
+        part = _PART.match(plain, at)
+        if part is None:
+            raise InvalidValue(f"{shown(text)} is not a span of time", hint=_SPAN_HINT)
+        unit = _span_unit(text, part[3])
+        if unit in used:
+            raise InvalidValue(f"{shown(text)} names a unit twice", hint=_SPAN_HINT)
+        used.add(unit)
+        total += _times(part[1], part[2], SPAN_UNITS[unit])
+        at = part.end()
+    return _checked_span(text, total)
+
+
+def _span_unit(text: str, unit: str) -> str:
+    folded = unit.casefold()
+    short = _LONG_UNITS.get(folded.removesuffix("s"), folded)
+    # "M" is a month to as many people as it is a minute.
+    if unit == "M" or folded.removesuffix("s") in _NO_FIXED_LENGTH:
+        raise InvalidValue(
+            f"{shown(text)}: months and years have no fixed length",
+            hint='Write days or weeks. For a schedule use a crontab: "0 0 1 * *" is the first of every month.',
+        )
+    if short not in SPAN_UNITS:
+        raise InvalidValue(
+            f"{shown(text)} is not a span of time: unknown unit {shown(unit)}",
+            hint='Units are w, d, h, m, s and ms, as in "1h30m".',
+        )
+    return short
+
+
+def _times(whole: str, part: str | None, unit: int) -> int:
+    """``whole.part`` of a unit, exactly, rounded to the nearest whole."""
+    scale: int = 10 ** len(part or "")
+    doubled: int = 2 * int(whole + (part or "")) * unit
+    return (doubled + scale) // (2 * scale)
+
+
+def _checked_span(text: str, span_us: int) -> int:
+    if span_us > LONGEST_SPAN_S * 1_000_000:
+        raise _too_long(text)
+    return span_us
+
+
+def _too_long(value: object) -> InvalidValue:
+    return InvalidValue(f"{shown(value)} is longer than a hundred years", hint=_SPAN_HINT)
 
 
 def format_span(seconds: float) -> str:
@@ -128,8 +193,7 @@ def format_span(seconds: float) -> str:
     # Weeks only when nothing else is needed: thirty days are "30d" to a person, not "4w2d".
     units = ("d", "h", "m", "s") if left % (7 * 86_400_000_000) else ("w",)
     for unit in units:
-        size = int(SPAN_UNITS[unit]) * 1_000_000
-        count, left = divmod(left, size)
+        count, left = divmod(left, SPAN_UNITS[unit])
         text += f"{count}{unit}" if count else ""
     if left:
         text += f"{left / 1000:g}ms" if left % 1000 == 0 else f"{left / 1000:.3f}ms"
@@ -145,13 +209,11 @@ def parse_size(value: object) -> int:
     else:
         found = _SIZE.fullmatch(value.strip())
         units = {unit.lower(): factor for unit, factor in SIZE_UNITS.items()}
-        unit = (found[2] or "B").lower() if found else ""
+        unit = (found[3] or "B").lower() if found else ""
         if found is None or unit not in units:
             raise InvalidValue(f"{shown(value)} is not a size", hint=_SIZE_HINT)
-        whole, _, part = found[1].partition(".")
-        size = int(whole) * units[unit] + (
-            int(part) * units[unit] // 10 ** len(part) if part else 0
-        )
+        part = found[2] or ""
+        size = int(found[1] + part) * units[unit] // 10 ** len(part)
     if not 0 <= size < 2**63:
         raise InvalidValue(f"a size cannot be {shown(value)}", hint=_SIZE_HINT)
     return size
@@ -188,10 +250,10 @@ def parse_rate(value: object) -> Rate:
     if found is None:
         raise InvalidValue(f"{shown(value)} is not a rate", hint=_RATE_HINT)
     try:
-        per_s = SPAN_UNITS[found[2]] if found[2] in SPAN_UNITS else _span_of_text(found[2])
+        per_us = SPAN_UNITS.get(found[2]) or parse_span_us(found[2])
     except InvalidValue:
         raise InvalidValue(f"{shown(value)} is not a rate", hint=_RATE_HINT) from None
     count = int(found[1])
-    if not (0 < count <= 1_000_000_000 and 0 < per_s <= LONGEST_SPAN_S):
+    if not (0 < count <= 1_000_000_000 and per_us > 0):
         raise InvalidValue(f"a rate cannot be {shown(value)}", hint=_RATE_HINT)
-    return Rate(count=count, per_s=per_s)
+    return Rate(count=count, per_s=per_us / 1_000_000)

@@ -310,6 +310,11 @@ def test_options_of_a_call_are_fields_of_the_job(
         ({"countdown": float("nan")}, "span cannot be nan"),
         ({"expires": "soon"}, "not a span"),
         ({"priority": "high"}, "not a whole number"),
+        ({"priority": 2**70}, "priority: 1180591620717411303424 is out of range"),
+        pytest.param({"priority": 2**70000}, "priority: a number of too many", id="2**70000"),
+        ({"retries": 2**63}, "retries: 9223372036854775808 is out of range"),
+        ({"countdown": 2**63}, "longer than a hundred years"),
+        ({"timeout": timedelta.max}, "longer than a hundred years"),
         ({"queue": "no queue"}, "not a name"),
         ({"timeout": 1, "time_limit": 1}, "one option"),
         ({"link": send}, "link is not kept"),
@@ -334,6 +339,7 @@ def test_a_call_that_cannot_be_kept_is_refused(given: dict[str, Any], says: str)
         ((float("nan"),), {}, "argument 1: nan is not a number"),
         (({1: "a"},), {}, "argument 1: 1 is not text"),
         ((b"bytes",), {}, "argument 1"),
+        pytest.param(([2**70000],), {}, "more than four thousand digits", id="2**70000"),
     ],
 )
 def test_arguments_that_are_not_json_are_named(args: Any, kwargs: Any, says: str) -> None:
@@ -406,8 +412,15 @@ def test_a_result_is_known_by_its_id() -> None:
     assert AsyncResult[int]("17") == AsyncResult[int](17)
     assert len({AsyncResult[int](17), AsyncResult[int](17)}) == 1
     assert repr(AsyncResult[int](17)) == "<AsyncResult 17>"
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["x17", "1_7", " 17", "+17", "017", "\uff11\uff17", "", 0, -17, 2**63, 17.0, True, None],
+)
+def test_what_was_never_printed_as_an_id_is_none(given: Any) -> None:
     with pytest.raises(UsageError, match="not the id of a job"):
-        AsyncResult("x17")
+        AsyncResult(given)
 
 
 # -- patience -------------------------------------------------------------------------------------

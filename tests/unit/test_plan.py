@@ -330,7 +330,7 @@ def test_a_stored_schedule_without_its_task_is_held_not_refused() -> None:
         ([schedule(task="gone")], "schedules.nightly.task", 'no task "gone"'),
         ([override("x", retries=1)], "tasks.x", "nothing to run"),
         ([task(), schedule(timezone="Mars/Base")], "schedules.nightly.timezone", "unknown time zone"),
-        ([task(), schedule(every="1ms")], "schedules.nightly.every", 'unknown unit "ms"'),
+        ([task(), schedule(every="1ms")], "schedules.nightly.every", 'shorter than a second'),
         ([task(command=["x", "{0}"])], "tasks.backup.command[1]", "no argument {0}"),
         ([task(command=["x", "{to}"]), schedule()], "schedules.nightly", "needs the argument {to}"),
         ([task(command=["x", "{2}"]), schedule(args=["a"])], "schedules.nightly.args", "needs the argument {2}"),

@@ -42,6 +42,10 @@ def faults_of(
         ("500ms", 0.5),
         ("1s500ms", 1.5),
         ("1.5h", 5400),
+        ("5 minutes", 300),
+        ("1 day, 2 hours and 30 sec", 93_630),
+        ("2 Days", 172_800),
+        ("0.0000015s", 0.000002),
         ("30", 30),
         (30, 30),
         (0.25, 0.25),
@@ -54,12 +58,28 @@ def test_a_span_is_read_as_seconds(written: object, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["", "5 minutes", "-1s", "1h1h", "s", "1x", "1h junk", -1, True, None, [], float("inf"), float("nan"), "200y", 1e12],
+    ["", "5 parsecs", "-1s", "1h1h", "1h 1 hour", "s", "1x", "1h junk", "1_0s", "\uff11s", "1" * 5000,
+     -1, True, None, [], float("inf"), float("nan"), 10**400, "6000w", 1e12],
 )  # fmt: skip
 def test_what_is_no_span_is_refused_with_a_way_to_write_one(written: object) -> None:
     with pytest.raises(InvalidValue) as caught:
         parse_span(written)
     assert "1h30m" in caught.value.hint
+
+
+def test_a_number_that_python_does_not_write_is_named_all_the_same() -> None:
+    with pytest.raises(InvalidValue, match="a number of too many digits"):
+        parse_span(2**20000)
+    with pytest.raises(InvalidValue, match="a number of too many digits"):
+        parse_size(2**20000)
+    with pytest.raises(InvalidValue, match="a number of too many digits"):
+        keys_of(Task)["priority"].key.mark.read(2**20000)
+
+
+@pytest.mark.parametrize("written", ["1M", "2 months", "200y"])
+def test_a_span_without_a_fixed_length_is_refused(written: str) -> None:
+    with pytest.raises(InvalidValue, match="no fixed length"):
+        parse_span(written)
 
 
 @pytest.mark.parametrize("seconds", [0, 0.001, 0.5, 1, 59.999, 60, 3661, 86400, 2592000, 1209600])

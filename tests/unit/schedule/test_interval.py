@@ -26,6 +26,7 @@ US = 10**6
         ("1.5h", 5400, "1h30m"),
         ("0.25s", 0.25, "0.25s"),
         ("5 MIN", 300, "5m"),
+        ("1s500ms", 1.5, "1.5s"),
     ],
 )
 def test_span(text: str, seconds: float, normal: str) -> None:
@@ -38,7 +39,7 @@ def test_span(text: str, seconds: float, normal: str) -> None:
     ("text", "message", "hint"),
     [
         ("abc", "not a span", "1h30m"),
-        ("5 parsecs", 'unknown unit "parsecs"', "w, d, h, m and s"),
+        ("5 parsecs", 'unknown unit "parsecs"', "w, d, h, m, s and ms"),
         ("1mo", "no fixed length", "0 0 1 * *"),
         ("1M", "no fixed length", ""),
         ("2 years", "no fixed length", ""),
@@ -47,6 +48,7 @@ def test_span(text: str, seconds: float, normal: str) -> None:
         ("0s", "no time at all", ""),
         ("-5s", "not a span", ""),
         ("5m 3", "not a span", ""),
+        ("5m 3min", "names a unit twice", ""),
         ("0.5s", "shorter than a second", "one second"),
         ("200000w", "hundred years", ""),
     ],
