@@ -19,6 +19,7 @@ import os
 import re
 import select
 import sys
+import threading
 import time
 import traceback
 from collections import deque
@@ -27,6 +28,7 @@ from resource import RUSAGE_SELF, getrusage
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.protocol.compact import dumps
+from jobctl.worker import signals
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.marks import RESULT_BYTES, Marks
 from jobctl.worker.output import ROW_BYTES
@@ -140,7 +142,21 @@ class FunctionWorker:
         self._pid = os.getpid()
         # A fork of user code must hold nothing that says "this worker lives" (flock and listener are
         # shared by forks), and must not answer the daemon.
-        os.register_at_fork(after_in_child=self._forget_everything)
+        self._masks = threading.local()
+        os.register_at_fork(
+            before=self._hold_signals,
+            after_in_parent=self._let_signals_come,
+            after_in_child=self._forget_everything,
+        )
+
+    def _hold_signals(self) -> None:
+        """A fork may be sent a signal before it has been given the defaults back."""
+        if not self._is_fork:
+            self._masks.before = signals.block()
+
+    def _let_signals_come(self) -> None:
+        if not self._is_fork:
+            signals.unblock(self._masks.before)
 
     def _forget_everything(self) -> None:
         if self._is_fork:
@@ -150,6 +166,9 @@ class FunctionWorker:
         os.close(self._tickets)
         if self._channel is not None:
             self._channel.close()
+        # It ends as any process does: the terminate() of multiprocessing is a SIGTERM.
+        signals.restore()
+        signals.unblock(self._masks.before)
 
     def run(self) -> None:
         """Serve until retired."""

@@ -5,9 +5,7 @@ and then only forks on request and reports how its children ended: a worker's ex
 nobody but its parent. It outlives the daemon. When a new daemon does not want it, its idle children
 go at once, the busy ones after their attempt, and the template with the last of them.
 
-TERM, INT and HUP do nothing here and in the children: a service manager that signals the whole unit
-must not take exit codes away from running jobs. They are caught rather than ignored, because an
-ignored signal stays ignored in everything that user code starts.
+No signal that can be caught ends it or its children (`jobctl.worker.signals`).
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from jobctl import __version__
-from jobctl.worker import kernel
+from jobctl.worker import kernel, signals
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.instance import Instance, create
 from jobctl.worker.keeper import Keeper
@@ -55,8 +53,8 @@ class Template:
         self._wakeup, self._wakeup_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
         self._poll.register(self._wakeup, select.POLLIN)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, _ignore)
+        # Without a handler nothing would be written there.
+        signal.signal(signal.SIGCHLD, signals.do_nothing)
 
     def run(self) -> None:
         """Serve until retired and childless."""
@@ -237,10 +235,6 @@ def join_cgroup(cgroup: str) -> str:
     return cgroup
 
 
-def _ignore(_number: int, _frame: object) -> None:
-    """Do nothing, and let commands start with the signal's default."""
-
-
 def run_template(
     kind: str, directory: str, lock_fd: int, listener_fd: int, open_files: int
 ) -> None:
@@ -248,6 +242,7 @@ def run_template(
 
     ``open_files`` is the soft limit of what user code starts with; the daemon's own is higher.
     """
+    signals.catch()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, hard))
     os.set_inheritable(lock_fd, False)

@@ -435,14 +435,37 @@ def test_marks_have_their_blocks_before_they_are_needed() -> None:
             assert found.st_blocks * 512 >= found.st_size
 
 
-def test_term_to_everything_takes_no_exit_code_away() -> None:
-    """Trap 19: a service manager may signal the whole unit; commands get the defaults."""
+FAULTS = ("SEGV", "BUS", "FPE", "ILL", "TRAP", "SYS", "ABRT")
+"""Signals by which a process tells that it cannot go on."""
+
+
+def test_no_signal_to_everything_takes_an_exit_code_away() -> None:
+    """Trap 19: a service manager may signal the whole unit, and anybody types ``killall -USR1``."""
+    faults = {getattr(signal, f"SIG{name}") for name in FAULTS}
+    stops = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
+    harmless = signal.valid_signals() - {signal.SIGKILL} - faults - stops
     with running_daemon(functions()) as daemon:
         job, go, _ = hold(daemon)
         command, pid = started(daemon, "exec sleep 3600")
-        ours = [*templates(daemon).values(), *(w["pid"] for w in daemon.workers())]
+        # Another keeper and another worker have nothing to do.
+        second, other = started(daemon, "until [ -e go ]; do sleep 0.01; done")
+        daemon.ended(daemon.submit(task="double", args=[1], typed=True))
+        (daemon.folder / "go").touch()
+        daemon.ended(second)
+        until("the second command to be gone", lambda: not is_running(other))
+        ours = {*templates(daemon).values(), *(w["pid"] for w in daemon.workers())}
+        assert len(ours) >= 6
+
+        for number in sorted(harmless):
+            for process in ours:
+                os.kill(process, number)
+        # What has been at work since then has taken its signals.
+        daemon.ended(daemon.submit(task="double", args=[1], typed=True))
+        daemon.ended(daemon.shell("true"))
+
+        assert {p for p in ours if is_running(p)} == ours
         daemon.kill()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in sorted(harmless):
             for process in ours:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, number)
@@ -453,6 +476,12 @@ def test_term_to_everything_takes_no_exit_code_away() -> None:
 
         assert daemon.ended(job)["result"] == "went"
         assert daemon.ended(command)["attempts"][0]["signal"] == signal.SIGTERM
+
+
+def test_a_child_of_a_function_can_be_ended_by_a_signal() -> None:
+    """What keeps a worker alive is nothing that its forks inherit."""
+    with running_daemon(functions()) as daemon:
+        assert daemon.ended(daemon.submit(task="end_a_child"))["result"] == -signal.SIGTERM
 
 
 # -- output, template, memory ----------------------------------------------------------------------

@@ -20,6 +20,7 @@ WORK = (
     "eat",
     "shut_channel",
     "frozen",
+    "end_a_child",
 )
 """The functions of tests/support/code/work.py; each is a task of its name."""
 

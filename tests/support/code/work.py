@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -119,3 +120,12 @@ def frozen() -> int:
     import gc
 
     return gc.get_freeze_count()
+
+
+def end_a_child() -> int | None:
+    """A process of multiprocessing that is ended as one ends these; its exit code."""
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(3600,))
+    child.start()
+    child.terminate()
+    child.join()
+    return child.exitcode
