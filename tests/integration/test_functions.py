@@ -9,6 +9,7 @@ import re
 import sys
 import textwrap
 import venv
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -507,6 +508,17 @@ def test_a_worker_is_replaced_after_its_number_of_jobs(shop: Shop) -> None:
     pids = [shop.value("pid") for _ in range(7)]
     assert pids == [pids[0]] * 3 + [pids[3]] * 3 + [pids[6]]
     assert len(set(pids)) == 3
+
+
+def test_a_worker_makes_no_more_than_its_number_of_jobs_in_batches_either(shop: Shop) -> None:
+    """Batches grow to dozens of short jobs: the last one of a worker is cut to what it may make."""
+    shop.start(WAITING, PID, group="processes = 1\nmax_tasks_per_child = 25")
+    results = submit_many(Signature(task="pid") for _ in range(260))
+    shop.daemon.wait(*(result.id for result in results))
+    made = Counter(result.get() for result in results)
+    assert max(made.values()) == 25
+    assert made.total() == 260
+    assert {len(shop.daemon.status(result.id)["attempts"]) for result in results} == {1}
 
 
 # -- batches --------------------------------------------------------------------------------------

@@ -77,7 +77,12 @@ class Births:
             self.more_keepers(group, at_least=1)
 
     def fill(self, group: Group) -> None:
-        """Bring a group to its number of function workers."""
+        """Bring a group to its number of function workers; those that have made their share go."""
+        for worker in self._house.workers.values():
+            is_of_group = worker.kind == "function" and worker.group == group.name
+            is_worn = worker.made >= group.max_tasks_per_child
+            if is_of_group and is_worn and not worker.is_retiring:
+                worker.retire()
         template = self.find_functions(group.name)
         if template is None or not self._may_fork(template):
             return
@@ -90,6 +95,12 @@ class Births:
         )
         for _ in range(alive, group.processes):
             self._fork(template, group, "function")
+
+    def note_serving(self, worker: Worker) -> None:
+        """It has answered. One of an earlier daemon may have made its share before that one died."""
+        group = self._house.groups.get(worker.group)
+        if worker.kind == "function" and group is not None:
+            self.fill(group)
 
     def want_keepers(self, group: str) -> None:
         """Commands of this group wait. Looked into at the next step: what was claimed in this turn

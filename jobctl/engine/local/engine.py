@@ -82,6 +82,7 @@ class LocalEngine:
             self._house, self._births, self._deaths, self._templates, self._batches
         )
         self._hearing.on_idle = self._births.note_idle
+        self._hearing.on_serving = self._births.note_serving
         self._deaths.on_buried = self._births.after_burial
 
     # -- the promise ------------------------------------------------------------------------------
@@ -94,11 +95,19 @@ class LocalEngine:
         """Workers with room; those that came first are first."""
         found = []
         for worker in self._house.workers.values():
-            room = worker.room()
+            room = self._room(worker)
             if room > 0:
                 kind = "command" if worker.kind == "keeper" else "function"
                 found.append(Slot(worker.instance, kind, worker.group, room))
         return found
+
+    def _room(self, worker: Worker) -> int:
+        """A function worker is never given more than it may make in its life."""
+        room = worker.room()
+        group = self._house.groups.get(worker.group)
+        if worker.kind == "keeper" or group is None:
+            return room
+        return min(room, group.max_tasks_per_child - worker.made)
 
     def want(self, kind: str, group: str) -> None:
         """More keepers, up to the limit of the group. Function workers are kept at their number anyway."""
@@ -120,7 +129,6 @@ class LocalEngine:
         self._batches.given(holder, attempts, now_s)
         group = self._house.groups.get(holder.group)
         if group and holder.made >= group.max_tasks_per_child:
-            holder.retire()
             self._births.fill(group)
 
     def collect(self) -> list[Settled]:

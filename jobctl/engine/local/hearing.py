@@ -24,13 +24,14 @@ class Hearing:
     """See the module.
 
     ``on_output`` is called when a followed command has written: ``(token, bytes in all)``; ``on_idle``
-    when a keeper has nothing to do any more.
+    when a keeper has nothing to do any more; ``on_serving`` when a worker takes work from now on.
     """
 
     def __init__(self, house: House) -> None:
         self._house = house
         self.on_output: Callable[[int, int], None] = lambda _token, _bytes: None
         self.on_idle: Callable[[Worker], None] = lambda _worker: None
+        self.on_serving: Callable[[Worker], None] = lambda _worker: None
 
     def hear(self, worker: Worker, message: dict[str, Any]) -> None:
         """Take one message. Raises ProtocolError: it cannot be understood."""
@@ -86,5 +87,6 @@ class Hearing:
             logger.error("a worker's tickets cannot be opened", extra=fields(reason=str(error)))
             worker.retire()
             return
+        self.on_serving(worker)
         if worker.kind == "keeper" and not worker.attempts:
             self.on_idle(worker)

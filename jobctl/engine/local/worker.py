@@ -204,6 +204,7 @@ class Worker:
         taken = list(self.attempts.values())[-count:]
         for attempt in taken:
             del self.attempts[attempt.token]
+        self.made -= len(taken)
         if self.link is not None:
             self.is_forgetting = True
             self.link.send({"do": "forget", "tokens": [attempt.token for attempt in taken]})
