@@ -17,6 +17,7 @@ from jobctl.cli import (
     config,
     daemon,
     explain,
+    imports,
     inspect,
     jobs,
     queues,
@@ -98,6 +99,7 @@ app.add_typer(queues.app, name="queue")
 app.add_typer(inspect.app, name="inspect")
 app.command("explain")(explain.explain)
 app.command("check")(config.check)
+app.add_typer(imports.app, name="import")
 app.command("daemon")(daemon.daemon)
 app.command("reload")(daemon.reload)
 app.command("stop")(daemon.stop)

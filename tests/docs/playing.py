@@ -256,7 +256,9 @@ class Reader:
             # Readers are not root; tests may be.
             text = text.replace("[workers.default]\n", '[workers.default]\nuser = "root"\n')
         mode = "a" if block.words.startswith("+") else "w"
-        with (self.folder / block.words.removeprefix("+")).open(mode) as file:
+        path = self.folder / block.words.removeprefix("+")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open(mode) as file:
             file.write(text)
 
     def _type(self, block: Block) -> None:

@@ -1,0 +1,91 @@
+"""``import celery-beat``: what another scheduler was told, as a configuration to look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobctl.cli import options  # noqa: TC001 -- Typer reads the annotations
+from jobctl.cli.session import session_of
+
+if TYPE_CHECKING:
+    from jobctl.importers.celery_beat import BeatImport
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Write a configuration from what another scheduler was told.",
+)
+
+
+# With a callback, so that "import" stays a group while it has one command.
+@app.callback()
+def imports() -> None:
+    """Write a configuration from what another scheduler was told."""
+
+
+@app.command("celery-beat")
+def celery_beat(
+    ctx: typer.Context,
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODULE[:ATTR]",
+            help="The Celery application, or a module of settings: proj.celery:app.",
+        ),
+    ],
+    python: Annotated[
+        str | None,
+        typer.Option(
+            "--python", metavar="PATH", help="The application's interpreter; else the daemon's own."
+        ),
+    ] = None,
+    pythonpath: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pythonpath",
+            metavar="DIR",
+            help="Where its modules lie, may be repeated; else the working directory.",
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> int:
+    """Write the beat schedule of a Celery application as TOML.
+
+    The tables go to standard output, what is to be known of them to standard error. Nothing is changed.
+    """
+    import sys
+    from pathlib import Path
+
+    from jobctl.importers.celery_beat import convert
+    from jobctl.importers.reading import read_beat
+
+    session = session_of(ctx, as_json=as_json)
+    folders = [str(Path(folder).absolute()) for folder in pythonpath or ["."]]
+    found = convert(read_beat(place, python=python or sys.executable, folders=folders))
+    if session.as_json:
+        session.screen.json(_shape(found))
+        return 0
+    session.screen.block(found.text())
+    for entry in found.entries:
+        session.screen.note(f"{entry.entry}: {entry.verdict}")
+        for note in entry.notes:
+            session.screen.note(f"  {note}")
+    return 0
+
+
+def _shape(found: BeatImport) -> dict[str, object]:
+    return {
+        "toml": found.text(),
+        "entries": [
+            {
+                "entry": entry.entry,
+                "schedule": entry.name if entry.table is not None else None,
+                "task": entry.task,
+                "verdict": entry.verdict.value,
+                "notes": list(entry.notes),
+            }
+            for entry in found.entries
+        ],
+    }
