@@ -29,6 +29,9 @@ def job_page(job: dict[str, Any], *, exact: bool) -> list[tuple[str, str]]:
         lines.append(("priority", str(job["priority"])))
     lines += [(label, job[label]) for label in ("schedule", "key") if job.get(label)]
     lines += _arguments(job)
+    left_out = job.get("left_out") or []
+    if left_out:
+        lines.append(("left out", f"{', '.join(left_out)} (too long to be shown here)"))
     for name, value in (job.get("labels") or {}).items():
         lines.append(("label", f"{name}={value}"))
     for label, name in (
@@ -56,6 +59,8 @@ def name_of(job: dict[str, Any]) -> str:
     command = job.get("command")
     if job.get("task"):
         return str(job["task"])
+    if "command" in (job.get("left_out") or ()):
+        return "(a long command)"
     return " ".join(_quoted(word) for word in command) if command else "-"
 
 

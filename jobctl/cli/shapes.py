@@ -33,6 +33,7 @@ _JOB = (
     "error",
     "command",
     "schedule",
+    "left_out",
 )
 _JOB_MOMENTS = ("submitted_at", "eta", "expires_at", "started_at", "finished_at")
 _ATTEMPT = (
@@ -67,7 +68,7 @@ def submitted(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def job(data: dict[str, Any]) -> dict[str, Any]:
-    """A job as ``list`` shows it: without its attempts."""
+    """A job as ``list`` shows it: without its attempts. ``left_out`` names the keys that would be too long."""
     shape = _pick(data, _JOB)
     for name in _JOB_MOMENTS:
         shape[name] = iso_or_none(shape[name])
@@ -75,6 +76,7 @@ def job(data: dict[str, Any]) -> dict[str, Any]:
     shape["args"] = shape["args"] or []
     shape["kwargs"] = shape["kwargs"] or {}
     shape["labels"] = shape["labels"] or {}
+    shape["left_out"] = shape["left_out"] or []
     return shape
 
 

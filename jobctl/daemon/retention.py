@@ -139,9 +139,8 @@ class Retention:
             # An id is never given twice, also when the job that had the highest one is gone.
             meta.set(self._database, "highest_id", str(highest))
         for job_id in job_ids:
-            for attempt in attempt_rows.of_job(self._database, job_id):
-                if attempt["output_file"]:
-                    self._files.append(output_file(self._output_dir, job_id, attempt["number"]))
+            for number in attempt_rows.with_files(self._database, job_id):
+                self._files.append(output_file(self._output_dir, job_id, number))
         attempt_rows.prune(self._database, job_ids)
         job_rows.prune(self._database, job_ids)
 

@@ -26,6 +26,7 @@ from jobctl.errors import (
     NotAllowed,
     ProtocolError,
     StateDirectoryUnusable,
+    UsageError,
     VersionMismatch,
 )
 from jobctl.logs import fields, logger
@@ -229,9 +230,14 @@ class Call:
     request: Request
 
     def answer(self, data: dict[str, Any]) -> None:
-        """The final answer."""
+        """The final answer. One that no client could be sent is refused instead."""
+        frame = _dumps({"id": self.number, "ok": data}).encode()
+        if len(frame) >= _UNREAD_LIMIT_BYTES:
+            size = f"{len(frame) >> 20} MiB"
+            self.refuse(UsageError(f"the answer has {size}", hint="Ask for less at once."))
+            return
         self._end()
-        self.connection.send({"id": self.number, "ok": data})
+        self.connection.send_bytes(frame + b"\n")
 
     def more(self, data: dict[str, Any]) -> None:
         """A part of a stream."""

@@ -145,8 +145,9 @@ class Logs(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wait(Request):
-    """Wait until jobs have ended. Answer: ``jobs``, a list of ``id``, ``state``, ``reason``,
-    ``exit_code``, ``signal``, ``verdict``, in the order asked for; ``timed_out``."""
+    """Wait until jobs have ended, at most 10,000. Answer: ``jobs``, a list of ``id``, ``state``,
+    ``reason``, ``kind``, ``exit_code``, ``signal``, ``verdict``, ``error``, ``result``, in the order asked
+    for; ``timed_out``. Of several jobs the ``result`` is None and the ``error`` is short."""
 
     do: ClassVar[str] = "wait"
     jobs: list[int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.store.statements import statement
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from jobctl.clock import Moment
     from jobctl.result import Outcome
     from jobctl.store.database import Database
+
+ALL: Final = 2**62
+"""No limit."""
 
 
 def row_of(
@@ -79,9 +82,30 @@ def add(database: Database, rows: Iterable[tuple[Any, ...]]) -> None:
     database.executemany(statement("attempts/add"), rows)
 
 
-def of_job(database: Database, job_id: int) -> list[dict[str, Any]]:
-    """A job's ended attempts, first to last."""
-    return database.dicts(statement("attempts/of_job"), (job_id,))
+def of_job(
+    database: Database, job_id: int, *, limit: int = ALL, longest_bytes: int = ALL
+) -> list[dict[str, Any]]:
+    """A job's newest ended attempts, first to last.
+
+    ``result``, ``error``, ``ran_with`` and ``late`` are None where they are longer; ``result_bytes`` and
+    ``error_bytes`` tell how long they are.
+    """
+    bindings = {"job_id": job_id, "limit": limit, "longest": longest_bytes}
+    return database.dicts(statement("attempts/of_job"), bindings)[::-1]
+
+
+def get(
+    database: Database, job_id: int, *, number: int | None = None, longest_bytes: int = ALL
+) -> dict[str, Any] | None:
+    """One ended attempt of a job as `of_job` gives it, the newest without a number; None: there is none."""
+    bindings = {"job_id": job_id, "number": number, "longest": longest_bytes}
+    rows = database.dicts(statement("attempts/get"), bindings)
+    return rows[0] if rows else None
+
+
+def with_files(database: Database, job_id: int) -> list[int]:
+    """The numbers of a job's attempts whose output lies in a file."""
+    return [row[0] for row in database.rows(statement("attempts/with_files"), (job_id,))]
 
 
 def find_token(database: Database, *, job_id: int, token: int) -> tuple[int, str] | None:

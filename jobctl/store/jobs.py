@@ -6,7 +6,7 @@ Every function runs inside the caller's transaction and changes nothing but what
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jobctl.store.statements import statement
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from jobctl.store.database import Database
 
 ETA_LINE = "eta"
+ALL: Final = 2**62
+"""No limit."""
 
 
 def ready_line(kind: str, queue: str) -> str:
@@ -315,9 +317,9 @@ def move(database: Database, moves: Iterable[tuple[str, str, str | None, int, st
     database.executemany(statement("jobs/move"), moves)
 
 
-def get(database: Database, id: int) -> dict[str, Any] | None:
-    """The row of one job, or None."""
-    rows = database.dicts(statement("jobs/get"), (id,))
+def get(database: Database, id: int, *, longest_bytes: int = ALL) -> dict[str, Any] | None:
+    """The row of one job, or None. Its ``payload`` is None when that is longer."""
+    rows = database.dicts(statement("jobs/get"), {"id": id, "longest": longest_bytes})
     return rows[0] if rows else None
 
 
@@ -370,14 +372,18 @@ def count_started_in(database: Database, *, queue: str) -> int:
     return int(row[0])
 
 
-def scheduled(database: Database, *, limit: int) -> list[dict[str, Any]]:
-    """The jobs that wait for their time, soonest first."""
-    return database.dicts(statement("jobs/scheduled"), (limit,))
+def scheduled(database: Database, *, limit: int, longest_bytes: int) -> list[dict[str, Any]]:
+    """The jobs that wait for their time, soonest first; a ``payload`` that is longer is None."""
+    bindings = {"limit": limit, "longest": longest_bytes}
+    return database.dicts(statement("jobs/scheduled"), bindings)
 
 
-def page(database: Database, *, before: int, limit: int) -> list[dict[str, Any]]:
-    """A slice of all jobs below an id, newest first."""
-    return database.dicts(statement("jobs/page"), {"before": before, "limit": limit})
+def page(
+    database: Database, *, before: int, limit: int, longest_bytes: int = ALL
+) -> list[dict[str, Any]]:
+    """A slice of all jobs below an id, newest first; a ``payload`` that is longer is None."""
+    bindings = {"before": before, "limit": limit, "longest": longest_bytes}
+    return database.dicts(statement("jobs/page"), bindings)
 
 
 def highest_id(database: Database) -> int:

@@ -70,6 +70,8 @@ def steps_of(database: Database, name: str) -> list[str]:
         ("jobs/running", "PRIMARY KEY"),
         ("jobs/page", "PRIMARY KEY"),
         ("attempts/of_job", "PRIMARY KEY"),
+        ("attempts/get", "PRIMARY KEY"),
+        ("attempts/with_files", "PRIMARY KEY"),
         ("attempts/find_token", "PRIMARY KEY"),
         ("keys/get", "PRIMARY KEY"),
         ("keys/find", "PRIMARY KEY"),

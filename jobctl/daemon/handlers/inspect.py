@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobctl import __version__
 from jobctl.clock import SECOND
-from jobctl.daemon.handlers.jobs import describe
+from jobctl.daemon.handlers.jobs import LISTED_BYTES, describe
 from jobctl.errors import UsageError
 from jobctl.store import jobs as job_rows
 
@@ -43,24 +43,26 @@ def _ping(station: Station, limit: int) -> dict[str, Any]:
 
 
 def _active(station: Station, limit: int) -> dict[str, Any]:
-    return {"jobs": _held(station, is_begun=True)[:limit]}
+    return {"jobs": _held(station, limit, is_begun=True)}
 
 
 def _reserved(station: Station, limit: int) -> dict[str, Any]:
-    return {"jobs": _held(station, is_begun=False)[:limit]}
+    return {"jobs": _held(station, limit, is_begun=False)}
 
 
-def _held(station: Station, *, is_begun: bool) -> list[dict[str, Any]]:
+def _held(station: Station, limit: int, *, is_begun: bool) -> list[dict[str, Any]]:
     """The jobs that workers hold: begun, or waiting in a worker's batch."""
     begun = station.engine.begun()
-    found = []
+    found: list[dict[str, Any]] = []
     for running in job_rows.started(station.database):
         if (running.token in begun) is not is_begun:
             continue
-        row = job_rows.get(station.database, running.id)
+        if len(found) == limit:
+            break
+        row = job_rows.get(station.database, running.id, longest_bytes=LISTED_BYTES)
         assert row is not None
         described = describe(station, row)
-        kept = ("id", "task", "command", "queue", "started_at")
+        kept = ("id", "task", "command", "queue", "started_at", "left_out")
         found.append(
             {
                 **{name: described[name] for name in kept},
@@ -72,9 +74,10 @@ def _held(station: Station, *, is_begun: bool) -> list[dict[str, Any]]:
 
 
 def _scheduled(station: Station, limit: int) -> dict[str, Any]:
-    rows = job_rows.scheduled(station.database, limit=limit)
-    kept = ("id", "task", "command", "state", "eta", "queue", "reason")
-    return {"jobs": [{name: describe(station, row)[name] for name in kept} for row in rows]}
+    rows = job_rows.scheduled(station.database, limit=limit, longest_bytes=LISTED_BYTES)
+    kept = ("id", "task", "command", "state", "eta", "queue", "reason", "left_out")
+    found = [describe(station, row) for row in rows]
+    return {"jobs": [{name: described[name] for name in kept} for described in found]}
 
 
 def _registered(station: Station, limit: int) -> dict[str, Any]:

@@ -11,12 +11,11 @@ from jobctl.clock import SECOND, Moment
 from jobctl.daemon.station import Pattern
 from jobctl.errors import Conflict, NotAllowed, NotFound, UsageError
 from jobctl.job import FINAL, Reason, State
-from jobctl.protocol import requests
 from jobctl.protocol.requests import NewJob, check
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import keys as key_rows
-from jobctl.store.jobs import ETA_LINE, parked_line, ready_line
+from jobctl.store.jobs import ALL, ETA_LINE, parked_line, ready_line
 from jobctl.task import DEFAULT_QUEUE, Kind, Task
 from jobctl.task.keys import ENVIRONMENT, FOLDER, NAME
 from jobctl.task.units import InvalidValue
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from jobctl.daemon.server import Call
     from jobctl.daemon.station import Station
+    from jobctl.protocol import requests
 
 SLICE_ROWS: Final = 1000
 """Rows of a long walk that are read in one turn."""
@@ -35,6 +35,27 @@ SLICE_ENDS: Final = 200
 
 MAX_LIST: Final = 1000
 MAX_SUBMIT: Final = 10_000
+MAX_WAIT: Final = 10_000
+MAX_LABELS: Final = 32
+MAX_RETRIES: Final = 1_000_000
+
+# An answer is bounded whatever its jobs hold: what is longer than these is left out of it, is not read
+# from the disk either, and is named in ``left_out``. The worst answers have some 50 MiB: a thousand jobs of
+# a list, each with all its labels; a hundred attempts that have all failed with the longest error.
+LISTED_BYTES: Final = 8 * 1024
+"""The arguments of a job among many."""
+
+SHOWN_BYTES: Final = 4 * 1024 * 1024
+"""The arguments and the result of a job that is shown whole."""
+
+ATTEMPTS_SHOWN: Final = 100
+ATTEMPT_TEXT_BYTES: Final = 160 * 1024
+"""The error of one attempt among them; one of our own workers is rarely longer."""
+
+REASON_CHARACTERS: Final = 1000
+BRIEF_CHARACTERS: Final = 200
+"""Type and message of an error among the ends of many jobs."""
+
 LAST_MOMENT: Final = 253_402_300_799 * SECOND
 """The end of the year 9999: what lies later has no date."""
 
@@ -303,13 +324,17 @@ def _row(
             f'no worker group serves the queue "{queue}"',
             hint="jobctl inspect queues lists the queues that are served.",
         )
-    if (job.retries or 0) < 0 or (job.timeout_s or 0) < 0:
-        raise UsageError("retries and timeout cannot be negative")
+    if not 0 <= (job.retries or 0) <= MAX_RETRIES:
+        raise UsageError(f"retries lies between 0 and {MAX_RETRIES}")
+    if (job.timeout_s or 0) < 0:
+        raise UsageError("a timeout cannot be negative")
     chosen = (("retries", job.retries), ("timeout_s", job.timeout_s), ("queue", job.queue))
     overrides = {name: value for name, value in chosen if value is not None}
     if not -32768 <= priority <= 32767:
         raise UsageError("a priority lies between -32768 and 32767; higher goes first")
     if job.labels is not None:
+        if len(job.labels) > MAX_LABELS:
+            raise UsageError(f"a job has {MAX_LABELS} labels at most")
         for name, value in job.labels.items():
             _check_label(name)
             _check_label(value)
@@ -404,9 +429,9 @@ def announce(station: Station, row: job_rows.NewJob) -> None:
 # -- looking --------------------------------------------------------------------------------------
 
 
-def found(station: Station, job_id: int) -> dict[str, Any]:
-    """The row of a job. Raises NotFound."""
-    row = job_rows.get(station.database, job_id)
+def found(station: Station, job_id: int, *, longest_bytes: int = 0) -> dict[str, Any]:
+    """The row of a job; a ``payload`` that is longer is None. Raises NotFound."""
+    row = job_rows.get(station.database, job_id, longest_bytes=longest_bytes)
     if row is None:
         raise NotFound(
             f"there is no job {job_id}",
@@ -416,8 +441,9 @@ def found(station: Station, job_id: int) -> dict[str, Any]:
 
 
 def describe(station: Station, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A job for people, without its attempts."""
-    payload = json.loads(row["payload"])
+    """A job for people, without its attempts. ``left_out`` names what would have been too long."""
+    payload = json.loads(row["payload"] or "{}")
+    left_out = [] if row["payload"] else ["args", "kwargs"] if row["task"] else ["command"]
     return {
         "id": row["id"],
         "task": row["task"],
@@ -437,13 +463,14 @@ def describe(station: Station, row: Mapping[str, Any]) -> dict[str, Any]:
         "finished_at": row["finished_at"],
         "result": None,
         "error": None,
+        "left_out": left_out,
     }
 
 
 def _reason(station: Station, row: Mapping[str, Any]) -> str | None:
     """Why a job is where it is. What holds a whole queue back is not written into each of its rows."""
     if row["reason"]:
-        return str(row["reason"])
+        return _cut(row["reason"], REASON_CHARACTERS)
     if row["stop_asked"]:
         return "is being stopped"
     if row["line"] == ready_line(row["kind"], row["queue"]):
@@ -452,16 +479,41 @@ def _reason(station: Station, row: Mapping[str, Any]) -> str | None:
 
 
 def status(station: Station, call: Call, request: requests.Status) -> dict[str, Any]:
-    """One job whole."""
-    row = found(station, request.job)
+    """One job whole, with its newest attempts."""
+    row = found(station, request.job, longest_bytes=SHOWN_BYTES)
     described = describe(station, row)
-    attempts = attempt_rows.of_job(station.database, request.job)
-    if attempts:
-        last = attempts[-1]
-        described["result"] = json.loads(last["result"]) if last["result"] else None
-        described["error"] = json.loads(last["error"]) if last["error"] else None
-    described["attempts"] = [_describe_attempt(station, attempt) for attempt in attempts]
+    last = attempt_rows.get(station.database, request.job, longest_bytes=SHOWN_BYTES)
+    described |= _end_of(last)
+    described["left_out"] += [
+        name
+        for name in ("result", "error")
+        if last and last[name] is None and last[f"{name}_bytes"]
+    ]
+    attempts = attempt_rows.of_job(
+        station.database,
+        request.job,
+        limit=ATTEMPTS_SHOWN + 1,
+        longest_bytes=ATTEMPT_TEXT_BYTES,
+    )
+    if len(attempts) > ATTEMPTS_SHOWN:
+        described["left_out"].append("attempts")
+    described["attempts"] = [
+        _describe_attempt(station, attempt) for attempt in attempts[-ATTEMPTS_SHOWN:]
+    ]
     return described
+
+
+def _end_of(last: Mapping[str, Any] | None) -> dict[str, Any]:
+    """``result`` and ``error`` of a job whose newest attempt is this one."""
+    return {
+        name: json.loads(last[name]) if last and last[name] else None
+        for name in ("result", "error")
+    }
+
+
+def _cut(text: object, characters: int) -> str:
+    whole = str(text)
+    return whole if len(whole) <= characters else f"{whole[:characters]}…"
 
 
 def _describe_attempt(station: Station, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -519,7 +571,12 @@ def _walk(station: Station, request: requests.List) -> Generator[None, None, dic
     chosen: list[dict[str, Any]] = []
     count = 0
     while True:
-        rows = job_rows.page(station.database, before=before, limit=SLICE_ROWS)
+        rows = job_rows.page(
+            station.database,
+            before=before,
+            limit=SLICE_ROWS,
+            longest_bytes=0 if request.count else LISTED_BYTES,
+        )
         for row in rows:
             before = row["id"]
             if not fits(row):
@@ -554,9 +611,15 @@ def _filter(request: requests.List) -> Callable[[Mapping[str, Any]], bool]:
 
 
 def result(station: Station, call: Call, request: requests.Result) -> dict[str, Any]:
-    """What a job came to, now."""
-    described = status(station, call, requests.Status(job=request.job))
-    return {name: described[name] for name in ("id", "state", "result", "error", "reason")}
+    """What a job came to, now: the one answer that holds a result of any length."""
+    row = found(station, request.job)
+    last = attempt_rows.get(station.database, request.job)
+    return {
+        "id": row["id"],
+        "state": row["state"],
+        **_end_of(last),
+        "reason": _reason(station, row),
+    }
 
 
 # -- waiting --------------------------------------------------------------------------------------
@@ -566,6 +629,11 @@ def wait(station: Station, call: Call, request: requests.Wait) -> None:
     """Answer when all jobs have ended, or when the time is over."""
     if not request.jobs:
         raise UsageError("there is nothing to wait for")
+    if len(request.jobs) > MAX_WAIT:
+        raise UsageError(
+            f"one request may wait for {MAX_WAIT} jobs, this one names {len(request.jobs)}",
+            hint="Wait for them in several requests.",
+        )
     unfinished = [job for job in request.jobs if _state(station, job) not in FINAL]
 
     def answer(is_complete: bool) -> None:
@@ -588,32 +656,47 @@ def _state(station: Station, job_id: int) -> State:
 def _describe_ends(
     station: Station, job_ids: Sequence[int], *, is_complete: bool
 ) -> Generator[None, None, dict[str, Any]]:
-    """What jobs came to; many of them in slices."""
+    """What jobs came to; many of them in slices.
+
+    Only one alone comes with its result and its whole error: many together could hold any amount, and
+    who waits for many asks for each by `result`.
+    """
     ends = []
     for count, job_id in enumerate(job_ids, start=1):
-        ends.append(_describe_end(station, job_id))
+        ends.append(_describe_end(station, job_id, is_whole=len(job_ids) == 1))
         if count % SLICE_ENDS == 0:
             yield
     return {"jobs": ends, "timed_out": not is_complete}
 
 
-def _describe_end(station: Station, job_id: int) -> dict[str, Any]:
-    row = job_rows.get(station.database, job_id)
+def _describe_end(station: Station, job_id: int, *, is_whole: bool) -> dict[str, Any]:
+    row = job_rows.get(station.database, job_id, longest_bytes=0)
     if row is None:
         return {"id": job_id, "state": None, "reason": "removed"}
-    attempts = attempt_rows.of_job(station.database, job_id)
-    last = attempts[-1] if attempts else None
-    is_final = State(row["state"]) in FINAL
+    longest = ALL if is_whole else ATTEMPT_TEXT_BYTES
+    last = attempt_rows.get(station.database, job_id, longest_bytes=longest)
+    if State(row["state"]) not in FINAL:
+        last = None
+    end = _end_of(last) if is_whole else {"error": _brief_error(last), "result": None}
     return {
         "id": job_id,
         "state": row["state"],
-        "reason": row["reason"],
+        "reason": _cut(row["reason"], REASON_CHARACTERS) if row["reason"] else None,
         "kind": "command" if row["kind"] == "command" else "function",
-        "exit_code": last["exit_code"] if last and is_final else None,
-        "signal": last["signal"] if last and is_final else None,
-        "verdict": last["verdict"] if last and is_final else None,
-        "error": json.loads(last["error"]) if last and is_final and last["error"] else None,
-        "result": json.loads(last["result"]) if last and is_final and last["result"] else None,
+        "exit_code": last["exit_code"] if last else None,
+        "signal": last["signal"] if last else None,
+        "verdict": last["verdict"] if last else None,
+        **end,
+    }
+
+
+def _brief_error(last: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Type and message, without the traceback; None where there is no error, or one that is too long."""
+    error = json.loads(last["error"]) if last and last["error"] else None
+    if not isinstance(error, dict):
+        return None
+    return {name: _cut(error.get(name, ""), BRIEF_CHARACTERS) for name in ("type", "message")} | {
+        "traceback": ""
     }
 
 
@@ -637,8 +720,8 @@ def cancel(
 
 def _describe_cancelled(station: Station, job_id: int) -> dict[str, Any]:
     row = found(station, job_id)
-    attempts = attempt_rows.of_job(station.database, job_id)
-    proof = (attempts[-1]["proof"] or "") if attempts else ""
+    last = attempt_rows.get(station.database, job_id, longest_bytes=0)
+    proof = (last["proof"] or "") if last else ""
     remaining = [int(word) for word in proof.replace(",", " ").split() if word.isdecimal()]
     return {
         "id": job_id,

@@ -27,10 +27,7 @@ def logs(
     number = request.attempt
     if row["state"] == State.STARTED and number in (None, row["number"]):
         return _running(station, call, request, row)
-    attempts = attempt_rows.of_job(station.database, request.job)
-    if number is None and attempts:
-        number = attempts[-1]["number"]
-    chosen = next((a for a in attempts if a["number"] == number), None)
+    chosen = attempt_rows.get(station.database, request.job, number=number, longest_bytes=0)
     if chosen is None:
         if request.attempt is not None:
             raise NotFound(f"job {request.job} has no attempt {request.attempt}")

@@ -37,6 +37,7 @@ MAY_BE_LOADED = {
     "jobctl.cli",
     "jobctl.cli.entry",
     "jobctl.cli.fast",
+    "jobctl.cli.numbers",
     "jobctl.cli.output",
     "jobctl.cli.page",
     "jobctl.cli.places",

@@ -182,7 +182,7 @@ def test_a_task_that_is_not_there_is_told_with_its_exit_code(run: Run, daemon: S
         (["submit", "add", "--at", "soon"], '--at: "soon" is not a moment'),
         (["submit", "add", "--in", "-5"], '--in: "-5" is not a span'),
         (["submit", "add", "--expires", "2020-01-01"], "has passed"),
-        (["submit", "add", "--timeout", "1y"], '--timeout: "1y" is not a span'),
+        (["submit", "add", "--timeout", "1x"], '--timeout: "1x" is not a span'),
         (["submit", "add", "--label", "x"], '--label: "x" is no pair'),
         (["submit", "add", "--env", "PATH"], "--env is for ad-hoc commands"),
         (["submit", "--env", "NOT_SET_HERE", "--", "ls"], '"NOT_SET_HERE" is not set here'),

@@ -1,2 +1,11 @@
--- A job's attempts, first to last. Empty: none has ended yet.
-SELECT * FROM attempts WHERE job_id = ? ORDER BY number
+-- The newest :limit attempts of a job, last to first. Empty: none has ended yet.
+-- A text over :longest bytes is NULL, and is not read from the disk either.
+SELECT job_id, number, token, worker, verdict, claimed_at, started_at, finished_at, exit_code, signal,
+       CASE WHEN octet_length(result) <= :longest THEN result END AS result,
+       octet_length(result) AS result_bytes,
+       CASE WHEN octet_length(error) <= :longest THEN error END AS error,
+       octet_length(error) AS error_bytes,
+       user_s, system_s, max_rss_bytes, output, output_bytes, output_file, proof,
+       CASE WHEN octet_length(ran_with) <= :longest THEN ran_with END AS ran_with,
+       CASE WHEN octet_length(late) <= :longest THEN late END AS late
+FROM attempts WHERE job_id = :job_id ORDER BY number DESC LIMIT :limit
