@@ -1,6 +1,7 @@
-"""The script with which a template begins: ``python boot.py KIND DIRECTORY LOCK LISTENER FILES``.
+"""The script with which a template begins: ``python boot.py KIND DIRECTORY LOCK LISTENER FILES PATIENCE``.
 
-LOCK and LISTENER are the numbers of two inherited descriptors, FILES is the limit of open files.
+LOCK and LISTENER are the numbers of two inherited descriptors, FILES is the limit of open files, and
+PATIENCE how many seconds who is idle stays without a daemon.
 
 It is run by path, with the interpreter of a worker group in which jobctl need not be installed. It
 makes this very copy of jobctl importable, and nothing else of the folder that copy lies in: the
@@ -21,8 +22,15 @@ def main() -> None:
         del sys.path[0]
     from jobctl.worker.template import run_template
 
-    _, kind, directory, lock_fd, listener_fd, open_files = sys.argv
-    run_template(kind, directory, int(lock_fd), int(listener_fd), int(open_files))
+    _, kind, directory, lock_fd, listener_fd, open_files, patience_s = sys.argv
+    run_template(
+        kind,
+        directory,
+        int(lock_fd),
+        int(listener_fd),
+        open_files=int(open_files),
+        patience_s=float(patience_s),
+    )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.protocol.compact import dumps
 from jobctl.worker import signals
+from jobctl.worker.absence import Absence
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.marks import RESULT_BYTES, Marks
 from jobctl.worker.output import ROW_BYTES
@@ -117,9 +118,15 @@ class FunctionWorker:
     """One worker; `run` ends when it is retired or of no use to anybody."""
 
     def __init__(
-        self, instance: Instance, outcomes_dir: str, functions: dict[str, Function]
+        self,
+        instance: Instance,
+        outcomes_dir: str,
+        functions: dict[str, Function],
+        *,
+        patience_s: float,
     ) -> None:
         self._instance = instance
+        self._absence = Absence(instance, patience_s)
         self._outcomes_dir = outcomes_dir
         self._functions = functions
         self._channel: Channel | None = None
@@ -171,7 +178,7 @@ class FunctionWorker:
         signals.unblock(self._masks.before)
 
     def run(self) -> None:
-        """Serve until retired."""
+        """Serve until retired, or idle without a daemon for long."""
         while True:
             while self._waiting and self._take_ticket():
                 self._make(self._waiting.popleft())
@@ -180,6 +187,12 @@ class FunctionWorker:
             self._flush()
             if self._is_retiring and not self._waiting and not self._unacked:
                 return
+            if self._absence.is_over_long:
+                self._record_all()
+                if not self._unacked:
+                    # What still waits has no ticket: it was never begun, and whoever comes sees that.
+                    return
+                self._absence.begin()
             self._wait()
 
     def _take_ticket(self) -> bool:
@@ -193,7 +206,7 @@ class FunctionWorker:
         if self._waiting:
             self._poll.register(self._tickets, select.POLLIN)
         try:
-            ready = self._poll.poll()
+            ready = self._poll.poll(self._absence.timeout_ms())
         finally:
             if self._waiting:
                 self._poll.unregister(self._tickets)
@@ -214,6 +227,7 @@ class FunctionWorker:
         self._waiting.clear()
         self._drain_tickets()
         self._channel = channel
+        self._absence.end()
         self._poll.register(channel.fd, select.POLLIN)
 
     def _drain_tickets(self) -> None:
@@ -232,12 +246,14 @@ class FunctionWorker:
     def _lose_daemon(self) -> None:
         """The daemon is gone: outcomes that it has not acknowledged go to disk."""
         self._drop_channel()
+        self._absence.begin()
+        self._record_all()
+
+    def _record_all(self) -> None:
         for token, entry in list(self._unacked.items()):
             record = _expand(entry.text) if entry.is_compact else entry.text
-            try:
-                write_record(self._outcomes_dir, token, record)
-            except OSError:
-                # The disk is full: they stay in memory, and in the marks, until a daemon comes.
+            if not self._absence.leave_record(self._outcomes_dir, token, record):
+                # The disk is full: they stay in memory, and in the marks.
                 return
         self._unacked.clear()
         self._unsent.clear()
@@ -503,7 +519,7 @@ def _expand(text: str) -> str:
 
 
 def prepare(
-    spec: dict[str, Any], directory: str
+    spec: dict[str, Any], directory: str, *, patience_s: float
 ) -> tuple[Callable[[Instance], None], dict[str, Any]]:
     """In the template: import the task modules and say what was found.
 
@@ -530,7 +546,7 @@ def prepare(
     outcomes_dir = f"{directory}/outcomes"
 
     def child_main(instance: Instance) -> None:
-        FunctionWorker(instance, outcomes_dir, functions).run()
+        FunctionWorker(instance, outcomes_dir, functions, patience_s=patience_s).run()
 
     report = {
         "group": spec["group"],

@@ -29,6 +29,9 @@ BACKLOG = 1024
 COMMAND_OFFSET = 4096
 """Where in its lock file a keeper writes pid and token of its command, for whoever buries it."""
 
+_END_OFFSET = COMMAND_OFFSET + 96
+"""Where in its child's lock file a template writes how the child ended."""
+
 _LOCK_BYTES = COMMAND_OFFSET + 128
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -51,6 +54,19 @@ class Instance:
         """Let go of lock and listener in this process; another process may still hold both."""
         self.listener.close()
         os.close(self.lock_fd)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Its folder was deleted, and with it the lock: no daemon will ever find it."""
+        try:
+            return os.fstat(self.lock_fd).st_nlink == 0
+        except OSError:
+            # User code closes what is not its own.
+            return False
+
+    def find_directory(self) -> str:
+        """Where its folder is now: a state directory may be moved while jobs run (proc(5), fd)."""
+        return os.readlink(f"/proc/self/fd/{self.lock_fd}").rpartition("/")[0]
 
     def announce(self, kind: str, cgroup: str = "", group: str = "") -> None:
         """Write who holds the lock, so that the next daemon finds the process behind it."""
@@ -110,6 +126,35 @@ def noted_command(directory: str) -> tuple[int, int, int]:
     if len(words) != 3 or not all(word.isdigit() for word in words):
         return (0, 0, 0)
     return (int(words[0]), int(words[1]), int(words[2]))
+
+
+def note_end(directory: str, code: int) -> None:
+    """Write how a child ended (negative: a signal). Only its parent knows, which may be gone, as any
+    daemon, by the time that somebody asks.
+
+    Raises:
+        OSError: the folder is gone.
+    """
+    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    lock_fd = os.open(f"{directory}/lock", flags)
+    try:
+        os.pwrite(lock_fd, b"%d\n" % code, _END_OFFSET)
+    finally:
+        os.close(lock_fd)
+
+
+def noted_end(directory: str) -> int | None:
+    """The code as `note_end` wrote it; None when nobody did."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        lock_fd = os.open(f"{directory}/lock", flags)
+    except OSError:
+        return None
+    try:
+        word = os.pread(lock_fd, 16, _END_OFFSET).partition(b"\n")[0]
+    finally:
+        os.close(lock_fd)
+    return int(word) if word.removeprefix(b"-").isdigit() else None
 
 
 def bind(directory: str) -> _socket.socket:

@@ -20,11 +20,12 @@ from typing import Any
 
 from jobctl.protocol.compact import dumps
 from jobctl.worker import processes
+from jobctl.worker.absence import Absence
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.command import CannotStart, start
 from jobctl.worker.instance import Instance, note_command
 from jobctl.worker.output import Output
-from jobctl.worker.record import drop_record, write_record
+from jobctl.worker.record import drop_record
 
 _READ_BYTES = 65_536
 
@@ -35,9 +36,10 @@ _STUBBORN_ROUNDS = 10
 class Keeper:
     """One keeper; its process is a subreaper (`jobctl.worker.kernel.become_subreaper`)."""
 
-    def __init__(self, instance: Instance, outcomes_dir: str) -> None:
+    def __init__(self, instance: Instance, outcomes_dir: str, *, patience_s: float) -> None:
         self._instance = instance
         self._outcomes_dir = outcomes_dir
+        self._absence = Absence(instance, patience_s)
         self._channel: Channel | None = None
         self._poll = select.poll()
         self._poll.register(instance.listener.fileno(), select.POLLIN)
@@ -70,6 +72,8 @@ class Keeper:
             timeout_ms = None
             if self._deadline is not None:
                 timeout_ms = max(int((self._deadline - time.monotonic()) * 1000) + 1, 0)
+            elif self._waits_for_daemon():
+                timeout_ms = self._absence.timeout_ms()
             self.turn(timeout_ms)
 
     def turn(self, timeout_ms: int | None) -> None:
@@ -78,6 +82,10 @@ class Keeper:
             self._handle(fd)
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._next_stop_step()
+        if self._unacked is not None and self._waits_for_daemon() and self._absence.is_over_long:
+            # The disk refused it when the daemon went; it may have room now.
+            self._absence.begin()
+            self._record()
 
     @property
     def is_busy(self) -> bool:
@@ -98,7 +106,13 @@ class Keeper:
 
     def _is_done(self) -> bool:
         idle = self._order is None and self._unacked is None and not self._has_leftovers
-        return idle and self._is_retiring
+        return idle and (self._is_retiring or self._absence.is_over_long)
+
+    def _waits_for_daemon(self) -> bool:
+        """There is none, and nothing to do but to be found, or to hand an outcome over."""
+        if self._channel is not None or self._order is not None:
+            return False
+        return self._unacked is not None or not self._has_leftovers
 
     def _handle(self, fd: int) -> None:
         if fd == self._instance.listener.fileno():
@@ -120,6 +134,7 @@ class Keeper:
             return
         self._drop_channel()
         self._channel = channel
+        self._absence.end()
         self._poll.register(channel.fd, select.POLLIN)
 
     def _drop_channel(self) -> None:
@@ -134,6 +149,7 @@ class Keeper:
     def _lose_daemon(self) -> None:
         """The daemon is gone: what it has not acknowledged goes to disk."""
         self._drop_channel()
+        self._absence.begin()
         if self._unacked is not None:
             self._record()
         elif self._order is None and not self._has_leftovers:
@@ -421,11 +437,10 @@ class Keeper:
             self._send({"is": "outcomes", "outcomes": [outcome], "leftovers": left})
 
     def _record(self) -> None:
-        """Keep the outcome on disk; when the disk refuses, in memory until a daemon comes."""
+        """Keep the outcome on disk; when the disk refuses, in memory until it does not."""
         assert self._unacked is not None
-        try:
-            write_record(self._outcomes_dir, self._unacked["token"], dumps(self._unacked))
-        except OSError:
+        token, text = self._unacked["token"], dumps(self._unacked)
+        if not self._absence.leave_record(self._outcomes_dir, token, text):
             return
         self._unacked = None
         if not self._has_leftovers:

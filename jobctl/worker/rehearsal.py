@@ -47,7 +47,7 @@ def _play(instance: Instance) -> None:
     for _ in range(_ROUNDS):
         instance.announce("keeper")
         become_subreaper(False)
-    keeper = Keeper(instance, instance.directory)
+    keeper = Keeper(instance, instance.directory, patience_s=0.0)
     daemon = _socket.socket(_socket.AF_UNIX)
     folder = os.open(instance.directory, os.O_PATH | os.O_CLOEXEC)
     try:

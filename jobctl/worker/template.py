@@ -3,7 +3,8 @@
 It is started with the group's interpreter, imports what its children need, reports what it found,
 and then only forks on request and reports how its children ended: a worker's exit status reaches
 nobody but its parent. It outlives the daemon. When a new daemon does not want it, its idle children
-go at once, the busy ones after their attempt, and the template with the last of them.
+go at once, the busy ones after their attempt, and the template with the last of them; so, after a
+while, when no daemon comes (`jobctl.worker.absence`).
 
 No signal that can be caught ends it or its children (`jobctl.worker.signals`).
 """
@@ -22,8 +23,9 @@ from typing import Any, NoReturn
 
 from jobctl import __version__
 from jobctl.worker import kernel, signals
+from jobctl.worker.absence import Absence
 from jobctl.worker.channel import Channel, accept, common_protocol
-from jobctl.worker.instance import Instance, create
+from jobctl.worker.instance import Instance, create, note_end
 from jobctl.worker.keeper import Keeper
 
 ChildMain = Callable[[Instance], None]
@@ -38,15 +40,16 @@ assert resource.RUSAGE_SELF == 0
 class Template:
     """One template; `run` ends when it is told to retire and has no child left."""
 
-    def __init__(self, instance: Instance, kind: str) -> None:
+    def __init__(self, instance: Instance, kind: str, *, patience_s: float) -> None:
         self._instance = instance
+        self._patience_s = patience_s
+        self._absence = Absence(instance, patience_s)
         self._kind = kind
         self._child_main: ChildMain | None = None
         self._channel: Channel | None = None
         self._spec: dict[str, Any] = {}
         self._report: dict[str, Any] = {}
         self._children: dict[int, str] = {}
-        self._ended: list[dict[str, Any]] = []
         self._is_retiring = False
         self._poll = select.poll()
         self._poll.register(instance.listener.fileno(), select.POLLIN)
@@ -57,9 +60,10 @@ class Template:
         signal.signal(signal.SIGCHLD, signals.do_nothing)
 
     def run(self) -> None:
-        """Serve until retired and childless."""
-        while not (self._is_retiring and not self._children):
-            for fd, _ in self._poll.poll():
+        """Serve until childless, and retired or without a daemon for long."""
+        while not self._is_done():
+            timeout_ms = None if self._children else self._absence.timeout_ms()
+            for fd, _ in self._poll.poll(timeout_ms):
                 if fd == self._instance.listener.fileno():
                     self._meet_daemon()
                 elif fd == self._wakeup:
@@ -67,11 +71,15 @@ class Template:
                 elif self._channel is not None and fd == self._channel.fd:
                     self._obey()
 
+    def _is_done(self) -> bool:
+        return not self._children and (self._is_retiring or self._absence.is_over_long)
+
     def _meet_daemon(self) -> None:
         channel = accept(self._instance.listener)
         if channel is not None:
             self._drop_channel()
             self._channel = channel
+            self._absence.end()
             self._poll.register(channel.fd, select.POLLIN)
 
     def _drop_channel(self) -> None:
@@ -95,6 +103,7 @@ class Template:
                     raise ValueError(f"a message of no known kind: {unknown}")
         if messages is None:
             self._drop_channel()
+            self._absence.begin()
 
     def _greet(self, message: dict[str, Any]) -> None:
         if not self._spec and not message["spec"]:
@@ -116,9 +125,6 @@ class Template:
                 "children": {name: pid for pid, name in self._children.items()},
             }
         )
-        for end in self._ended:
-            self._send(end)
-        self._ended.clear()
 
     def _prepare(self) -> dict[str, Any]:
         """Import what the children need, once; what was found is told to every daemon that asks."""
@@ -126,14 +132,17 @@ class Template:
             from jobctl.worker import rehearsal
 
             outcomes_dir = f"{self._instance.directory}/outcomes"
-            self._child_main = lambda instance: _keep(instance, outcomes_dir)
+            patience_s = self._patience_s
+            self._child_main = lambda instance: _keep(instance, outcomes_dir, patience_s)
             rehearsal.rehearse(f"{outcomes_dir}/rehearsal")
             signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
             report: dict[str, Any] = {}
         else:
             from jobctl.worker.functions import prepare
 
-            self._child_main, report = prepare(self._spec, self._instance.directory)
+            self._child_main, report = prepare(
+                self._spec, self._instance.directory, patience_s=self._patience_s
+            )
         # What stands now is never collected, so the collector does not touch pages that are shared.
         gc.collect()
         gc.freeze()
@@ -143,11 +152,10 @@ class Template:
         return report
 
     def _send(self, message: dict[str, Any]) -> None:
-        is_sent = self._channel is not None and self._channel.send(message)
-        # If not, the channel is not dropped here: what the daemon said before it went is still to be
-        # read. How a child died is known here only: the next daemon is told.
-        if not is_sent and message["is"] == "ended":
-            self._ended.append(message)
+        # If it fails, the channel is not dropped here: what the daemon said before it went is still to
+        # be read.
+        if self._channel is not None:
+            self._channel.send(message)
 
     def _fork(self, name: str, cgroup: str, group: str) -> None:
         directory = f"{self._instance.directory}/{name}"
@@ -210,12 +218,17 @@ class Template:
             if name is not None:
                 code = os.waitstatus_to_exitcode(status)
                 peak = usage.ru_maxrss * 1024
+                try:
+                    # For the next daemon: a message may stay in the buffer of one that is dead.
+                    note_end(f"{self._instance.directory}/{name}", code)
+                except OSError:
+                    pass
                 self._send({"is": "ended", "instance": name, "code": code, "max_rss_bytes": peak})
 
 
-def _keep(instance: Instance, outcomes_dir: str) -> None:
+def _keep(instance: Instance, outcomes_dir: str, patience_s: float) -> None:
     kernel.become_subreaper()
-    Keeper(instance, outcomes_dir).run()
+    Keeper(instance, outcomes_dir, patience_s=patience_s).run()
 
 
 def join_cgroup(cgroup: str) -> str:
@@ -236,11 +249,18 @@ def join_cgroup(cgroup: str) -> str:
 
 
 def run_template(
-    kind: str, directory: str, lock_fd: int, listener_fd: int, open_files: int
+    kind: str,
+    directory: str,
+    lock_fd: int,
+    listener_fd: int,
+    *,
+    open_files: int,
+    patience_s: float,
 ) -> None:
     """Become the template of ``directory``: the daemon has made its folder, lock and listener.
 
     ``open_files`` is the soft limit of what user code starts with; the daemon's own is higher.
+    ``patience_s`` is how long it and its children stay without a daemon and without work.
     """
     signals.catch()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -252,4 +272,4 @@ def run_template(
     instance = Instance(directory, listener, lock_fd)
     kernel.set_name(f"jobctl-tmpl-{kind}")
     instance.announce(f"template-{kind}")
-    Template(instance, kind).run()
+    Template(instance, kind, patience_s=patience_s).run()

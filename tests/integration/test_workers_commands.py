@@ -507,7 +507,7 @@ signal.signal(signal.SIGCHLD, lambda *_: None)
 become_subreaper()
 instance = create(folder)
 instance.announce("keeper", cgroup)
-keeper = module.Keeper(instance, folder)
+keeper = module.Keeper(instance, folder, patience_s=60)
 daemon = socket.socket(socket.AF_UNIX)
 daemon.connect(f"{folder}/sock")
 order = {

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import select
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def pids_in(path: Path) -> list[int]:
@@ -64,3 +73,29 @@ def switches(pid: int) -> int:
     """How often a process has been on a processor: an idle one is never."""
     found = status(pid)
     return int(found["voluntary_ctxt_switches"]) + int(found["nonvoluntary_ctxt_switches"])
+
+
+class Ends:
+    """The ends of processes, as the kernel announces them. Opened while they live; closed by `wait`."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._pids = {os.pidfd_open(pid): pid for pid in pids}
+
+    def wait(self, *, limit_s: float = 20.0) -> None:
+        """Wait until all of them have ended; fails with those that live on."""
+        poll = select.poll()
+        for pidfd in self._pids:
+            poll.register(pidfd, select.POLLIN)
+        end = time.monotonic() + limit_s * PATIENCE
+        left = dict(self._pids)
+        try:
+            while left:
+                found = poll.poll(max((end - time.monotonic()) * 1000, 0))
+                names = {pid: status(pid)["Name"] for pid in left.values()} if not found else {}
+                assert found, f"processes live on: {names}"
+                for pidfd, _ in found:
+                    poll.unregister(pidfd)
+                    del left[pidfd]
+        finally:
+            for pidfd in self._pids:
+                os.close(pidfd)

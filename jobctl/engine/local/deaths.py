@@ -19,7 +19,7 @@ from jobctl.engine.local.sweep import Sweep
 from jobctl.engine.local.worker import Phase
 from jobctl.result import Verdict
 from jobctl.worker import processes
-from jobctl.worker.instance import noted_command
+from jobctl.worker.instance import noted_command, noted_end
 from jobctl.worker.marks import read_marks
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class Deaths:
             worker.link.read()
         worker.phase = Phase.DYING
         worker.close(self._house.poller)
+        if worker.exit_code is None:
+            worker.exit_code = noted_end(str(worker.directory))
         template = self._house.template_of(worker)
         if worker.exit_code is None and template is not None and template.link is not None:
             # Only its parent knows how it died, and says so at once.

@@ -24,6 +24,10 @@ _OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 """The limit that this process was given, read before the server raises it for its clients. A template
 sets it for itself: in a container, root may not set the limits of another user's process."""
 
+PATIENCE_S = 60.0
+"""How long templates and workers that have nothing to do stay without a daemon. A restart takes a second or
+two, and with an upgrade some more; afterwards what has gone is started anew."""
+
 _BOOT = Path(jobctl.worker.boot.__file__)
 
 
@@ -146,6 +150,7 @@ def spawn(recipe: Recipe, directory: Path) -> subprocess.Popen[bytes]:
                 str(lock_fd),
                 str(listener.fileno()),
                 str(_OPEN_FILES),
+                str(PATIENCE_S),
             ],
             stdin=subprocess.DEVNULL,
             cwd=recipe.cwd,
