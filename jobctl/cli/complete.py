@@ -40,7 +40,14 @@ def schedule_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of schedules that begin so; empty on any error."""
     from jobctl.protocol.requests import Schedules
 
-    return _beginning(ctx, incomplete, Schedules(), "schedules", "name")
+    request = Schedules(prefix=incomplete, limit=_MOST)
+    return _beginning(ctx, incomplete, request, "schedules", "name")
+
+
+def schedule_or_task_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of schedules and tasks that begin so, each once; empty on any error."""
+    both = schedule_names(ctx, incomplete) + task_names(ctx, incomplete)
+    return list(dict.fromkeys(both))
 
 
 def _beginning(

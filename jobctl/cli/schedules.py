@@ -1,7 +1,9 @@
-"""Schedules: ``schedule list``, ``schedule next`` (also as ``next``), ``history``."""
+"""Looking at schedules: ``schedule list``, ``schedule next`` and ``history`` (also without ``schedule``)."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +13,24 @@ from jobctl.cli.render import Column
 from jobctl.cli.session import session_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from jobctl.cli.session import Session
+    from jobctl.client import Client
+    from jobctl.protocol.requests import History
+
+_PAGE = 1000
+
+
+class Fate(StrEnum):
+    """What can become of an instant."""
+
+    SUBMITTED = "submitted"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+    COALESCED = "coalesced"
+    HELD = "held"
+
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Schedules and what they will do."
@@ -24,11 +43,9 @@ def list_schedules(ctx: typer.Context, as_json: options.Json = False) -> int:
 
     Also answers when no daemon runs, and says so.
     """
-    from jobctl.protocol.requests import Schedules
-
     session = session_of(ctx, as_json=as_json)
     with session.reader() as client:
-        found = client.call(Schedules())["schedules"]
+        found = list(_all_schedules(client))
     if session.as_json:
         session.screen.json(shapes.schedules(found))
         return 0
@@ -60,6 +77,19 @@ def list_schedules(ctx: typer.Context, as_json: options.Json = False) -> int:
     return 0
 
 
+def _all_schedules(client: Client) -> Iterator[dict[str, Any]]:
+    """Every schedule in force, by name, asked for page by page."""
+    from jobctl.protocol.requests import Schedules
+
+    after: str | None = None
+    while True:
+        answer = client.call(Schedules(after=after, limit=_PAGE))
+        yield from answer["schedules"]
+        after = answer.get("next")
+        if after is None:
+            return
+
+
 def _last(session: Session, fire: dict[str, Any] | None) -> tuple[str | None, str | None]:
     """The fate of the newest instant that has one, and that instant."""
     if fire is None:
@@ -73,10 +103,25 @@ Schedule = Annotated[
     typer.Option(
         "--schedule",
         metavar="NAME",
-        help="Only this schedule.",
-        autocompletion=complete.schedule_names,
+        help="Only this schedule, or those of this task.",
+        autocompletion=complete.schedule_or_task_names,
     ),
 ]
+Before = Annotated[
+    str | None, typer.Option("--before", metavar="WHEN", help="Only instants before that.")
+]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="WHEN", help="Only instants since then.")
+]
+Fates = Annotated[
+    list[Fate] | None,
+    typer.Option("--fate", case_sensitive=False, help="Only these fates."),
+]
+Cursor = Annotated[
+    str | None,
+    typer.Option("--cursor", metavar="TEXT", help="Go on where the page before ended."),
+]
+Everything = Annotated[bool, typer.Option("--all", help="All of them, without a limit.")]
 
 
 @app.command("next")
@@ -98,7 +143,8 @@ def next_fires(
     session = session_of(ctx, as_json=as_json)
     within_s = None if within is None else times.parse_span(within, option="--within")
     with session.reader() as client:
-        fires = client.call(Next(schedule=schedule, limit=limit, within_s=within_s))["fires"]
+        answer = client.call(Next(schedule=schedule, limit=limit, within_s=within_s))
+    fires = answer["fires"]
     if session.as_json:
         session.screen.json(shapes.agenda(fires))
         return 0
@@ -108,7 +154,36 @@ def next_fires(
         empty="nothing comes",
         caption=_zone(session),
     )
+    if within is not None and answer.get("more"):
+        session.screen.note(f"there are more within {within}: -n {_PAGE} shows up to so many")
     return 0
+
+
+@app.command("history")
+def history_of_schedule(
+    ctx: typer.Context,
+    schedule: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCHEDULE", help="Its name.", autocompletion=complete.schedule_names
+        ),
+    ],
+    limit: options.Limit = 50,
+    before: Before = None,
+    since: Since = None,
+    fates: Fates = None,
+    cursor: Cursor = None,
+    everything: Everything = False,
+    as_json: options.Json = False,
+) -> int:
+    """Show what became of one schedule's instants, newest first.
+
+    Each instant has one fate: submitted, skipped, missed, coalesced or held. A schedule that was removed
+    keeps its history. Also answers when no daemon runs, and says so.
+    """
+    session = session_of(ctx, as_json=as_json)
+    request = _history(session, schedule, limit, before, since, fates, cursor)
+    return _show_history(session, replace(request, is_schedule=True), everything=everything)
 
 
 def history(
@@ -116,38 +191,67 @@ def history(
     schedule: Annotated[
         str,
         typer.Argument(
-            metavar="SCHEDULE",
-            help="The schedule; a task's own has the task's name.",
-            autocompletion=complete.schedule_names,
+            metavar="TASK|SCHEDULE",
+            help="A task, for all of its schedules; or a schedule.",
+            autocompletion=complete.schedule_or_task_names,
         ),
     ],
     limit: options.Limit = 50,
-    before: Annotated[
-        str | None, typer.Option("--before", metavar="WHEN", help="Only instants before that.")
-    ] = None,
+    before: Before = None,
+    since: Since = None,
+    fates: Fates = None,
+    cursor: Cursor = None,
+    everything: Everything = False,
     as_json: options.Json = False,
 ) -> int:
-    """Show what became of a schedule's instants, newest first.
+    """Show what became of a task's instants, newest first.
 
-    Each instant has one fate: submitted, skipped, missed, coalesced or held. Also answers when no daemon
-    runs, and says so.
+    Each instant has one fate: submitted, skipped, missed, coalesced or held. "jobctl why" tells more about
+    one of them. Also answers when no daemon runs, and says so.
     """
+    session = session_of(ctx, as_json=as_json)
+    request = _history(session, schedule, limit, before, since, fates, cursor)
+    return _show_history(session, request, everything=everything)
+
+
+def _history(
+    session: Session,
+    schedule: str,
+    limit: int,
+    before: str | None,
+    since: str | None,
+    fates: list[Fate] | None,
+    cursor: str | None,
+) -> History:
     from jobctl.protocol.requests import History
 
-    session = session_of(ctx, as_json=as_json)
-    before_us = (
-        None
-        if before is None
-        else times.parse_moment(before, option="--before", now_us=session.clock.now())
+    now_us = session.clock.now()
+    return History(
+        schedule=schedule,
+        limit=limit,
+        before=times.parse_past(before, option="--before", now_us=now_us) if before else None,
+        since=times.parse_past(since, option="--since", now_us=now_us) if since else None,
+        fates=[fate.value for fate in fates] if fates else None,
+        cursor=cursor,
     )
+
+
+def _show_history(session: Session, request: History, *, everything: bool) -> int:
     with session.reader() as client:
-        request = History(schedule=schedule, before=before_us, limit=limit)
-        fires = client.call(request)["fires"]
+        if everything:
+            fires = list(_all_fires(client, request))
+            following = None
+        else:
+            answer = client.call(request)
+            fires, following = answer["fires"], answer.get("next")
     if session.as_json:
-        session.screen.json(shapes.history(fires))
+        session.screen.json(shapes.history(fires, following))
         return 0
+    # A name on each line says nothing while there is one schedule only.
+    are_several = any(fire["schedule"] != request.schedule for fire in fires)
     columns = [
         Column("AT"),
+        *([Column("SCHEDULE", may_be_cut=True)] if are_several else []),
         Column("FATE"),
         Column("COUNT", is_number=True),
         Column("UNTIL"),
@@ -159,6 +263,7 @@ def history(
         (
             (
                 _moment(session, fire["at"]),
+                *([fire["schedule"]] if are_several else []),
                 fire.get("fate"),
                 fire.get("count"),
                 _moment(session, fire["last"]) if fire.get("last") != fire["at"] else None,
@@ -167,10 +272,22 @@ def history(
             )
             for fire in fires
         ),
-        empty="no instant yet",
+        empty="no instant yet" if request.fates is None and request.since is None else "none",
         caption=_zone(session),
     )
+    if following is not None:
+        session.screen.note(f"there are more: --cursor {following}, or --all")
     return 0
+
+
+def _all_fires(client: Client, request: History) -> Iterable[dict[str, Any]]:
+    request = replace(request, limit=_PAGE)
+    while True:
+        answer = client.call(request)
+        yield from answer["fires"]
+        if answer.get("next") is None:
+            return
+        request = replace(request, cursor=answer["next"])
 
 
 def _moment(session: Session, moment_us: int | None) -> str | None:

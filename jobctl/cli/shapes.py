@@ -124,9 +124,10 @@ def agenda(fires: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {"fires": [{**_pick(fire, _FIRE[:2]), "at": iso_or_none(fire["at"])} for fire in fires]}
 
 
-def history(fires: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """``history``: ``fires``, newest first; a range of instants with one fate has ``last`` and ``count``."""
-    return {"fires": [_fire(data) for data in fires]}
+def history(fires: Iterable[dict[str, Any]], following: str | None) -> dict[str, Any]:
+    """``history``: ``fires``, newest first, and ``next``, the cursor of the next page or null; a range of
+    instants with one fate has ``last`` and ``count``."""
+    return {"fires": [_fire(data) for data in fires], "next": following}
 
 
 def _fire(data: dict[str, Any]) -> dict[str, Any]:

@@ -93,6 +93,10 @@ def parse_moment(text: str, *, option: str, now_us: int) -> int:
     midnight) and ``02:30`` (the next time that a clock shows it). Without an offset it is the host's
     local time; a time that the clocks skip there, or show twice, is refused.
     """
+    return _moment(text, option, now_us, is_past=False)
+
+
+def _moment(text: str, option: str, now_us: int, *, is_past: bool) -> int:
     from datetime import datetime, timedelta
     from datetime import time as time_of_day
 
@@ -111,10 +115,19 @@ def parse_moment(text: str, *, option: str, now_us: int) -> int:
         _refuse(option, text, "has an offset but no date")
     today = datetime.fromtimestamp(now_us // _SECOND_US).date()  # noqa: DTZ006 -- the host's day is meant
     moment = _local_to_us(datetime.combine(today, clock_time), option, text)
-    if moment <= now_us:
-        tomorrow = today + timedelta(days=1)
-        moment = _local_to_us(datetime.combine(tomorrow, clock_time), option, text)
-    return moment
+    if is_past is (moment <= now_us):
+        return moment
+    other = today - timedelta(days=1) if is_past else today + timedelta(days=1)
+    return _local_to_us(datetime.combine(other, clock_time), option, text)
+
+
+def parse_past(text: str, *, option: str, now_us: int) -> int:
+    """A moment as in `parse_moment`, but ``02:30`` is the last time that a clock showed it; or a span
+    before now such as ``2h``. In µs. Raises UsageError."""
+    plain = text.strip()
+    if plain[-1:].isalpha() and not plain.endswith(("Z", "z")):
+        return now_us - round(parse_span(plain, option=option) * _SECOND_US)
+    return _moment(text, option, now_us, is_past=True)
 
 
 def parse_moment_or_span(text: str, *, option: str, now_us: int) -> int:

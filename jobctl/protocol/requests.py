@@ -190,15 +190,23 @@ class Inspect(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schedules(Request):
-    """All schedules in force. Answer: ``schedules``: ``name``, ``task``, ``kind``, ``expression``,
-    ``normal``, ``timezone``, ``enabled``, ``next``, ``last`` (a fire or None), ``source``."""
+    """The schedules in force, by name. Answer: ``schedules``: ``name``, ``task``, ``kind``,
+    ``expression``, ``normal``, ``timezone``, ``enabled``, ``next``, ``last`` (a fire or None),
+    ``source``; and ``next`` (cursor for ``after``, or None).
+
+    ``prefix`` narrows it to names that begin so.
+    """
 
     do: ClassVar[str] = "schedules"
+    after: str | None = None
+    limit: int = 1000
+    prefix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Next(Request):
-    """The agenda. Answer: ``fires``: ``schedule``, ``task``, ``at``; by time. ``schedule`` narrows it."""
+    """The agenda. Answer: ``fires``: ``schedule``, ``task``, ``at``; by time; ``more``, whether there are
+    others within the time asked for. ``schedule``, or a task with all of its schedules, narrows it."""
 
     do: ClassVar[str] = "next"
     schedule: str | None = None
@@ -208,13 +216,22 @@ class Next(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class History(Request):
-    """Fires of a schedule, newest first. Answer: ``fires``: ``schedule``, ``task``, ``at``, ``last``,
-    ``count``, ``fate``, ``job_id``, ``reason``."""
+    """Fires of a schedule, or of all schedules of a task, newest first. Answer: ``fires``: ``schedule``,
+    ``task``, ``at``, ``last``, ``count``, ``fate``, ``job_id``, ``reason``; ``next`` (``cursor`` of the
+    next page, or None).
+
+    ``is_schedule``: a schedule is meant, although a task may have the same name. ``since`` and ``before``
+    are moments; a range of instants counts as long as its last one is not before ``since``.
+    """
 
     do: ClassVar[str] = "history"
     schedule: str
     before: int | None = None
     limit: int = 100
+    since: int | None = None
+    fates: list[str] | None = None
+    is_schedule: bool = False
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -56,6 +56,12 @@ def of_schedule(
     )
 
 
+def page(database: Database, *, schedule: int, before: Moment, limit: int) -> list[dict[str, Any]]:
+    """A slice of a schedule's fates that begin before a moment, newest first; the caller filters."""
+    bindings = {"schedule": schedule, "before": before, "limit": limit}
+    return database.dicts(statement("fires/page"), bindings)
+
+
 def prune(database: Database, *, schedule: int, before: Moment, limit: int) -> int:
     """Remove old fates of a schedule; how many."""
     database.execute(

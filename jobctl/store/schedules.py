@@ -67,6 +67,12 @@ def advance(database: Database, *, id: int, watermark: Moment) -> bool:
     return row is not None
 
 
+def find(database: Database, *, name: str) -> int | None:
+    """The id of a schedule, also of one that was removed; None: there never was one of that name."""
+    row = database.row(statement("schedules/find"), {"name": name})
+    return None if row is None else int(row[0])
+
+
 def ids(database: Database, *, after: int, limit: int) -> list[int]:
     """A slice of the ids of all schedules, those that were removed included."""
     bindings = {"after": after, "limit": limit}

@@ -208,7 +208,22 @@ CASES = [
         "retry-several", "retry 17 18", retry=lambda frame: {"id": frame["job"], "state": "PENDING"}
     ),
     case("next", "next", next={"fires": [{"schedule": "backup", "task": "backup", "at": T0}]}),
-    case("history", "history backup", history={"fires": FIRES}),
+    case("history", "history backup", history={"fires": FIRES, "next": None}),
+    case(
+        "history-task",
+        "history report --fate missed --since 2d",
+        "history",
+        history={
+            "fires": [FIRES[1] | {"schedule": name, "task": "report"} for name in ("a", HOSTILE)],
+            "next": "1795141800000000.12",
+        },
+    ),
+    case(
+        "next-cut",
+        "next --within 24h -n 1",
+        "next",
+        next={"fires": [{"schedule": "backup", "task": "backup", "at": T0}], "more": True},
+    ),
     case("schedules", "schedule list", schedules={"schedules": SCHEDULES}),
     case(
         "queues",

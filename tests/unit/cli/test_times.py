@@ -142,6 +142,29 @@ def test_an_expiry_that_could_mean_two_things_is_refused(text: str) -> None:
         times.parse_moment_or_span(text, option="--expires", now_us=NOW)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("12:00", NOW),
+        ("12:00:01", us("2026-11-19 12:00:01")),
+        ("02:30", us("2026-11-20 02:30")),
+        ("2026-11-21 02:30", us("2026-11-21 02:30")),
+        ("2026-11-19", us("2026-11-19 00:00")),
+        ("2h", us("2026-11-20 10:00")),
+        ("1d12h", us("2026-11-19 00:00")),
+        ("2026-11-19T02:30:00Z", us("2026-11-19T02:30:00+00:00")),
+    ],
+)
+def test_a_moment_of_the_past_is_the_last_one_that_fits(text: str, expected: int) -> None:
+    assert times.parse_past(text, option="--since", now_us=NOW) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "10", "20261121", "2x"])
+def test_what_is_no_moment_of_the_past_is_refused_and_names_the_option(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^--since: "):
+        times.parse_past(text, option="--since", now_us=NOW)
+
+
 def test_a_span_that_is_none_names_the_option() -> None:
     assert times.parse_span("1h30m", option="--in") == 5400.0
     with pytest.raises(UsageError, match=r"^--in: "):

@@ -1,0 +1,77 @@
+"""Handlers that look, over a real store and a beat whose clock tests move; no daemon, no socket."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, cast
+
+from jobctl.daemon.following import Followers
+from jobctl.daemon.handlers import HANDLERS
+from jobctl.daemon.station import Ids, Station
+from jobctl.daemon.waiting import Waiters
+from jobctl.dispatcher import Dispatcher
+from jobctl.dispatcher.orders import Orders
+from jobctl.paths import StateDirectory
+from tests.support.dispatching import FakeEngine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jobctl.protocol.requests import Request
+    from tests.support.beating import Beating
+
+
+class Asking:
+    """What a client would be answered about what a `Beating` has in its store."""
+
+    def __init__(self, beating: Beating, folder: Path) -> None:
+        self.beating = beating
+        self.engine = FakeEngine()
+        self.dispatcher = Dispatcher(
+            database=beating.database,
+            engine=cast("Any", self.engine),
+            clock=beating.clock,
+            rng=random.Random(1),
+            orders=Orders(folder),
+        )
+        self.folder = folder
+        self.slices = 0
+        self.is_up = True
+
+    def ask(self, request: Request) -> dict[str, Any]:
+        """The answer to a request; ``slices`` says in how many turns it came about."""
+        answer: Any = HANDLERS[type(request)](self.station(), cast("Any", None), request)
+        self.slices = 1
+        if not isinstance(answer, Generator):
+            return cast("dict[str, Any]", answer)
+        while True:
+            try:
+                next(answer)
+            except StopIteration as end:
+                return cast("dict[str, Any]", end.value)
+            self.slices += 1
+
+    def station(self) -> Station:
+        """The parts as they are now."""
+        beating = self.beating
+        with beating.database.transaction():
+            bring_into_force = self.dispatcher.prepare(beating.plan)
+        bring_into_force()
+        self.dispatcher.refresh()
+        return Station(
+            database=beating.database,
+            dispatcher=self.dispatcher,
+            engine=cast("Any", self.engine),
+            beat=beating.beat,
+            clock=beating.clock,
+            waiters=Waiters(),
+            followers=Followers(),
+            ids=Ids(0),
+            state=StateDirectory(self.folder),
+            config_path=None,
+            plan=beating.plan,
+            uid=0,
+            started_at=beating.clock.now(),
+            ask_stop=(lambda mode: mode or "keep") if self.is_up else None,
+        )
