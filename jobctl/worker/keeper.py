@@ -47,7 +47,6 @@ class Keeper:
         self._pid = 0
         self._pipe = -1
         self._output: Output | None = None
-        self._output_error = ""
         self._is_followed = False
         self._owes_hint = False
         self._started_at = 0
@@ -222,7 +221,6 @@ class Keeper:
         self._order = order
         self._started_at = time.time_ns() // 1000
         self._output = Output(order["output_path"], order["output_cap_bytes"])
-        self._output_error = ""
         self._stop_steps = []
         self._stop_verdict = ""
         self._kill_rounds = 0
@@ -272,14 +270,9 @@ class Keeper:
 
     def _take(self, data: bytes) -> None:
         """Keep output of the attempt; what left-overs write after its end is read and dropped."""
-        if self._output is None or self._output_error:
+        if self._output is None:
             return
-        try:
-            self._output.write(data)
-        except OSError as error:
-            # A full disk must not stop the command; the outcome says what happened to its output.
-            self._output_error = f"output could not be kept: {error.strerror}"
-            return
+        self._output.write(data)
         if self._is_followed:
             self._tell_growth()
 
@@ -292,7 +285,7 @@ class Keeper:
             return
         is_told = True
         if self._order is not None and self._output is not None:
-            growth = {"is": "wrote", "token": self._order["token"], "bytes": self._output.total}
+            growth = {"is": "wrote", "token": self._order["token"], "bytes": self._output.in_file}
             is_told = self._channel.hint(growth)
         if is_told == self._owes_hint:
             self._owes_hint = not is_told
@@ -309,10 +302,7 @@ class Keeper:
         if self._order is None or self._order["token"] != token or self._output is None:
             return
         self._is_followed = True
-        try:
-            self._output.spill()
-        except OSError as error:
-            self._output_error = f"output could not be kept: {error.strerror}"
+        self._output.spill()
         self._tell_growth()
 
     def _reap(self) -> None:
@@ -398,18 +388,13 @@ class Keeper:
         assert order is not None
         assert output is not None
         in_file = output.is_in_file
-        total = output.total
-        kept = b""
-        try:
-            kept = output.finish()
-        except OSError as error:
-            self._output_error = f"output could not be kept: {error.strerror}"
+        kept = output.finish()
         outcome = {
             "token": order["token"],
             "job_id": order["job_id"],
             "started_at": self._started_at,
             "finished_at": time.time_ns() // 1000,
-            "output_bytes": total,
+            "output_bytes": output.total,
             **end,
         }
         if kept:
@@ -418,8 +403,8 @@ class Keeper:
             outcome["output_file"] = True
         if self._stop_verdict and "proof" not in outcome:
             outcome["proof"] = "subreaper"
-        if self._output_error and "error" not in outcome:
-            error_text = {"type": "OutputLost", "message": self._output_error, "traceback": ""}
+        if output.trouble and "error" not in outcome:
+            error_text = {"type": "OutputLost", "message": output.trouble, "traceback": ""}
             outcome["error"] = dumps(error_text)
         self._unacked = outcome
         self._order = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -200,11 +202,69 @@ def test_a_full_disk_costs_output_and_neither_the_command_nor_its_exit_code(
     attempt, data = kept(daemon, daemon.submit(task="writes"))
 
     assert attempt["exit_code"] == 5
-    assert attempt["error"]["type"] == "OutputLost"
-    assert 16_384 < attempt["output_bytes"] < 20_000_000
-    assert data == bytes(attempt["output_bytes"])
+    assert attempt["output_bytes"] == 20_000_000
+    assert 16_384 < len(data) < 20_000_000
+    assert data == bytes(len(data))
+    assert attempt["error"] == {
+        "type": "OutputLost",
+        "message": f"{20_000_000 - len(data)} bytes of output could not be kept: "
+        + (os.strerror(errno.ENOSPC) if os.geteuid() == 0 else os.strerror(errno.EFBIG)),
+        "traceback": "",
+    }
     # And the keeper goes on.
     assert kept(daemon, daemon.shell("echo fine"))[1] == b"fine\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_follower_on_a_full_disk_costs_no_output(small_disk: Daemon) -> None:
+    daemon = small_disk
+    fill(daemon)
+    go = daemon.folder / "go"
+    job = daemon.shell(f"echo first; until [ -e {go} ]; do sleep 0.01; done; echo last")
+    # Only a keeper that was asked to makes a file, and here it cannot.
+    list(daemon.client.stream(requests.Logs(job=job)))
+    go.touch()
+    attempt, data = kept(daemon, job)
+    assert (attempt["error"], data) == (None, b"first\nlast\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_when_a_full_disk_has_room_again_a_follower_sees_what_follows(small_disk: Daemon) -> None:
+    daemon = small_disk
+    filler = fill(daemon)
+    go, wrote = daemon.folder / "go", daemon.folder / "wrote"
+    job = daemon.shell(
+        f"head -c 100000 /dev/zero | tr '\\0' x; echo > {wrote};"
+        f" until [ -e {go} ]; do sleep 0.01; done; echo last"
+    )
+    daemon.until("it to be written", wrote.exists)
+    for _ in range(2):
+        # A keeper that has answered twice has read what lay in the pipe.
+        list(daemon.client.stream(requests.Logs(job=job)))
+    filler.unlink()
+    go.touch()
+
+    parts = list(daemon.client.stream(requests.Logs(job=job, follow=True)))[:-1]
+
+    data = "".join(part["data"] for part in parts)
+    assert data.endswith("xxxlast\n")
+    last = parts[-1]
+    assert last["offset"] + len(last["data"]) == 100_000 + len("last\n")
+    (attempt,) = daemon.ended(job)["attempts"]
+    assert attempt["output_bytes"] == 100_005
+    lost = 100_005 - len(data)
+    assert 0 < lost <= 100_000 - 16_384 + 4096
+    assert attempt["error"]["message"].startswith(f"{lost} bytes of output could not be kept")
+    assert attempt["output_tail"].endswith("xlast\n")
+
+
+def fill(daemon: Daemon) -> Path:
+    """Leave no room in the output folder; gives back what has to go."""
+    filler = daemon.state_dir / "output" / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return filler
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")

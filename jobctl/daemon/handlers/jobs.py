@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.arguments import Exact, Given, Typed, bind, build_argv, texts, with_defaults
 from jobctl.clock import SECOND, Moment
+from jobctl.daemon.following import read_chunks
 from jobctl.daemon.station import Pattern
 from jobctl.errors import Conflict, NotAllowed, NotFound, UsageError
 from jobctl.job import FINAL, Reason, State
@@ -543,10 +544,10 @@ def _tail(station: Station, row: Mapping[str, Any]) -> str:
     if not row["output_file"]:
         return bytes(row["output"] or b"")[-TAIL_BYTES:].decode("latin-1")
     path = station.state.output_file(row["job_id"], row["number"])
+    end = row["output_bytes"]
     try:
-        with path.open("rb") as file:
-            file.seek(max(row["output_bytes"] - TAIL_BYTES, 0))
-            return file.read(TAIL_BYTES).decode("latin-1")
+        parts = read_chunks(path, max(end - TAIL_BYTES, 0), end)
+        return b"".join(data for _, data in parts).decode("latin-1")
     except OSError:
         return ""
 
