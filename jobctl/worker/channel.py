@@ -97,7 +97,10 @@ class Channel:
 
     def close(self) -> None:
         """Close. Only once: the number may be another descriptor's afterwards."""
-        os.close(self.fd)
+        try:
+            os.close(self.fd)
+        except OSError:
+            return  # User code has closed what was not its own.
 
 
 def accept(listener: _socket.socket) -> Channel | None:

@@ -11,6 +11,7 @@ a moment later loses nothing that had ended.
 
 from __future__ import annotations
 
+import _socket
 import importlib
 import inspect
 import io
@@ -142,6 +143,7 @@ class FunctionWorker:
         self._flushed_ns = 0
         self._is_retiring = False
         self._is_fork = False
+        self._is_deaf = False
         self._made = 0
         self._printed = Printed()
         self._poll = select.poll()
@@ -185,7 +187,8 @@ class FunctionWorker:
                 if self._unsent and time.monotonic_ns() - self._flushed_ns > _FLUSH_NS:
                     self._flush()
             self._flush()
-            if self._is_retiring and not self._waiting and not self._unacked:
+            is_alone = self._is_deaf and self._channel is None
+            if (self._is_retiring or is_alone) and not self._waiting and not self._unacked:
                 return
             if self._absence.is_over_long:
                 self._record_all()
@@ -221,6 +224,7 @@ class FunctionWorker:
     def _meet_daemon(self) -> None:
         channel = accept(self._instance.listener)
         if channel is None:
+            self._check_listener()
             return
         self._drop_channel()
         # What the last daemon handed over and nobody began is the new daemon's to give out again.
@@ -229,6 +233,18 @@ class FunctionWorker:
         self._channel = channel
         self._absence.end()
         self._poll.register(channel.fd, select.POLLIN)
+
+    def _check_listener(self) -> None:
+        """User code may have closed it: then no other daemon finds this worker, and the last one's
+        connection is all there is."""
+        listener = self._instance.listener
+        try:
+            is_listening = listener.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN) == 1
+        except OSError:
+            is_listening = False
+        if not is_listening:
+            self._is_deaf = True
+            self._poll.unregister(listener.fileno())
 
     def _drain_tickets(self) -> None:
         try:

@@ -71,6 +71,8 @@ class Instance:
     def announce(self, kind: str, cgroup: str = "", group: str = "") -> None:
         """Write who holds the lock, so that the next daemon finds the process behind it."""
         self.cgroup = cgroup
+        # The kernel tells whoever connects which process has called this last: not the parent any more.
+        self.listener.listen(BACKLOG)
         pid = os.getpid()
         text = dumps(
             {

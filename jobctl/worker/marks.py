@@ -25,7 +25,10 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 SLOTS = 512
 """Most attempts that a worker may hold, unacknowledged outcomes included."""
@@ -95,17 +98,24 @@ class Marks:
         self._memory[offset + _MARK_OFFSET] = RECORDED
 
 
+def is_working(directory: str, tokens: Container[int]) -> bool:
+    """The worker is in the middle of one of these attempts; False also when that cannot be read."""
+    try:
+        marks = read_marks(directory)
+    except OSError:
+        return False
+    return any(mark.how == RUNNING and mark.token in tokens for mark in marks.values())
+
+
 def read_marks(directory: str) -> dict[int, Mark]:
-    """The marks of a worker, dead or alive, by token; empty when it never made any.
+    """The marks of a worker, dead or alive, by token.
 
     Raises:
-        OSError: the file is there but cannot be read.
+        OSError: they cannot be read. If they are not there, user code has removed them: a worker makes
+            the file before it is given anything.
     """
-    try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        fd = os.open(f"{directory}/{FILE_NAME}", flags)
-    except FileNotFoundError:
-        return {}
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    fd = os.open(f"{directory}/{FILE_NAME}", flags)
     try:
         data = os.pread(fd, SLOTS * SLOT_BYTES, 0)
     finally:

@@ -138,6 +138,28 @@ def send(pid: int, number: int) -> bool:
     return True
 
 
+def freeze(pid: int) -> list[int]:
+    """Stop a process and everything below it (SIGSTOP), parents before children; what was stopped.
+
+    Nothing that is stopped starts anything or ends anything: the tree is whole, and stays so.
+    """
+    frozen: list[int] = []
+    found = [pid]
+    while found:
+        for number in found:
+            send(number, signal.SIGSTOP)
+        frozen.extend(found)
+        # Until nothing new is found: one that ran on another processor may have forked meanwhile.
+        found = [number for number in descendants(pid) if number not in frozen]
+    return frozen
+
+
+def end_tree(pid: int) -> None:
+    """Kill a process and everything below it, so that nothing escapes by forking meanwhile."""
+    for number in reversed(freeze(pid)):
+        send(number, signal.SIGKILL)
+
+
 def oom_kills(cgroup: str) -> int:
     """How often the kernel has killed something here because memory ran out (cgroups(7)).
 

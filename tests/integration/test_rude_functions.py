@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.configurations import CODE
 from tests.support.daemon import Daemon, running_daemon
+from tests.support.processes import is_running, pids_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+TASKS = "drop_stdout say make_text spoil_folder hide hide_and_end part unlink_marks"
+
+
+def configuration(*, processes: int = 1) -> str:
+    user = 'user = "root"' if os.geteuid() == 0 else ""
+    tables = [f'[workers.default]\nprocesses = {processes}\npythonpath = ["{CODE}"]\n{user}\n']
+    tables += [f'[tasks.{name}]\nfunction = "rude:{name}"\n' for name in TASKS.split()]
+    return "\n".join(tables)
+
+
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[Daemon]:
-    user = 'user = "root"' if os.geteuid() == 0 else ""
-    tables = [f'[workers.default]\nprocesses = 1\npythonpath = ["{CODE}"]\n{user}\n']
-    tables += [
-        f'[tasks.{name}]\nfunction = "rude:{name}"\n'
-        for name in ("drop_stdout", "say", "make_text", "spoil_folder")
-    ]
-    with running_daemon("\n".join(tables)) as started:
+    with running_daemon(configuration()) as started:
         yield started
 
 
@@ -68,3 +74,83 @@ def test_a_worker_that_spoils_its_folder_keeps_no_daemon_from_starting(daemon: D
     assert daemon.ended(job)["state"] == "SUCCESS"
     assert (other / "lock").read_text() == "untouched"
     assert "0123456789abcdef" not in [worker["instance"] for worker in daemon.workers()]
+
+
+WAYS = (
+    "unlink",
+    "loop",
+    "link to the template",
+    "link to the other worker",
+    "file",
+    "close",
+    "close all",
+)
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_worker_that_nobody_can_reach_is_ended_by_the_next_daemon(how: str) -> None:
+    """It kept its slot for ever: its job STARTED, and one worker less for the others."""
+    with running_daemon(configuration(processes=2)) as daemon:
+        daemon.until("both workers to serve", lambda: len(serving(daemon)) == 2)
+        began = daemon.folder / "began"
+        job = daemon.submit(task="hide", args=[how, str(began)])
+        daemon.until("the function to run", began.exists)
+        tree = pids_in(began)
+        assert len(tree) == 2
+        daemon.kill()
+
+        daemon.start()
+
+        ended = daemon.ended(job)
+        assert not any(is_running(pid) for pid in tree)
+        assert ended["state"] == "FAILURE"
+        (attempt,) = ended["attempts"]
+        assert attempt["outcome"] == "lost"
+        assert attempt["error"]["message"].startswith("its worker could not be reached any more")
+        daemon.until("two workers to serve", lambda: len(serving(daemon)) == 2)
+        assert daemon.ended(daemon.submit(task="say", args=["x"]))["state"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("how", ["unlink", "close all"])
+def test_a_job_that_has_ended_keeps_its_result_although_its_worker_cannot_be_reached(
+    how: str,
+) -> None:
+    with running_daemon(configuration()) as daemon:
+        (before,) = daemon.until("a worker to serve", lambda: serving(daemon))
+        job = daemon.submit(task="hide_and_end", args=[how])
+        assert daemon.ended(job)["result"] == how
+        daemon.kill()
+
+        daemon.start()
+
+        (after,) = daemon.until("a worker to serve", lambda: serving(daemon))
+        assert after["pid"] != before["pid"]
+        assert daemon.status(job)["state"] == "SUCCESS"
+
+
+def test_a_job_that_parts_from_its_daemon_may_end_and_leaves_no_slot_taken() -> None:
+    with running_daemon(configuration()) as daemon:
+        began, go = daemon.folder / "began", daemon.folder / "go"
+        job = daemon.submit(task="part", args=[str(began), str(go)])
+        (pid,) = daemon.until("the function to run", lambda: pids_in(began))
+        daemon.until("the daemon to notice", lambda: not serving(daemon))
+        go.touch()
+
+        assert daemon.ended(job)["result"] == "went"
+
+        assert daemon.ended(daemon.submit(task="say", args=["x"]))["state"] == "SUCCESS"
+        assert not is_running(pid)
+
+
+def test_an_attempt_without_marks_is_lost_and_not_run_again() -> None:
+    """Marks that were removed said that nothing had begun: the job ran a second time."""
+    with running_daemon(configuration()) as daemon:
+        began = daemon.folder / "began"
+        job = daemon.submit(task="unlink_marks", args=[str(began)])
+        (pid,) = daemon.until("the function to run", lambda: pids_in(began))
+        os.kill(pid, signal.SIGKILL)
+
+        (attempt,) = daemon.ended(job)["attempts"]
+
+        assert attempt["outcome"] == "lost"
+        assert "marks cannot be read" in attempt["error"]["message"]

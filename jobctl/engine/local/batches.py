@@ -144,5 +144,4 @@ class Batches:
             )
         self._house.outbox.emit(Settled(worker.instance, (), outcomes))
         if token in worker.attempts and worker.phase is not Phase.DYING:
-            for pid in [*processes.descendants(worker.pid), worker.pid]:
-                processes.send(pid, 9)
+            processes.end_tree(worker.pid)

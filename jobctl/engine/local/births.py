@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 from typing import TYPE_CHECKING, Any, Final
 
-from jobctl.engine.local import cgroups
+from jobctl.engine.local import cgroups, reach
 from jobctl.engine.local.link import Link
 from jobctl.engine.local.worker import Phase, Worker
 from jobctl.logs import fields, logger
-from jobctl.paths import connect_unix
 from jobctl.worker import processes
+from jobctl.worker.marks import is_working
 
 if TYPE_CHECKING:
     import socket
@@ -239,15 +240,52 @@ class Births:
         if worker.phase is Phase.DYING or (worker.link is not None and worker.link.is_open):
             return
         try:
-            connection = connect_unix(worker.directory / "sock")
-        except (BlockingIOError, ConnectionRefusedError, FileNotFoundError):
+            connection = reach.connect(worker.directory, self._listeners(worker))
+        except reach.Unreachable as error:
+            self._miss(worker, str(error))
+            return
+        except OSError:
             # Its backlog is full: it lives, but is stopped. The pidfd says if it dies.
             self._connect_later(worker)
             return
         self._link(worker, connection)
 
+    def _listeners(self, worker: Worker) -> set[int]:
+        """Who may listen at its socket: itself or, until it has announced itself, its template."""
+        template = self._house.template_of(worker)
+        return {worker.pid} if template is None else {worker.pid, template.pid}
+
     def _connect_later(self, worker: Worker) -> None:
         self._house.timers.after(_CONNECT_AGAIN_S, lambda: self._connect(worker))
+
+    def _miss(self, worker: Worker, reason: str) -> None:
+        """Its own user code has destroyed its socket: nobody will ever speak to it again.
+
+        It would keep its slot for as long as it lives, so it is ended, and with it what it was doing:
+        marks and records say what that was. Not ended is what goes by itself: a keeper with its
+        command, and a worker that only this daemon's connection has left, with the job that it has
+        begun.
+        """
+        if self._goes_by_itself(worker):
+            self._connect_later(worker)
+            return
+        logger.error(
+            "a worker cannot be reached any more and is ended",
+            extra=fields(pid=worker.pid, group=worker.group, reason=reason),
+        )
+        worker.unreachable = reason
+        if worker.attempts:
+            processes.end_tree(worker.pid)
+        else:
+            # What earlier attempts have left running is left alone.
+            processes.send(worker.pid, signal.SIGKILL)
+
+    @staticmethod
+    def _goes_by_itself(worker: Worker) -> bool:
+        if worker.kind == "keeper":
+            # Unless it has to be told to stop.
+            return bool(worker.attempts) and not worker.stopping
+        return worker.link is not None and is_working(str(worker.directory), worker.attempts)
 
     def _link(self, worker: Worker, connection: socket.socket) -> None:
         def hear(messages: list[dict[str, Any]]) -> None:
@@ -268,10 +306,16 @@ class Births:
             on_messages=hear,
             on_fault=end,
             # It is dying, and its pidfd will say so; or user code has closed what was not its own.
-            on_end=lambda: self._connect_later(worker),
+            on_end=lambda: self._part(worker),
             on_drained=worker.pay_tickets,
         )
         worker.connect(link)
+
+    def _part(self, worker: Worker) -> None:
+        """The channel has ended: no more work until it has answered over another one."""
+        if worker.phase is Phase.SERVING:
+            worker.phase = Phase.GREETING
+        self._connect_later(worker)
 
     # -- too many ---------------------------------------------------------------------------------
 

@@ -73,12 +73,13 @@ def settle_function(
     verdict: Verdict,
     proof: str,
     now: Moment,
+    cause: str = "",
 ) -> list[Outcome]:
     """The outcomes of a dead function worker's attempts that left no record.
 
     ``exit_code`` is how the worker died as far as its template knows (negative: a signal);
     ``verdict`` is what an attempt gets that had begun and not ended: lost, unless it was this daemon
-    that ended the worker.
+    that ended the worker; ``cause`` is why it did, when that was no wish of a user.
     """
     outcomes = []
     for attempt in attempts:
@@ -95,7 +96,7 @@ def settle_function(
                     attempt,
                     now,
                     proof=proof,
-                    cause=_why(chosen, "worker", exit_code),
+                    cause=(chosen is Verdict.LOST and cause) or _why(chosen, "worker", exit_code),
                     verdict=chosen,
                     exit_signal=_signal_of(exit_code),
                     started_at=mark.begun_at,

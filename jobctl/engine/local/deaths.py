@@ -140,6 +140,7 @@ class Deaths:
                 verdict=Verdict(asked),
                 proof=proof,
                 now=now,
+                cause=self._why_ended(worker),
             )
         else:
             noted = self._noted_token(worker)
@@ -155,6 +156,13 @@ class Deaths:
                 for attempt in held
             ]
         return self._name_memory(worker, outcomes)
+
+    @staticmethod
+    def _why_ended(worker: Worker) -> str:
+        """Why this daemon ended a worker by itself; empty when it did not, or came too late."""
+        if worker.unreachable and worker.exit_code in (None, -9):
+            return f"its worker could not be reached any more and was ended: {worker.unreachable}"
+        return ""
 
     @staticmethod
     def _noted_token(worker: Worker) -> int | None:

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jobctl import __version__
-from jobctl.engine.local import holder, messages
+from jobctl.engine.local import holder, messages, reach
 from jobctl.engine.local.births import pause_s
 from jobctl.engine.local.link import Link
 from jobctl.engine.local.template import Recipe, Template, spawn
 from jobctl.engine.local.worker import Phase, Worker
 from jobctl.logs import fields, logger
-from jobctl.paths import connect_unix
 from jobctl.worker import processes
 
 if TYPE_CHECKING:
@@ -227,6 +226,14 @@ class Templates:
         self._house.poller.watch(template.pidfd, lambda: self._died(template))
         try:
             self._connect(template)
+        except reach.Unreachable as error:
+            # A function of one of its workers did that. Its children need nobody but this daemon.
+            logger.error(
+                "a template cannot be reached any more and is ended",
+                extra=fields(pid=template.pid, reason=str(error)),
+            )
+            template.is_retiring = True
+            processes.send(template.pid, 9)
         except OSError as error:
             logger.warning("a template does not answer", extra=fields(reason=str(error)))
             template.is_retiring = True
@@ -246,7 +253,9 @@ class Templates:
             )
             processes.send(template.pid, 9)
 
-        connection = connect_unix(template.directory / "sock")
+        # Until it has announced itself, the daemon that started it is who called listen.
+        listeners = {template.pid} if template.process is None else {template.pid, os.getpid()}
+        connection = reach.connect(template.directory, listeners)
         template.greet(Link(connection, self._house.poller, on_messages=hear, on_fault=end))
 
     # -- what it says -----------------------------------------------------------------------------
@@ -328,9 +337,8 @@ class Templates:
                 self._deaths.begin_burial(worker)
             elif not worker.is_retiring:
                 worker.retire()
-        if template.report is None:
+        if template.report is None and template.recipe is not None:
             message = "its template ended before it had loaded the modules"
-            assert template.recipe is not None
             template.report = failed_report(template.recipe, message)
             self._finish_load()
         self._deaths.clear(template)

@@ -77,6 +77,7 @@ class Worker:
         self.stopping: dict[int, str] = {}
         self.not_running: list[int] = []
         self.is_buried = False
+        self.unreachable = ""
         self.is_from_earlier_boot = False
         self.born_at: float | None = None
         self.idle_since = 0.0
@@ -90,6 +91,8 @@ class Worker:
         """Greet the worker over a new connection."""
         self.link = link
         self.phase = Phase.GREETING
+        # What the last connection did not take has never arrived.
+        self._owed_tickets = 0
         link.send({"do": "hello", "protocol": list(PROTOCOLS)})
         if self.is_retiring:
             # Said before there was a connection to say it over.

@@ -17,6 +17,7 @@ from jobctl.worker.marks import (
     SLOT_BYTES,
     SLOTS,
     Marks,
+    is_working,
     read_marks,
 )
 
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_worker_that_made_no_marks_has_none(tmp_path: Path) -> None:
-    assert read_marks(str(tmp_path)) == {}
+def test_marks_that_are_not_there_say_nothing(tmp_path: Path) -> None:
+    """Nothing would mean that nothing had begun."""
+    with pytest.raises(FileNotFoundError):
+        read_marks(str(tmp_path))
+    assert not is_working(str(tmp_path), [11])
 
 
 def test_each_step_of_an_attempt_can_be_read_at_once(tmp_path: Path) -> None:
