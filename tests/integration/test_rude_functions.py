@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jobctl.protocol import requests
 from tests.support.configurations import CODE
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.processes import is_running, pids_in
@@ -60,7 +61,7 @@ def test_long_results_of_several_jobs_are_all_kept(daemon: Daemon) -> None:
     daemon.wait(*jobs[:2])
     for job in jobs:
         daemon.wait(job)
-        assert len(daemon.status(job)["result"]) == 15 << 20
+        assert len(daemon.call(requests.Result(job=job))["result"]) == 15 << 20
 
 
 def test_a_worker_that_spoils_its_folder_keeps_no_daemon_from_starting(daemon: Daemon) -> None:
