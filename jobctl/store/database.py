@@ -30,8 +30,12 @@ CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
 """The write-ahead log is written back when it is longer than this."""
 
 CHECKED_BYTES: Final = 64 * 1024 * 1024
-"""A store up to this size is checked whole at each open (a tenth of a second at most); in a larger one
-damage is noticed where it is touched."""
+"""A store up to this size is checked whole at each open (a tenth of a second at most). Of a larger one the
+size and both ends of every table are looked at; other damage is noticed where it is touched."""
+
+_HEADER_BYTES: Final = 100
+_LOG_HEADER_BYTES: Final = 32
+_FRAME_HEADER_BYTES: Final = 24
 
 _PRAGMAS: Final[tuple[tuple[str, str | int, str | int], ...]] = (
     # name, value to set, value that must come back. Exclusive before anything else: then no
@@ -200,29 +204,23 @@ def open_database(path: Path, *, is_read_only: bool = False) -> Database:
         StateDirectoryInUse: another process has it open.
         StoreTooNew: a later jobctl wrote it; no byte of it was changed.
         StateDirectoryUnusable: the folder cannot be written or is a network file system.
-        StorageError: the file is damaged, or not a store of jobctl (no byte of it was changed), or the
-            disk refuses.
+        StorageError: the file is damaged, cut short or emptied, or not a store of jobctl (no byte of it
+            and of its log was changed), or the disk refuses.
     """
     _refuse_network_file_system(path)
-    flags = apsw.SQLITE_OPEN_READWRITE
-    if not is_read_only:
-        flags |= apsw.SQLITE_OPEN_CREATE
-    try:
-        connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
-    except apsw.CantOpenError as error:
-        raise StateDirectoryUnusable(
-            f'the store "{path}" cannot be opened: {error}',
-            hint="The folder must exist and belong to the daemon's user.",
-        ) from error
+    _refuse_lost(path)
+    if not is_read_only and not path.exists():
+        _make(path)
+    connection = _connect(path, apsw.SQLITE_OPEN_READWRITE)
     database = Database(connection, path)
     try:
         # Judged before anything is set: journal_mode alone would change another program's file, and
         # closing would write a later version's log back into its store.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(_has_log(path)))
         version = _judge(database)
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         _set_up(database)
         _check(database)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         _upgrade(database, version)
     except apsw.Error as error:
         connection.close()
@@ -231,6 +229,52 @@ def open_database(path: Path, *, is_read_only: bool = False) -> Database:
         connection.close()
         raise
     return database
+
+
+def _connect(path: Path, flags: int) -> apsw.Connection:
+    try:
+        return apsw.Connection(str(path), flags=flags, statementcachesize=200)
+    except apsw.CantOpenError as error:
+        raise StateDirectoryUnusable(
+            f'the store "{path}" cannot be opened: {error}',
+            hint="The folder must exist and belong to the daemon's user.",
+        ) from error
+
+
+def _refuse_lost(path: Path) -> None:
+    """Refuse a file that was emptied, and a log without its file: SQLite would begin a new store in their
+    place, and remove the log. By their sizes only."""
+    size, log_bytes = _size(path), _size(_log_of(path))
+    if size is None and log_bytes:
+        raise StorageError(
+            f'the store "{path}" is missing, but its log "{_log_of(path)}" is there',
+            hint="Put the file back beside its log, or move the log aside too to begin anew.",
+        )
+    # Ours come into being whole (`_make`), so this is never one that was just begun.
+    if size is not None and size < _HEADER_BYTES:
+        raise _damaged(f' "{path}"', f"it has {size} bytes")
+
+
+def _make(path: Path) -> None:
+    """Make a new store, under another name: with its own name it appears whole or not at all.
+
+    Raises StateDirectoryUnusable, StorageError; nothing is left of it then.
+    """
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        unfinished.unlink(missing_ok=True)
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        connection = _connect(unfinished, flags)
+        try:
+            connection.execute("PRAGMA synchronous = FULL").fetchall()
+            _upgrade(Database(connection, unfinished), 0)
+        finally:
+            connection.close()
+        unfinished.rename(path)
+        _flush_folder(path.parent)
+    except apsw.Error as error:
+        unfinished.unlink(missing_ok=True)
+        raise storage_error(error, path) from error
 
 
 def _set_up(database: Database) -> None:
@@ -265,20 +309,54 @@ def _judge(database: Database) -> int:
     return version
 
 
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
 def _has_log(path: Path) -> bool:
+    return bool(_size(_log_of(path)))
+
+
+def _size(path: Path) -> int | None:
     try:
-        return Path(f"{path}-wal").stat().st_size > 0
+        return path.stat().st_size
     except OSError:
-        return False
+        return None
 
 
 def _check(database: Database) -> None:
     """Look for damage before anything is acknowledged on top of it."""
-    if _header(database, "page_count") * _header(database, "page_size") > CHECKED_BYTES:
+    page_bytes = _header(database, "page_size")
+    size = _header(database, "page_count") * page_bytes
+    _refuse_short(database.path, size, page_bytes)
+    if size > CHECKED_BYTES:
+        _look_at_ends(database)
         return
     found = database.row("PRAGMA quick_check(1)")
     if found != ("ok",):
-        raise _damaged(f' "{database.path}"', found[0] if found else "no answer")
+        told = str(found[0]) if found else "no answer"
+        raise _damaged(f' "{database.path}"', told.splitlines()[-1])
+
+
+def _refuse_short(path: Path, size: int, page_bytes: int) -> None:
+    """Refuse a file that lacks more than its log can add. Without a log SQLite itself counts whole pages."""
+    found = _size(path) or 0
+    log_bytes = max((_size(_log_of(path)) or 0) - _LOG_HEADER_BYTES, 0)
+    frames = log_bytes // (page_bytes + _FRAME_HEADER_BYTES)
+    if found + frames * page_bytes < size:
+        raise _damaged(f' "{path}"', f"it has {found} of {size} bytes")
+
+
+def _look_at_ends(database: Database) -> None:
+    """Read the first and the last row of every table: the way down to them, and the pages that were
+    written last. Raises apsw.CorruptError."""
+    tables = database.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    for (table,) in tables:
+        columns = database.rows("SELECT name, pk FROM pragma_table_info(?)", (table,))
+        keys = [name for name, place in sorted(columns, key=lambda row: row[1]) if place]
+        for direction in ("", " DESC"):
+            order = ", ".join(f'"{name}"{direction}' for name in keys or ["rowid"])
+            database.row(f'SELECT * FROM "{table}" ORDER BY {order} LIMIT 1')  # noqa: S608 -- our own names
 
 
 def _upgrade(database: Database, version: int) -> None:
@@ -328,7 +406,11 @@ def _back_up(database: Database, version: int) -> None:
             hint="Check the disk, then start again.",
         )
     unfinished.rename(target)
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _flush_folder(target.parent)
+
+
+def _flush_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:

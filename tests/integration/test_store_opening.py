@@ -20,10 +20,10 @@ from jobctl.errors import (
     StoreTooNew,
 )
 from jobctl.store import database as module
-from jobctl.store import meta
+from jobctl.store import jobs, meta
 from jobctl.store.database import APPLICATION_ID, Database, open_database
 from jobctl.store.statements import migrations
-from tests.support.builders import in_state, rows
+from tests.support.builders import a_job, in_state, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,6 +205,117 @@ def test_damage_inside_is_found_at_the_next_start(path: Path) -> None:
 
     assert refused.value.exit_code == 75
     assert "do not delete" in refused.value.hint
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed store of some hundred pages."""
+    path = tmp_path_factory.mktemp("made") / "jobctl.db"
+    database = open_database(path)
+    payload = '{"args":["' + "x" * 500 + '"],"kwargs":{}}'
+    with database.transaction():
+        jobs.submit(database, [a_job(payload=payload) for _ in range(2000)])
+    database.close()
+    return path
+
+
+@pytest.fixture
+def full(made: Path, path: Path) -> Path:
+    shutil.copy(made, path)
+    return path
+
+
+def leave_a_log(path: Path) -> None:
+    """The last daemon was killed: some pages lie in the log alone."""
+    _leave_log(path, "INSERT INTO meta (name, value) VALUES ('a', '1')")
+
+
+WHOLE = -1
+CUTS = (0, 1, 99, 100, 511, 4095, 4096, 4097, 8192, "half", "a page less", "a byte less")
+
+
+def cut_to(size: int, cut: int | str) -> int:
+    lengths = {"half": size // 2, "a page less": size - 4096, "a byte less": size - 1}
+    return lengths[cut] if isinstance(cut, str) else cut
+
+
+@pytest.fixture(params=["small", "large"])
+def judged_as(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large store is not checked whole."""
+    if request.param == "large":
+        monkeypatch.setattr(module, "CHECKED_BYTES", 0)
+
+
+@pytest.mark.usefixtures("judged_as")
+@pytest.mark.parametrize(
+    ("cut", "has_log"),
+    # With a log a missing byte proves nothing: it may hold the last page.
+    [*((cut, False) for cut in CUTS), *((cut, True) for cut in CUTS if cut != "a byte less")],
+)
+def test_a_store_that_was_cut_short_is_refused_and_no_byte_changes(
+    full: Path, tmp_path: Path, cut: int | str, has_log: bool
+) -> None:
+    if has_log:
+        leave_a_log(full)
+    os.truncate(full, cut_to(full.stat().st_size, cut))
+    before = contents(tmp_path)
+    assert ("jobctl.db-wal" in before) == has_log
+
+    with pytest.raises(StorageError, match="damaged") as refused:
+        open_database(full)
+
+    assert "do not delete" in refused.value.hint
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.usefixtures("judged_as")
+@pytest.mark.parametrize("page", [0, WHOLE], ids=["first", "last"])
+def test_a_store_with_a_page_of_zeros_at_an_end_is_refused_and_no_byte_changes(
+    full: Path, tmp_path: Path, page: int
+) -> None:
+    with full.open("r+b") as file:
+        file.seek(page * 4096, os.SEEK_END if page == WHOLE else os.SEEK_SET)
+        file.write(bytes(4096))
+    before = contents(tmp_path)
+
+    with pytest.raises(StorageError, match="damaged"):
+        open_database(full)
+
+    assert contents(tmp_path) == before
+
+
+def test_a_log_without_its_store_is_refused_and_not_removed(path: Path, tmp_path: Path) -> None:
+    leave_a_log(path)
+    path.unlink()
+    before = contents(tmp_path)
+
+    with pytest.raises(StorageError, match="missing, but its log") as refused:
+        open_database(path)
+
+    assert "move the log aside" in refused.value.hint
+    assert contents(tmp_path) == before
+
+
+def test_a_store_that_was_not_finished_is_begun_anew(path: Path, tmp_path: Path) -> None:
+    """The first daemon was killed, or met a full disk, before there was anything to lose."""
+    path.with_name("jobctl.db.unfinished").write_bytes(b"")
+
+    open_database(path).close()
+
+    assert set(contents(tmp_path)) == {"jobctl.db"}
+
+
+def test_a_new_store_that_cannot_be_made_leaves_nothing(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        module, "migrations", lambda: [(1, "0001_bad.sql", "CREATE TABLE a (b); no")]
+    )
+
+    with pytest.raises(StorageError):
+        open_database(path)
+
+    assert contents(tmp_path) == {}
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
