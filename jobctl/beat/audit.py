@@ -6,15 +6,15 @@ nothing of how the beat decides; it needs rows and rules alone, so it also judge
 has left behind.
 
 What the rows cannot show, it cannot prove: instants whose rows retention has removed are passed over, and
-so are ``@reboot`` schedules, whose runs follow from boots of the host and not from a rule. Zone data that
-has changed since may make an old instant look wrong: the rule is replayed with the data of today.
+so are ``@reboot`` schedules, whose runs follow from boots of the host and not from a rule. A rule whose
+text or zone data this host does not have any more is not judged; it is said which.
 
 Work is done in steps: whoever runs an `Audit` may pause wherever it says so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -37,13 +37,13 @@ class Wrong(StrEnum):
     NO_FATE = "no-fate"
     """Instants up to the watermark that no row holds."""
     TWO_FATES = "two-fates"
-    """Instants that two rows hold."""
+    """Instants of one rule that two rows hold."""
     NO_INSTANT = "no-instant"
-    """A row begins or ends where the rule has no instant."""
+    """A row begins or ends where its rule has no instant."""
     COUNT = "count"
     """A range holds another number of instants than its row says."""
     NO_RULE = "no-rule"
-    """A row lies where no rule was in force, or reaches out of the time of its rule."""
+    """A row lies where its rule was not in force, or its rule is not there."""
     EARLY = "early"
     """A row lies after the watermark: those instants have not been decided about."""
     NO_JOB = "no-job"
@@ -51,9 +51,7 @@ class Wrong(StrEnum):
     OTHER_JOB = "other-job"
     """The job of an instant was made for another schedule, or for another instant."""
     RULES = "rules"
-    """Two rules were in force at once, or one ended before it began."""
-    UNREADABLE = "unreadable"
-    """A rule cannot be understood any more, so its instants cannot be judged."""
+    """The rules do not follow each other from the creation of the schedule on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,10 +69,12 @@ class Violation:
 class Epoch:
     """One rule and the time it was in force: the instants in (``begins_at``, ``ends_at``] are its own.
 
-    ``ends_at`` is None while it is in force. ``rule`` is None when its text cannot be understood any more;
-    ``fault`` says why.
+    Rules are numbered from 1 on. ``ends_at`` is None while it is in force. ``rule`` is None when it cannot
+    be replayed on this host; ``fault`` says why. A clock that was set back lets a rule begin before the one
+    before it ended: the instants of the two are different ones all the same.
     """
 
+    number: int
     begins_at: Moment
     ends_at: Moment | None
     rule: Schedule | None
@@ -83,12 +83,13 @@ class Epoch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """What the store says about a schedule: its rules, oldest first, and how far it has come.
+    """What the store says about a schedule: its rules by number, and how far it has come.
 
-    Rows that lie wholly before ``pruned_until`` may have been removed.
+    Rows that lie wholly before ``pruned_until`` may have been removed, and rules that had no other rows.
     """
 
     epochs: Sequence[Epoch]
+    created_at: Moment
     watermark: Moment
     is_in_force: bool = True
     pruned_until: Moment | None = None
@@ -103,6 +104,7 @@ class FireRow:
     jobs as young as this one.
     """
 
+    rule: int
     first: Moment
     last: Moment
     count: int
@@ -115,18 +117,21 @@ class FireRow:
 class Audit:
     """One schedule, judged page by page.
 
-    ``take`` is given its rows in order, some at a time, each time together with what the store said when
-    they were read: a schedule goes on while it is judged. After the last page it holds ``instants``, how
-    many were found to have one fate.
+    `take` is given its rows by their first instant, some at a time, each time together with what the store
+    said when they were read: a schedule goes on while it is judged. Rules that begin meanwhile are left to
+    the next audit. After the last page ``instants`` says how many were found to have one fate, and
+    ``unjudged`` which rules could not be replayed, by number.
     """
 
     def __init__(self, schedule: int) -> None:
         self._schedule = schedule
-        self._at: Moment | None = None
-        """Every instant up to here has been judged."""
-        self._job_id = 0
-        self._told: set[tuple[Wrong, Moment]] = set()
+        self._newest: int | None = None
+        self._ends: dict[int, Moment] = {}
+        """By rule: every instant up to here has been judged."""
+        self._jobs: dict[int, int] = {}
+        """By rule: the newest job."""
         self.instants = 0
+        self.unjudged: dict[int, str] = {}
 
     def take(
         self, known: Known, rows: Sequence[FireRow], *, is_end: bool
@@ -135,74 +140,53 @@ class Audit:
 
         ``is_end``: these are the last ones, and what has no row up to the watermark has no fate.
         """
-        yield from self._judge_rules(known)
-        ahead = self._ahead(known)
+        if self._newest is None:
+            self._newest = max((epoch.number for epoch in known.epochs), default=0)
+            yield from _judge_rules(known)
+            for epoch in known.epochs:
+                if epoch.rule is None:
+                    self.unjudged[epoch.number] = epoch.fault
+        epochs = {epoch.number: epoch for epoch in known.epochs if epoch.number <= self._newest}
         for row in rows:
-            yield from self._judge_place(ahead, row)
-            yield from self._judge_job(row)
+            if row.rule in epochs:
+                yield from self._judge_row(known, epochs[row.rule], row)
+                yield from self._judge_job(row)
+            elif row.rule < self._newest:
+                yield _about(row, Wrong.NO_RULE, "its rule is not there")
             yield None
         if is_end:
-            yield from self._judge_gap(ahead, None)
-
-    def _ahead(self, known: Known) -> Known:
-        """Without the rules whose time has been judged: a schedule may have had many."""
-        epochs = [
-            epoch
-            for epoch in known.epochs
-            if self._at is None or epoch.ends_at is None or epoch.ends_at > self._at
-        ]
-        return replace(known, epochs=epochs)
-
-    def _judge_rules(self, known: Known) -> Iterator[Violation]:
-        """The times of rules follow each other. Each fault is told once, however many pages there are."""
-        if known.is_in_force is not any(epoch.ends_at is None for epoch in known.epochs):
-            detail = "none is in force" if known.is_in_force else "one is in force, though removed"
-            yield from self._tell(known.watermark, known.watermark, Wrong.RULES, detail)
-        ended_at: Moment | None = None
-        for place, epoch in enumerate(known.epochs):
-            begins, ends = epoch.begins_at, epoch.ends_at
-            if ends is not None and ends < begins:
-                yield from self._tell(begins, begins, Wrong.RULES, "a rule ended before it began")
-            elif ended_at is not None and begins < ended_at:
-                detail = "a rule began before the one before it ended"
-                yield from self._tell(begins, ended_at, Wrong.RULES, detail)
-            elif ends is None and place < len(known.epochs) - 1:
-                yield from self._tell(begins, begins, Wrong.RULES, "two rules are in force")
-            elif epoch.rule is None:
-                yield from self._tell(begins, ends or begins, Wrong.UNREADABLE, epoch.fault)
-            ended_at = ends
-
-    def _tell(self, first: Moment, last: Moment, wrong: Wrong, detail: str) -> Iterator[Violation]:
-        if (wrong, first) not in self._told:
-            self._told.add((wrong, first))
-            yield Violation(wrong=wrong, first=first, last=last, detail=detail)
+            for epoch in epochs.values():
+                yield from self._judge_gap(known, epoch, _end(known, epoch))
+                yield None
 
     # -- one row ------------------------------------------------------------------------------------
 
-    def _judge_place(self, known: Known, row: FireRow) -> Iterator[Violation | None]:
-        """A row holds instants of one rule, as many as it says, and the row before ends right before it."""
-        if row.last > known.watermark:
-            yield _about(row, Wrong.EARLY, "it lies after the watermark")
-        if self._at is not None and row.first <= self._at:
+    def _judge_row(self, known: Known, epoch: Epoch, row: FireRow) -> Iterator[Violation | None]:
+        """A row holds instants of its rule, as many as it says, and the row before ends right before it."""
+        judged_until = self._ends.get(epoch.number, epoch.begins_at)
+        if row.first <= epoch.begins_at:
+            yield _about(row, Wrong.NO_RULE, "its rule was not in force yet")
+            return
+        if row.first <= judged_until:
             yield Violation(
                 wrong=Wrong.TWO_FATES,
                 first=row.first,
-                last=min(row.last, self._at),
-                detail="the row before holds it, too",
+                last=min(row.last, judged_until),
+                detail="another row of its rule holds it, too",
             )
-            self._at = max(self._at, row.last)
+            self._ends[epoch.number] = max(judged_until, row.last)
             return
-        yield from self._judge_gap(known, row.first - 1)
-        epoch = _epoch_at(known, row.first)
-        if epoch is None:
-            yield _about(row, Wrong.NO_RULE, "no rule was in force")
-        elif epoch.ends_at is not None and row.last > epoch.ends_at:
-            yield _about(row, Wrong.NO_RULE, "it reaches over the end of its rule")
-        elif epoch.rule is not None and not epoch.rule.is_at_boot:
+        if row.last > _end(known, epoch):
+            if epoch.ends_at is None:
+                yield _about(row, Wrong.EARLY, "it lies after the watermark")
+            else:
+                yield _about(row, Wrong.NO_RULE, "its rule was not in force any more")
+        if epoch.rule is not None and not epoch.rule.is_at_boot:
+            yield from self._judge_gap(known, epoch, row.first - 1)
             yield from self._judge_instants(epoch.rule, row)
-        elif row.first == row.last:
+        elif epoch.rule is not None:
             self.instants += row.count
-        self._at = row.last
+        self._ends[epoch.number] = row.last
 
     def _judge_instants(self, rule: Schedule, row: FireRow) -> Iterator[Violation | None]:
         for moment in dict.fromkeys((row.first, row.last)):
@@ -211,7 +195,7 @@ class Audit:
                     wrong=Wrong.NO_INSTANT,
                     first=moment,
                     last=moment,
-                    detail="the rule has no instant there",
+                    detail="its rule has no instant there",
                 )
                 return
         if row.count > WALKED:
@@ -219,38 +203,27 @@ class Audit:
         else:
             count = yield from _walk(rule, row)
         if count != row.count:
-            yield _about(row, Wrong.COUNT, f"the rule has {count} instants there")
+            yield _about(row, Wrong.COUNT, f"its rule has {count} instants there")
             return
         self.instants += count
 
-    def _judge_gap(self, known: Known, until: Moment | None) -> Iterator[Violation]:
-        """No rule has an instant between what was judged and ``until``, bound included; None: at all."""
-        for epoch in known.epochs:
-            if epoch.rule is None or epoch.rule.is_at_boot:
-                continue
-            after = epoch.begins_at
-            if self._at is not None:
-                after = max(after, self._at)
-            if known.pruned_until is not None:
-                after = max(after, known.pruned_until - 1)
-            # What is in force is due up to the watermark only.
-            end = known.watermark if epoch.ends_at is None else epoch.ends_at
-            if until is not None:
-                end = min(end, until)
-            if end <= after:
-                continue
-            first = epoch.rule.next_after(after)
-            if first is None or first > end:
-                continue
-            last = epoch.rule.previous_before(end + 1)
-            assert last is not None
-            yield Violation(
-                wrong=Wrong.NO_FATE,
-                first=first,
-                last=last,
-                count=epoch.rule.count_between(after, end),
-                detail="no row holds it",
-            )
+    def _judge_gap(self, known: Known, epoch: Epoch, until: Moment) -> Iterator[Violation]:
+        """A rule has no instant between what was judged and ``until``, bound included."""
+        if epoch.rule is None or epoch.rule.is_at_boot:
+            return
+        after = self._ends.get(epoch.number, epoch.begins_at)
+        if known.pruned_until is not None:
+            after = max(after, known.pruned_until - 1)
+        until = min(until, _end(known, epoch))
+        first = epoch.rule.next_after(after)
+        if first is None or first > until:
+            return
+        last = epoch.rule.previous_before(until + 1)
+        assert last is not None
+        count = epoch.rule.count_between(after, until)
+        yield Violation(
+            wrong=Wrong.NO_FATE, first=first, last=last, count=count, detail="no row holds it"
+        )
 
     def _judge_job(self, row: FireRow) -> Iterator[Violation]:
         if row.job_id is None:
@@ -260,10 +233,49 @@ class Audit:
                 yield _about(row, Wrong.NO_JOB, f"there is no job {row.job_id}")
         elif row.job_schedule != self._schedule:
             yield _about(row, Wrong.OTHER_JOB, f"job {row.job_id} is not of this schedule")
-        if row.job_id <= self._job_id:
+        newest = self._jobs.get(row.rule, 0)
+        if row.job_id <= newest:
             # Instants are served in order, and ids rise: an older job was made for an earlier one.
             yield _about(row, Wrong.OTHER_JOB, f"job {row.job_id} was made for an earlier instant")
-        self._job_id = max(self._job_id, row.job_id)
+        self._jobs[row.rule] = max(newest, row.job_id)
+
+
+def _judge_rules(known: Known) -> Iterator[Violation]:
+    """Rules are numbered without a gap, from the creation on, and the last of them alone is in force."""
+    before: Epoch | None = None
+    for epoch in known.epochs:
+        begins = epoch.begins_at
+        if before is None:
+            if epoch.number == 1 and begins > known.created_at:
+                detail = "the first rule came into force after the creation"
+                yield _of_rule(known.created_at, begins, detail)
+        elif epoch.number != before.number + 1 and known.pruned_until is None:
+            detail = f"no rule is known between {before.number} and {epoch.number}"
+            yield _of_rule(before.begins_at, begins, detail)
+        if epoch.ends_at is not None and epoch.ends_at < begins:
+            yield _of_rule(begins, begins, f"rule {epoch.number} ended before it began")
+        if before is not None and before.ends_at is None:
+            detail = f"rules {before.number} and {epoch.number} are both in force"
+            yield _of_rule(before.begins_at, begins, detail)
+        before = epoch
+    is_in_force = before is not None and before.ends_at is None
+    if is_in_force is not known.is_in_force:
+        detail = (
+            "no rule is in force" if known.is_in_force else "a rule is in force, though removed"
+        )
+        at = known.watermark
+        yield Violation(wrong=Wrong.RULES, first=at, last=at, detail=detail)
+
+
+def _of_rule(first: Moment, last: Moment, detail: str) -> Violation:
+    return Violation(
+        wrong=Wrong.RULES, first=min(first, last), last=max(first, last), detail=detail
+    )
+
+
+def _end(known: Known, epoch: Epoch) -> Moment:
+    """Up to when the instants of a rule have a fate."""
+    return known.watermark if epoch.ends_at is None else epoch.ends_at
 
 
 def _walk(rule: Schedule, row: FireRow) -> Generator[None, None, int]:
@@ -280,11 +292,3 @@ def _walk(rule: Schedule, row: FireRow) -> Generator[None, None, int]:
 
 def _about(row: FireRow, wrong: Wrong, detail: str) -> Violation:
     return Violation(wrong=wrong, first=row.first, last=row.last, count=row.count, detail=detail)
-
-
-def _epoch_at(known: Known, moment: Moment) -> Epoch | None:
-    """The rule that was in force; of several the newest."""
-    for epoch in reversed(known.epochs):
-        if epoch.begins_at < moment and (epoch.ends_at is None or moment <= epoch.ends_at):
-            return epoch
-    return None

@@ -14,6 +14,8 @@ from jobctl.schedule import parse_schedule
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jobctl.schedule import Schedule
+
 MINUTE = 60 * SECOND
 T0 = 1_800_000_000 * SECOND
 """2027-01-15 08:00:00 UTC."""
@@ -24,20 +26,38 @@ EVERY_TEN = parse_schedule("crontab", "*/10 * * * *")
 
 def minute(number: int, **others: Any) -> FireRow:
     """The row of the instant ``number`` minutes after T0, which was submitted."""
-    given = {"count": 1, "job_id": 100 + number, "job_schedule": 1, **others}
+    given = {"rule": 1, "count": 1, "job_id": 100 + number, "job_schedule": 1, **others}
     return FireRow(first=T0 + number * MINUTE, last=T0 + number * MINUTE, **given)
 
 
 def minutes(first: int, last: int, **others: Any) -> FireRow:
     """The row of a range of minutes after T0."""
-    given = {"count": last - first + 1, **others}
+    given = {"rule": 1, "count": last - first + 1, **others}
     return FireRow(first=T0 + first * MINUTE, last=T0 + last * MINUTE, **given)
 
 
 def known(*epochs: Epoch, until: int = 5, **others: Any) -> Known:
     """A schedule whose watermark lies ``until`` minutes after T0; each minute unless told."""
-    rules = epochs or (Epoch(begins_at=T0, ends_at=None, rule=EVERY_MINUTE),)
-    return Known(epochs=rules, watermark=T0 + until * MINUTE, **others)
+    rules = epochs or (epoch(),)
+    return Known(epochs=rules, created_at=T0, watermark=T0 + until * MINUTE, **others)
+
+
+def epoch(
+    begins: int = 0,
+    ends: int | None = None,
+    rule: Schedule | None = EVERY_MINUTE,
+    *,
+    number: int = 1,
+    fault: str = "",
+) -> Epoch:
+    """A rule and from which minute to which it was in force."""
+    return Epoch(
+        number=number,
+        begins_at=T0 + begins * MINUTE,
+        ends_at=None if ends is None else T0 + ends * MINUTE,
+        rule=rule,
+        fault=fault,
+    )
 
 
 def judged(of: Known, *rows: FireRow, page: int = 3) -> list[Violation]:
@@ -170,90 +190,118 @@ def test_a_row_after_the_watermark() -> None:
 
 def edited(*, begins: int = 3, ends: int = 3) -> Known:
     """Each minute until minute ``ends``, each tenth from minute ``begins`` on."""
-    return known(
-        Epoch(begins_at=T0, ends_at=T0 + ends * MINUTE, rule=EVERY_MINUTE),
-        Epoch(begins_at=T0 + begins * MINUTE, ends_at=None, rule=EVERY_TEN),
-        until=20,
-    )
+    return known(epoch(ends=ends), epoch(begins, None, EVERY_TEN, number=2), until=20)
+
+
+TENS = (minute(10, rule=2), minute(20, rule=2))
 
 
 def test_each_rule_is_asked_for_its_own_time_only() -> None:
-    rows = (minutes(1, 3), minute(10), minute(20))
-
-    assert wrongs(edited(), *rows) == []
+    assert wrongs(edited(), minutes(1, 3), *TENS) == []
 
 
 def test_an_instant_of_the_old_rule_in_the_time_of_the_new_one() -> None:
-    rows = (minutes(1, 3), minute(4), minute(10), minute(20))
+    rows = (minutes(1, 3), minute(4, rule=2), *TENS)
 
     assert wrongs(edited(), *rows) == [(Wrong.NO_INSTANT, 4, 4)]
 
 
 def test_a_range_over_the_end_of_its_rule() -> None:
-    rows = (minutes(1, 4), minute(10), minute(20))
+    assert wrongs(edited(), minutes(1, 4), *TENS) == [(Wrong.NO_RULE, 1, 4)]
 
-    assert wrongs(edited(), *rows) == [(Wrong.NO_RULE, 1, 4)]
+
+def test_a_row_before_its_rule() -> None:
+    rows = (minutes(1, 2), minute(3, rule=2), *TENS)
+
+    assert wrongs(edited(), *rows) == [(Wrong.NO_RULE, 3, 3), (Wrong.NO_FATE, 3, 3)]
 
 
 def test_a_gap_at_the_end_of_a_rule() -> None:
-    rows = (minutes(1, 2), minute(10), minute(20))
-
-    assert wrongs(edited(), *rows) == [(Wrong.NO_FATE, 3, 3)]
+    assert wrongs(edited(), minutes(1, 2), *TENS) == [(Wrong.NO_FATE, 3, 3)]
 
 
 def test_a_row_while_the_schedule_was_removed() -> None:
-    rows = (minutes(1, 3), minute(4), minute(10), minute(20))
+    rows = (minutes(1, 3), minute(4), *TENS)
 
     assert wrongs(edited(begins=5), *rows) == [(Wrong.NO_RULE, 4, 4)]
 
 
-def test_rules_that_overlap() -> None:
-    assert wrongs(edited(begins=2), minutes(1, 3), minute(10), minute(20)) == [(Wrong.RULES, 2, 3)]
+def test_a_row_of_a_rule_that_is_not_there() -> None:
+    of = known(epoch(number=3), until=2)
+
+    assert wrongs(of, minute(1, rule=2), minute(1, rule=3), minute(2, rule=3)) == [
+        (Wrong.NO_RULE, 1, 1)
+    ]
+
+
+def test_a_clock_that_was_set_back_gives_two_rules_the_same_moments() -> None:
+    """An interval goes on as if the clock had not been set: its second rule repeats minutes 3 to 5."""
+    of = known(epoch(ends=5), epoch(begins=2, number=2), until=6)
+    rows = [minute(number) for number in range(1, 6)]
+    rows += [minute(number, rule=2, job_id=200 + number) for number in range(3, 7)]
+    rows.sort(key=lambda row: (row.first, row.rule))
+
+    assert wrongs(of, *rows) == []
+    assert wrongs(of, *rows[:3], *rows[4:]) == [(Wrong.NO_FATE, 3, 3)]
+
+
+def test_a_rule_that_begins_while_it_is_judged_is_left_to_the_next_audit() -> None:
+    audit = Audit(schedule=1)
+    first = [one for one in audit.take(known(), WHOLE[:2], is_end=False) if one]
+    then = known(epoch(ends=5), epoch(begins=5, rule=EVERY_TEN, number=2), until=30)
+    rows = (*WHOLE[2:], minute(10, rule=2))
+
+    assert first + [one for one in audit.take(then, rows, is_end=True) if one] == []
+    assert audit.instants == 5
+
+
+def test_a_rule_that_is_missing_between_two() -> None:
+    of = known(epoch(ends=3), epoch(3, None, EVERY_TEN, number=3), until=9)
+
+    assert wrongs(of, minutes(1, 3)) == [(Wrong.RULES, 0, 3)]
+    pruned = known(*of.epochs, until=9, pruned_until=T0 + 1)
+    assert wrongs(pruned, minutes(1, 3)) == []
+
+
+def test_a_first_rule_that_came_too_late() -> None:
+    assert wrongs(known(epoch(begins=2)), minutes(3, 5)) == [(Wrong.RULES, 0, 2)]
 
 
 def test_two_rules_in_force_at_once() -> None:
-    both = known(
-        Epoch(begins_at=T0, ends_at=None, rule=EVERY_MINUTE),
-        Epoch(begins_at=T0 + 5 * MINUTE, ends_at=None, rule=EVERY_MINUTE),
-    )
+    both = known(epoch(), epoch(begins=5, number=2))
 
-    assert (Wrong.RULES, 0, 0) in wrongs(both, *WHOLE)
+    assert (Wrong.RULES, 0, 5) in wrongs(both, *WHOLE)
 
 
 def test_a_rule_that_ended_before_it_began() -> None:
-    backward = known(
-        Epoch(begins_at=T0 + 9 * MINUTE, ends_at=T0 + 8 * MINUTE, rule=EVERY_MINUTE),
-        Epoch(begins_at=T0 + 9 * MINUTE + 1, ends_at=None, rule=EVERY_TEN),
-        until=9,
-    )
+    backward = known(epoch(ends=-1), epoch(0, None, EVERY_TEN, number=2))
 
-    assert wrongs(backward) == [(Wrong.RULES, 9, 9)]
+    assert wrongs(backward) == [(Wrong.RULES, 0, 0)]
 
 
 def test_a_schedule_in_force_without_a_rule() -> None:
-    ended = Epoch(begins_at=T0, ends_at=T0 + 5 * MINUTE, rule=EVERY_MINUTE)
-
-    assert wrongs(known(ended), *WHOLE) == [(Wrong.RULES, 5, 5)]
-    assert wrongs(known(ended, is_in_force=False), *WHOLE) == []
+    assert wrongs(known(epoch(ends=5)), *WHOLE) == [(Wrong.RULES, 5, 5)]
+    assert wrongs(known(epoch(ends=5), is_in_force=False), *WHOLE) == []
 
 
 def test_a_removed_schedule_with_a_rule_in_force() -> None:
     assert wrongs(known(is_in_force=False), *WHOLE) == [(Wrong.RULES, 5, 5)]
 
 
-def test_a_rule_that_cannot_be_understood_is_told_once_and_not_judged() -> None:
-    lost = known(Epoch(begins_at=T0, ends_at=None, rule=None, fault='unknown time zone "X/Y"'))
+def test_a_rule_that_cannot_be_replayed_is_not_judged_and_named() -> None:
+    lost = known(epoch(rule=None, fault='unknown time zone "X/Y"'))
 
-    (violation,) = judged(lost, *WHOLE)
+    violations, audit = _judged(lost, WHOLE)
 
-    assert (violation.wrong, violation.detail) == (Wrong.UNREADABLE, 'unknown time zone "X/Y"')
+    assert (violations, audit.instants) == ([], 0)
+    assert audit.unjudged == {1: 'unknown time zone "X/Y"'}
 
 
 def test_runs_after_boots_follow_from_no_rule() -> None:
     at_boot = parse_schedule("crontab", "@reboot")
     rows = (minute(1), minute(3))
 
-    assert wrongs(known(Epoch(begins_at=T0, ends_at=None, rule=at_boot)), *rows) == []
+    assert wrongs(known(epoch(rule=at_boot)), *rows) == []
 
 
 # -- jobs ---------------------------------------------------------------------------------------------
