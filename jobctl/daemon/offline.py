@@ -32,16 +32,16 @@ from jobctl.daemon.waiting import Waiters
 from jobctl.dispatcher import Dispatcher
 from jobctl.dispatcher.orders import Orders
 from jobctl.engine.base import Settled
-from jobctl.engine.local.burial import read_record
-from jobctl.errors import ConfigError, JobctlError, NotAllowed, ProtocolError
+from jobctl.engine.local.records import find_records
+from jobctl.errors import ConfigError, JobctlError, NotAllowed
 from jobctl.paths import StateDirectory
 from jobctl.plan import FilePlan, merge
+from jobctl.store import jobs as job_rows
 from jobctl.store.database import open_database
 from jobctl.worker.instance import boot_id
-from jobctl.worker.record import SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from jobctl.engine.base import Adoptable, Attempt, Slot
 
@@ -199,19 +199,17 @@ def _add_waiting_outcomes(station: Station) -> None:
     The plan takes effect too, so that schedules are shown as they will go on.
     """
     now = station.clock.now()
-    for record in _records(station.state.run):
+    expected = {running.token for running in job_rows.started(station.database)}
+    for record in _records(station.state.run, expected):
         station.dispatcher.settle([record], now)
     station.dispatcher.take_effects()
     station.beat.prepare(station.plan, now)()
 
 
-def _records(run_dir: Path) -> Iterator[Settled]:
-    for path in sorted(run_dir.glob(f"*/outcomes/*{SUFFIX}")):
-        try:
-            outcome = read_record(path.parent, int(path.name.removesuffix(SUFFIX), 16))
-        except (ProtocolError, ValueError, OSError):
-            continue
-        if outcome is not None:
+def _records(run_dir: Path, expected: Collection[int]) -> Iterator[Settled]:
+    for folder in sorted(run_dir.glob("*/outcomes")):
+        # What cannot be read is for the daemon to complain about.
+        for outcome in find_records(folder, expected).outcomes:
             yield Settled("", (), [outcome])
 
 

@@ -445,6 +445,41 @@ def test_a_record_that_cannot_be_read_holds_nothing_up() -> None:
         assert "cannot be read" in daemon.log()
 
 
+def test_a_folder_full_of_what_is_no_record_takes_one_line_and_holds_nothing_up() -> None:
+    with running_daemon(functions()) as daemon:
+        job, go, _ = hold(daemon)
+        daemon.kill()
+        outcomes = next(daemon.state_dir.glob("run/*/outcomes"))
+        for number in range(1, 2001):
+            litter(outcomes / f"{number:016x}.json", number)
+        daemon.lines.clear()
+        daemon.start()
+
+        go.touch()
+        assert daemon.ended(job)["result"] == "went"
+        told = [line for line in daemon.lines if "cannot be read" in line]
+        assert len(told) == 1, told
+        assert f"{1:016x}.json, {2:016x}.json, {3:016x}.json and" in told[0]
+        assert len(daemon.lines) < 50, daemon.log()
+
+
+def litter(path: Path, number: int) -> None:
+    """One of the things that a group's own user may put where a record would lie."""
+    match number % 5:
+        case 0:
+            path.write_text("{")
+        case 1:
+            path.symlink_to("/etc/passwd")
+        case 2:
+            path.mkdir()
+        case 3:
+            path.write_text('{"token":1,"job_id":1,"verdict":"success","finished_at":5}')
+        case _:
+            # No room on the disk, but sixty seconds of reading for all of them.
+            with path.open("wb") as file:
+                file.truncate(60 << 20)
+
+
 def test_workers_that_end_at_their_birth_come_later_and_later_and_at_last_serve() -> None:
     with running_daemon(start=False) as daemon:
         permit = daemon.folder / "permit"

@@ -129,7 +129,7 @@ class Adoption:
             for worker in self._house.workers.values()
             for token in worker.attempts
         }
-        for record in self._house.outbox.records(template.outcomes_dir):
+        for record in self._house.outbox.records(template.outcomes_dir, holders.keys()):
             worker = holders.get(record.token, "")
             self._house.outbox.emit(Settled(worker, (), [record]))
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from jobctl.engine.base import Settled
 from jobctl.engine.local import burial
+from jobctl.engine.local.records import find_records
 from jobctl.errors import ProtocolError
 from jobctl.logs import fields, logger
 from jobctl.worker.record import SUFFIX, drop_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection
     from pathlib import Path
 
     from jobctl.result import Outcome
@@ -80,22 +81,17 @@ class Outbox:
             self._record_of[token] = outcomes_dir
         return record
 
-    def records(self, outcomes_dir: Path) -> Iterator[Outcome]:
-        """Every outcome that lies in a folder."""
-        try:
-            names = sorted(path.name for path in outcomes_dir.iterdir())
-        except OSError:
-            return
-        for name in names:
-            if not name.endswith(SUFFIX):
-                continue
-            try:
-                token = int(name.removesuffix(SUFFIX), 16)
-            except ValueError:
-                continue
-            record = self.read_record(outcomes_dir, token)
-            if record is not None:
-                yield record
+    def records(self, outcomes_dir: Path, expected: Collection[int]) -> list[Outcome]:
+        """The outcomes that lie in a folder; those of the ``expected`` attempts, and others up to a bound."""
+        found = find_records(outcomes_dir, expected)
+        told = found.told()
+        if told:
+            logger.error(
+                "outcomes' records cannot be read; they go with their folder",
+                extra=fields(folder=str(outcomes_dir), **told),
+            )
+        self._record_of.update(dict.fromkeys((o.token for o in found.outcomes), outcomes_dir))
+        return found.outcomes
 
     def needs(self, outcomes_dir: Path) -> bool:
         """An outcome from this folder is not in the store yet."""

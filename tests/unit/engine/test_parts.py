@@ -76,13 +76,13 @@ def test_a_record_goes_when_its_outcome_is_in_the_store_and_not_before(tmp_path:
     (tmp_path / "not-a-token.json").write_text("{}")
     (tmp_path / "other.txt").write_text("")
     outbox = Outbox()
-    (found,) = outbox.records(tmp_path)
+    (found,) = outbox.records(tmp_path, ())
     outbox.emit(Settled("", (), [found]))
     assert outbox.needs(tmp_path)
     (event,) = outbox.collect()
     outbox.forget(event)
     assert not outbox.needs(tmp_path)
-    assert not list(outbox.records(tmp_path))
+    assert not outbox.records(tmp_path, ())
 
 
 def test_pauses_double_up_to_a_longest_one() -> None:
