@@ -32,6 +32,7 @@ from jobctl.protocol.compact import dumps
 from jobctl.worker import signals
 from jobctl.worker.absence import Absence
 from jobctl.worker.channel import Channel, accept, common_protocol
+from jobctl.worker.limits import deadline_us, set_alarm
 from jobctl.worker.marks import RESULT_BYTES, Marks
 from jobctl.worker.output import ROW_BYTES
 from jobctl.worker.record import drop_record, write_record
@@ -172,7 +173,9 @@ class FunctionWorker:
             return
         self._is_fork = True
         self._instance.close()
-        os.close(self._tickets)
+        for fd in (self._instance.timer, self._tickets):
+            # Says nothing about what user code has closed already.
+            os.closerange(fd, fd + 1)
         if self._channel is not None:
             self._channel.close()
         # It ends as any process does: the terminate() of multiprocessing is a SIGTERM.
@@ -337,10 +340,13 @@ class FunctionWorker:
 
     def _make(self, job: list[Any]) -> None:
         """Make one attempt: mark the begin, call, mark the end."""
-        token, job_id, task, payload = job
+        token, job_id, task, limit_us, payload = job
         self._made += 1
+        deadline = deadline_us(limit_us) if limit_us else 0
         begun_at = time.time_ns() // 1000
-        slot = self._marks.begin(token, job_id, begun_at)
+        slot = self._marks.begin(token, job_id, begun_at, deadline)
+        if deadline:
+            set_alarm(self._instance.timer, deadline)
         # For each anew: the last function may have put something else there, or None.
         sys.stdout = sys.stderr = self._printed
         try:
@@ -348,9 +354,13 @@ class FunctionWorker:
             value = function(*payload.get("args", ()), **payload.get("kwargs", {}))
         except BaseException as error:  # noqa: BLE001 -- whatever user code raises is its outcome
             self._leave_if_fork(1)
+            if deadline:
+                set_alarm(self._instance.timer, 0)
             self._end_badly(slot, job, begun_at, error)
             return
         self._leave_if_fork(0)
+        if deadline:
+            set_alarm(self._instance.timer, 0)
         try:
             result = _write_result(value)
         except BaseException as error:  # noqa: BLE001 -- a value may be an object with code of its own

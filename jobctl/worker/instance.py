@@ -41,7 +41,7 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 class Instance:
     """The parent's or the child's hold on one instance's folder."""
 
-    __slots__ = ("cgroup", "directory", "listener", "lock_fd", "name")
+    __slots__ = ("cgroup", "directory", "listener", "lock_fd", "name", "timer")
 
     def __init__(self, directory: str, listener: _socket.socket, lock_fd: int) -> None:
         self.directory = directory
@@ -49,11 +49,15 @@ class Instance:
         self.cgroup = ""
         self.listener = listener
         self.lock_fd = lock_fd
+        self.timer = -1
 
     def close(self) -> None:
         """Let go of lock and listener in this process; another process may still hold both."""
-        self.listener.close()
-        os.close(self.lock_fd)
+        for close in (self.listener.close, lambda: os.close(self.lock_fd)):
+            try:
+                close()
+            except OSError:
+                continue  # User code has closed what was not its own; the rest must go all the same.
 
     @property
     def is_deleted(self) -> bool:

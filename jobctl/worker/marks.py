@@ -10,11 +10,13 @@ offset bytes  content
 0      8      token of the attempt; written last of the begin mark: a slot without it says nothing
 8      8      id of the job
 16     8      moment of the begin, µs
-24     8      moment of the end, µs
-32     4      length of the result's text
-36     1      the end mark, written last of all: 0 running, 1 returned (the result follows),
-              2 ended otherwise (the outcome is in the record of that token)
-40            the result as JSON text
+24     8      when its time is over, µs of the monotonic clock; 0: it has no limit
+32     8      moment of the end, µs
+40     4      length of the result's text
+44     1      the end mark, written last of all: 0 running, 1 returned (the result follows),
+              2 ended otherwise (the outcome is in the record of that token), 3 ended at its limit
+              (written by the worker's template)
+48            the result as JSON text
 ====== =====  =====================================================================================
 
 Space is allocated, not left sparse: a mark that found the disk full would kill the worker (SIGBUS).
@@ -34,17 +36,17 @@ SLOTS = 512
 """Most attempts that a worker may hold, unacknowledged outcomes included."""
 
 SLOT_BYTES = 256
-RESULT_OFFSET = 40
+RESULT_OFFSET = 48
 RESULT_BYTES = SLOT_BYTES - RESULT_OFFSET
 """Longest result that has room in a slot; a longer one becomes a record."""
 
-RUNNING, RETURNED, RECORDED = 0, 1, 2
+RUNNING, RETURNED, RECORDED, TIMED_OUT = 0, 1, 2, 3
 
-_begin = struct.Struct("@QQQQIB")
+_begin = struct.Struct("@QQQQQIB")
 _end = struct.Struct("@QI")
 _token = struct.Struct("@Q")
-_END_OFFSET = 24
-_MARK_OFFSET = 36
+_END_OFFSET = 32
+_MARK_OFFSET = 44
 FILE_NAME = "marks"
 
 
@@ -54,6 +56,7 @@ class Mark(NamedTuple):
     token: int
     job_id: int
     begun_at: int
+    deadline: int
     ended_at: int
     how: int
     result: str
@@ -73,14 +76,14 @@ class Marks:
             os.close(fd)
         self._next = 0
 
-    def begin(self, token: int, job_id: int, now: int) -> int:
+    def begin(self, token: int, job_id: int, now: int, deadline: int = 0) -> int:
         """Mark the begin; gives back the slot's offset.
 
         Slots are taken in turn: there are more of them than attempts that a worker may hold.
         """
         offset = self._next
         self._next = (offset + SLOT_BYTES) % (SLOTS * SLOT_BYTES)
-        _begin.pack_into(self._memory, offset, 0, job_id, now, 0, 0, RUNNING)
+        _begin.pack_into(self._memory, offset, 0, job_id, now, deadline, 0, 0, RUNNING)
         _token.pack_into(self._memory, offset, token)
         return offset
 
@@ -122,9 +125,29 @@ def read_marks(directory: str) -> dict[int, Mark]:
         os.close(fd)
     found: dict[int, Mark] = {}
     for offset in range(0, len(data) - SLOT_BYTES + 1, SLOT_BYTES):
-        token, job_id, begun_at, ended_at, size, how = _begin.unpack_from(data, offset)
-        if token and how in (RUNNING, RETURNED, RECORDED) and size <= RESULT_BYTES:
+        token, job_id, begun_at, deadline, ended_at, size, how = _begin.unpack_from(data, offset)
+        if token and how in (RUNNING, RETURNED, RECORDED, TIMED_OUT) and size <= RESULT_BYTES:
             start = offset + RESULT_OFFSET
             result = data[start : start + size].decode(errors="replace")
-            found[token] = Mark(token, job_id, begun_at, ended_at, how, result)
+            found[token] = Mark(token, job_id, begun_at, deadline, ended_at, how, result)
     return found
+
+
+def end_at_limit(directory: str, token: int, now: int) -> bool:
+    """Mark that an attempt is ended at its limit, which its worker cannot do; False: it has no such mark.
+
+    Its worker must stand still: from now on it runs no more.
+    """
+    try:
+        fd = os.open(f"{directory}/{FILE_NAME}", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        for offset in range(0, SLOTS * SLOT_BYTES, SLOT_BYTES):
+            if os.pread(fd, _token.size, offset) == _token.pack(token):
+                os.pwrite(fd, _end.pack(now, 0), offset + _END_OFFSET)
+                os.pwrite(fd, bytes([TIMED_OUT]), offset + _MARK_OFFSET)
+                return True
+    finally:
+        os.close(fd)
+    return False

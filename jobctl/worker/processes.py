@@ -72,6 +72,11 @@ def is_alive(pid: int) -> bool:
     return bool(fields) and fields[0] not in (b"Z", b"X")
 
 
+def is_computing(pid: int) -> bool:
+    """The process is on a processor, or waits for one; not while it sleeps, is stopped or is gone."""
+    return _stat(pid)[:1] == [b"R"]
+
+
 def session_of(pid: int) -> int:
     """The process's session id, 0 when it is gone."""
     fields = _stat(pid)

@@ -50,6 +50,8 @@ class Template:
         self._spec: dict[str, Any] = {}
         self._report: dict[str, Any] = {}
         self._children: dict[int, str] = {}
+        # By descriptor: the worker that shares it, as pid and name.
+        self._timers: dict[int, tuple[int, str]] = {}
         self._is_retiring = False
         self._poll = select.poll()
         self._poll.register(instance.listener.fileno(), select.POLLIN)
@@ -70,6 +72,8 @@ class Template:
                     self._reap()
                 elif self._channel is not None and fd == self._channel.fd:
                     self._obey()
+                elif fd in self._timers:
+                    self._keep_limit(fd)
 
     def _is_done(self) -> bool:
         return not self._children and (self._is_retiring or self._absence.is_over_long)
@@ -165,15 +169,22 @@ class Template:
             self._refuse(name, error)
             return
         try:
+            if self._kind == "function":
+                child.timer = kernel.make_timer()
             pid = os.fork()
         except OSError as error:
             child.close()
+            if child.timer >= 0:
+                os.close(child.timer)
             self._refuse(name, error)
             return
         if pid == 0:
             self._become_child(child, cgroup, group)
         child.close()
         self._children[pid] = name
+        if child.timer >= 0:
+            self._timers[child.timer] = (pid, name)
+            self._poll.register(child.timer, select.POLLIN)
         self._send({"is": "forked", "instance": name, "pid": pid})
 
     def _refuse(self, name: str, error: OSError) -> None:
@@ -190,6 +201,8 @@ class Template:
             signal.set_wakeup_fd(-1)
             os.close(self._wakeup)
             os.close(self._wakeup_write)
+            for timer in self._timers:
+                os.close(timer)
             if self._kind == "function":
                 # User code waits for its own children. A keeper needs to hear of every one.
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -216,6 +229,7 @@ class Template:
                 return
             name = self._children.pop(pid, None)
             if name is not None:
+                self._drop_timer(name)
                 code = os.waitstatus_to_exitcode(status)
                 peak = usage.ru_maxrss * 1024
                 try:
@@ -224,6 +238,20 @@ class Template:
                 except OSError:
                     pass
                 self._send({"is": "ended", "instance": name, "code": code, "max_rss_bytes": peak})
+
+    def _keep_limit(self, timer: int) -> None:
+        # What a function template has loaded already, and a keeper's never needs.
+        from jobctl.worker.limits import end_overdue
+
+        pid, name = self._timers[timer]
+        end_overdue(f"{self._instance.directory}/{name}", pid, timer)
+
+    def _drop_timer(self, name: str) -> None:
+        for timer, (_, owner) in list(self._timers.items()):
+            if owner == name:
+                self._poll.unregister(timer)
+                os.close(timer)
+                del self._timers[timer]
 
 
 def _keep(instance: Instance, outcomes_dir: str, patience_s: float) -> None:

@@ -1,5 +1,8 @@
 """Batches and limits of function workers: what is taken back, and what is ended.
 
+A limit is kept by the worker's template (`jobctl.worker.limits`), also while no daemon runs; here it is
+kept a second time, a little later, for workers whose template is dead.
+
 A worker may hold several short jobs. When one of them takes long, the ones behind it are taken back
 and given to others. A function cannot be asked from outside to stop: its worker is ended, with all that
 it started, and another one is forked.
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
     from jobctl.worker.marks import Mark
 
 
+_TEMPLATE_S = 1.0
+"""How long a template may take to end a job that is over its limit."""
+
+
 class Batches:
     """See the module."""
 
@@ -41,12 +48,15 @@ class Batches:
             self._check_at = monotonic + TAKE_BACK_S
         for attempt in attempts:
             if attempt.timeout_s is not None:
-                self._limits[worker.instance] = (monotonic + attempt.timeout_s, attempt.token)
+                self._limits[worker.instance] = (
+                    monotonic + attempt.timeout_s + _TEMPLATE_S,
+                    attempt.token,
+                )
 
     def adopted(self, worker: Worker, attempts: Iterable[Adoptable | Attempt]) -> None:
         """These were found with a worker that lives: take back what waits behind the first of them.
 
-        A job that has begun keeps its limit, counted from its begin mark. Its worker may be busy for
+        A job that has begun keeps its limit. Its worker may be busy for
         hours and hear nothing, so nothing here asks it. What has no mark is certainly unbegun if there
         is still a ticket for each: else the worker is just about to begin one of them, and will say so
         when it answers.
@@ -81,9 +91,12 @@ class Batches:
         for attempt in attempts:
             if attempt.timeout_s is not None:
                 mark = marks.get(attempt.token)
-                begun_at = mark.begun_at if mark else attempt.claimed_at
-                left_s = attempt.timeout_s - max(now - begun_at, 0) / SECOND
-                self._limits[worker.instance] = (monotonic + max(left_s, 0.0), attempt.token)
+                if mark is not None and mark.deadline:
+                    at = mark.deadline / SECOND
+                else:
+                    waited_s = max(now - attempt.claimed_at, 0) / SECOND
+                    at = monotonic + max(attempt.timeout_s - waited_s, 0.0)
+                self._limits[worker.instance] = (at + _TEMPLATE_S, attempt.token)
 
     def step(self, monotonic: float) -> None:
         """Take back what is held up, end what is over its limit."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from jobctl.errors import ProtocolError
 from jobctl.protocol.compact import dumps, loads
 from jobctl.result import Outcome, Verdict
-from jobctl.worker.marks import RETURNED, RUNNING, Mark
+from jobctl.worker.marks import RETURNED, RUNNING, TIMED_OUT, Mark
 from jobctl.worker.record import record_name
 
 if TYPE_CHECKING:
@@ -90,11 +90,13 @@ def settle_function(
             outcomes.append(_returned(mark))
         else:
             # Ended with a record that cannot be read: how it ended is lost, whoever ended the worker.
-            chosen = verdict if mark.how == RUNNING else Verdict.LOST
+            chosen = verdict if mark.how in (RUNNING, TIMED_OUT) else Verdict.LOST
+            if mark.how == TIMED_OUT and chosen is Verdict.LOST:
+                chosen = Verdict.TIMEOUT
             outcomes.append(
                 lost(
                     attempt,
-                    now,
+                    mark.ended_at if mark.how == TIMED_OUT else now,
                     proof=proof,
                     cause=(chosen is Verdict.LOST and cause) or _why(chosen, "worker", exit_code),
                     verdict=chosen,

@@ -105,6 +105,9 @@ class Template:
         self.link = link
         spec = self.recipe.to_json() if self.recipe else {}
         link.send({"do": "hello", "protocol": list(PROTOCOLS), "spec": spec})
+        if self.is_retiring:
+            # Said before there was a connection to say it over.
+            link.send({"do": "retire"})
 
     def retire(self) -> None:
         """No new children; it ends with the last one it has."""

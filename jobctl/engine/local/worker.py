@@ -6,6 +6,7 @@ import os
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from jobctl.clock import SECOND
 from jobctl.engine.base import Adoptable, Attempt, Done, Poller, Settled
 from jobctl.engine.local import messages
 from jobctl.engine.local.link import PROTOCOLS, Link
@@ -172,7 +173,8 @@ class Worker:
             self.link.send({"do": "run", "order": dict(attempt.order)})
             return
         jobs = ",".join(
-            f'[{attempt.token},{attempt.job_id},"{attempt.task}",{attempt.payload}]'
+            f'[{attempt.token},{attempt.job_id},"{attempt.task}",{_limit_us(attempt)},'
+            f"{attempt.payload}]"
             for attempt in attempts
         )
         self.link.send_bytes(f'{{"do":"run","jobs":[{jobs}]}}\n'.encode())
@@ -266,3 +268,8 @@ class Worker:
             self.stopping.pop(token, None)
         if self.link is not None:
             self.link.send_later(f'{{"do":"ack","tokens":{tokens}}}\n'.encode())
+
+
+def _limit_us(attempt: Attempt) -> int:
+    """Its limit, at least a microsecond; 0: it has none."""
+    return 0 if attempt.timeout_s is None else max(int(attempt.timeout_s * SECOND), 1)

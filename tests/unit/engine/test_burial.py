@@ -12,7 +12,7 @@ from jobctl.engine.base import Attempt
 from jobctl.engine.local import burial
 from jobctl.errors import ProtocolError
 from jobctl.result import Outcome, Verdict
-from jobctl.worker.marks import RECORDED, RETURNED, RUNNING, Mark
+from jobctl.worker.marks import RECORDED, RETURNED, RUNNING, TIMED_OUT, Mark
 from jobctl.worker.record import record_name, write_record
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def attempt(token: int) -> Attempt:
 
 
 def mark(token: int, how: int, result: str = "") -> Mark:
-    return Mark(token, token + 100, 10, 20, how, result)
+    return Mark(token, token + 100, 10, 0, 20, how, result)
 
 
 def settle(marks: list[Mark], verdict: Verdict = Verdict.LOST) -> list[Outcome]:
@@ -64,6 +64,14 @@ def test_a_worker_that_was_ended_on_purpose_gives_the_verdict_to_what_was_runnin
         Verdict.LOST,
         Verdict.RELEASED,
     ]
+
+
+def test_what_a_template_has_ended_at_its_limit_timed_out_then_and_not_when_it_was_found() -> None:
+    timed_out, *_ = settle([mark(1, TIMED_OUT)])
+    assert (timed_out.verdict, timed_out.finished_at) == (Verdict.TIMEOUT, 20)
+    assert json.loads(timed_out.error or "")["message"] == "stopped at its time limit"
+    cancelled, *_ = settle([mark(1, TIMED_OUT)], Verdict.CANCELLED)
+    assert cancelled.verdict is Verdict.CANCELLED
 
 
 def test_a_command_that_was_not_noted_was_never_begun() -> None:
