@@ -507,6 +507,9 @@ def test_idle_means_idle() -> None:
     with running_daemon(functions()) as daemon:
         daemon.ended(daemon.submit(task="double", args=[1], typed=True))
         daemon.ended(daemon.shell("true"))
+        daemon.until(
+            "all to be born", lambda: all(w["phase"] == "serving" for w in daemon.workers())
+        )
         pids = [daemon.pid, *templates(daemon).values(), *(w["pid"] for w in daemon.workers())]
         until("the last turn", settled(pids))
         before = [switches(pid) for pid in pids]

@@ -377,10 +377,7 @@ def test_after_a_reboot_everything_claimed_is_lost_and_nobody_is_killed_by_numbe
         command = daemon.shell("echo $$ >> began; exec sleep 3600")
         daemon.until("the command to run", lambda: pids_in(daemon.folder / "began"))
         daemon.kill()
-        for pid in daemon.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        until("everything to be gone", lambda: not daemon.processes())
+        until("everything to be gone", lambda: end_all(daemon))
         innocent = subprocess.Popen(["/bin/sleep", "3600"], start_new_session=True)
         try:
             for lock in daemon.state_dir.glob("run/**/lock"):
@@ -397,6 +394,15 @@ def test_after_a_reboot_everything_claimed_is_lost_and_nobody_is_killed_by_numbe
         finally:
             innocent.kill()
             innocent.wait()
+
+
+def end_all(daemon: Daemon) -> bool:
+    """Kill what there is, also what was being forked at the last look; True when nothing was left."""
+    found = daemon.processes()
+    for pid in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return not found
 
 
 def forge_boot(lock: Path, pid: int) -> None:
