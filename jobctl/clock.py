@@ -30,6 +30,14 @@ class Clock(Protocol):
         ...
 
 
+class HostClock(Clock, Protocol):
+    """A clock with a third hand: it goes steadily, whoever sets the wall clock and while the host sleeps."""
+
+    def since_boot(self) -> Moment:
+        """Microseconds since the host booted."""
+        ...
+
+
 class SystemClock:
     """The computer's clocks."""
 
@@ -40,6 +48,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """CLOCK_MONOTONIC: it stands still while the computer is suspended."""
         return time.monotonic()
+
+    def since_boot(self) -> Moment:
+        """CLOCK_BOOTTIME: nobody sets it, and it runs on while the computer is suspended."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
 
 
 def iso(moment: Moment) -> str:

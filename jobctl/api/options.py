@@ -45,6 +45,8 @@ class TaskOptions(TypedDict, total=False):
     aliases: Sequence[str]
     on_overlap: str
     on_missed: str
+    missed_within: Span | None
+    missed_limit: int
     every: Span
     cron: str
     at: str
@@ -52,6 +54,10 @@ class TaskOptions(TypedDict, total=False):
     timezone: str
     dialect: str
     jitter: Span
+    start: str
+    end: str
+    max_runs: int
+    enabled: bool
 
     max_retries: int
     default_retry_delay: Span
@@ -133,7 +139,10 @@ _UNKEPT_OF_CALL: Final[dict[str, _Unkept]] = {
 }  # fmt: skip
 
 _NOT_FOR_FUNCTIONS: Final = ("command", "shell", "function", "stop")
-_WHEN: Final = ("every", "cron", "at", "solar", "timezone", "dialect", "jitter")
+_WHEN: Final = (
+    *("every", "cron", "at", "solar", "timezone", "dialect", "jitter"),
+    *("start", "end", "max_runs", "enabled"),
+)
 _OF_TASK: Final = tuple(
     name
     for name, bound in keys_of(Task).items()

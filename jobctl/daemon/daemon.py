@@ -18,6 +18,7 @@ from jobctl.daemon.handlers import HANDLERS, WRITING
 from jobctl.daemon.handlers import jobs as job_handlers
 from jobctl.daemon.handlers import logs as log_handlers
 from jobctl.daemon.slices import Slice, Slices
+from jobctl.daemon.stored_schedules import stored_schedules, tell_hidden
 from jobctl.daemon.storing import Storing, refuse_fault
 from jobctl.dispatcher.orders import forget_accounts
 from jobctl.errors import ConfigError, JobctlError, PlanError, StorageError
@@ -307,7 +308,9 @@ class Daemon:
             if self._stop_mode is not None:
                 self._end_loading()
                 return False
-            plan = merge(file, found, host_timezone=self._host_timezone, strict=False)
+            stored = stored_schedules(station.database)
+            plan = merge(file, found, stored, host_timezone=self._host_timezone, strict=False)
+            tell_hidden(stored, plan)
             self._storing.commit(lambda: [self._put_into_force(plan)])
             if self._is_loading:
                 self._on_ready()
@@ -406,7 +409,8 @@ class Daemon:
                 return False
             found = tuple(CodeReport.from_json(report) for report in reports.values())
             try:
-                plan = merge(file, found, host_timezone=self._host_timezone)
+                stored = stored_schedules(station.database)
+                plan = merge(file, found, stored, host_timezone=self._host_timezone)
                 changes = [str(change) for change in difference(station.plan, plan)]
                 self._storing.commit(lambda: [self._put_into_force(plan)])
             except JobctlError as error:

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from jobctl import __version__, paths
 from jobctl.arguments import Given
 from jobctl.beat import Beat
-from jobctl.clock import Clock, Moment, SystemClock
+from jobctl.clock import SECOND, HostClock, Moment, SystemClock
 from jobctl.config import load_in_child, problems_text
 from jobctl.daemon import first_process
 from jobctl.daemon.alarm import Alarm
@@ -33,6 +33,7 @@ from jobctl.daemon.notify import Notifier
 from jobctl.daemon.retention import Retention
 from jobctl.daemon.server import Server
 from jobctl.daemon.station import Ids, Station
+from jobctl.daemon.stored_schedules import stored_schedules
 from jobctl.daemon.waiting import Waiters
 from jobctl.dispatcher import Dispatcher
 from jobctl.dispatcher.orders import Orders
@@ -48,6 +49,7 @@ from jobctl.job import Reason
 from jobctl.logs import fields, logger, start_logging
 from jobctl.paths import StateDirectory
 from jobctl.plan import FilePlan, PlanRefused, ScheduleSpec, merge
+from jobctl.protocol.requests import NewJob
 from jobctl.store import jobs as job_rows
 from jobctl.store import meta
 from jobctl.store.database import Database, open_database
@@ -100,7 +102,7 @@ def _read_configuration(config_path: Path | None) -> tuple[FilePlan, Path | None
 
 
 def _serve(
-    file: FilePlan, config_path: Path | None, root: Path, listen_at: Path, clock: Clock
+    file: FilePlan, config_path: Path | None, root: Path, listen_at: Path, clock: HostClock
 ) -> int:
     state = StateDirectory(root.absolute())
     prepare_state_directory(state)
@@ -174,7 +176,7 @@ def build(
     state: StateDirectory,
     database: Database,
     listen_at: Path,
-    clock: Clock,
+    clock: HostClock,
 ) -> tuple[Daemon, Server, Station, Loop]:
     """Make every part and hand each what it needs."""
     uid = os.geteuid()
@@ -193,16 +195,22 @@ def build(
     rng = random.Random()  # noqa: S311 -- jitter, no secret
     dispatcher = Dispatcher(database=database, engine=engine, clock=clock, rng=rng, orders=orders)
     host_timezone = host_zone()
+    stored = stored_schedules(database)
     station: Station
 
     def submit_due(spec: ScheduleSpec, schedule: int, instant: Moment, *, waits: bool) -> int:
         args, kwargs = station.plan.arguments_of(spec)
+        options = None
+        if spec.expires_s is not None:
+            expires_at = instant + round(spec.expires_s * SECOND)
+            options = NewJob(task=spec.task, expires_at=expires_at)
         row = new_task_row(
             station,
             station.plan.task(spec.task),
             Given.exact(args, kwargs),
             clock.now(),
             uid=uid,
+            options=options,
             schedule=schedule,
         )
         if waits and not row.line.startswith("task/"):
@@ -218,6 +226,7 @@ def build(
         cancel=dispatcher.cancel,
         host=state_id(database),
         boot_id=boot_id(),
+        clock=clock,
     )
     retention = Retention(database=database, clock=clock, output_dir=state.output)
     station = Station(
@@ -231,7 +240,7 @@ def build(
         ids=Ids(highest_id(database)),
         state=state,
         config_path=config_path,
-        plan=merge(file, host_timezone=host_timezone, strict=False),
+        plan=merge(file, (), stored, host_timezone=host_timezone, strict=False),
         uid=uid,
         started_at=clock.now(),
     )

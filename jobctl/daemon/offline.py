@@ -28,6 +28,7 @@ from jobctl.daemon.loop import Loop
 from jobctl.daemon.main import highest_id, host_zone, state_id, take_lock
 from jobctl.daemon.server import Peer, Server
 from jobctl.daemon.station import Ids, Station
+from jobctl.daemon.stored_schedules import stored_schedules
 from jobctl.daemon.waiting import Waiters
 from jobctl.dispatcher import Dispatcher
 from jobctl.dispatcher.orders import Orders
@@ -155,7 +156,8 @@ def _build(
             # What the store knows can be told without the plan.
             file = FilePlan()
     engine: Any = NoEngine()
-    plan = merge(file, host_timezone=host_zone(), strict=False)
+    stored = stored_schedules(database)
+    plan = merge(file, (), stored, host_timezone=host_zone(), strict=False)
     dispatcher = Dispatcher(
         database=database,
         engine=engine,
@@ -171,6 +173,7 @@ def _build(
         cancel=dispatcher.cancel,
         host=state_id(database),
         boot_id=boot_id(),
+        clock=clock,
     )
     return Station(
         database=database,

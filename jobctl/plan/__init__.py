@@ -12,17 +12,20 @@ from jobctl.plan.code import CodeReport, CodeTask, ImportFailure
 from jobctl.plan.difference import Changed, difference
 from jobctl.plan.file import FilePlan
 from jobctl.plan.force import Plan
-from jobctl.plan.merge import PlanRefused, merge
+from jobctl.plan.merge import PlanRefused, check_schedule, merge
 from jobctl.plan.tables import (
+    STORED,
     DaemonSettings,
     Override,
     Queue,
     ScheduleSpec,
     WorkerGroup,
     read_schedule,
+    read_stored,
 )
 
 __all__ = [
+    "STORED",
     "Changed",
     "CodeReport",
     "CodeTask",
@@ -36,7 +39,9 @@ __all__ = [
     "ScheduleSpec",
     "WorkerGroup",
     "check_file",
+    "check_schedule",
     "difference",
     "merge",
     "read_schedule",
+    "read_stored",
 ]

@@ -7,23 +7,34 @@ Each function gives `Fault` values whose path begins with the table and the name
 from __future__ import annotations
 
 import zoneinfo
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from jobctl.arguments import Given, Parameter, bind, build_argv, texts, with_defaults
 from jobctl.arguments import malformed_placeholders as malformed
 from jobctl.errors import InvalidArguments
-from jobctl.plan.tables import TABLES, TASK_KEYS, ScheduleSpec, WorkerGroup, build_schedule
+from jobctl.plan.tables import (
+    KINDS,
+    TABLES,
+    TASK_KEYS,
+    TIMING,
+    ScheduleSpec,
+    WorkerGroup,
+    build_schedule,
+)
 from jobctl.task.keys import nearest, read_values
-from jobctl.task.units import Fault, shown
+from jobctl.task.units import Fault, format_span, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from jobctl.plan.file import FilePlan
     from jobctl.plan.tables import Override, Queue
+    from jobctl.schedule import Schedule
     from jobctl.task import Source, Task
 
 Path: TypeAlias = tuple[str | int, ...]
+
+_PAST: Final = "Write a moment that is still to come."
 
 
 def check_file(
@@ -63,9 +74,9 @@ def check_file(
 def own_schedule(override: Override) -> ScheduleSpec | None:
     """Give the schedule that the table of an override carries, if it does."""
     values = read_values(TASK_KEYS, override.options)
-    names = ("every", "cron", "at", "solar", "timezone", "dialect", "jitter_s")
-    rest = {field: values[field] for field in names if field in values}
-    if not {"every", "cron", "at", "solar"} & rest.keys():
+    fields = [TASK_KEYS[name].field for name in (*KINDS, *TIMING)]
+    rest = {field: values[field] for field in fields if field in values}
+    if not KINDS.keys() & rest.keys():
         return None
     return build_schedule(override.name, {**rest, "task": override.name}, source=override.source)
 
@@ -94,18 +105,62 @@ def zone_faults(zone: str | None, path: Path) -> Iterator[Fault]:
 
 
 def schedule_faults(spec: ScheduleSpec, path: Path, default_zone: str) -> Iterator[Fault]:
-    """Judge the zone and the expression of a schedule."""
+    """Judge the zone, the expression and the bounds of a schedule."""
     # Imported here because parsing needs croniter: a template in the environment of an application
     # imports jobctl.plan too, for its report, and has nothing of what jobctl depends on.
-    from jobctl.schedule import ScheduleError, parse_schedule
+    from jobctl.schedule import ScheduleError, moment_of, parse_schedule
 
     of_zone = [*zone_faults(spec.timezone, (*path, "timezone"))]
     yield from of_zone
     zone = default_zone if of_zone or spec.timezone is None else spec.timezone
+    rule = None
     try:
-        parse_schedule(spec.kind, spec.expression, timezone=zone, dialect=spec.dialect)
+        rule = parse_schedule(spec.kind, spec.expression, timezone=zone, dialect=spec.dialect)
     except ScheduleError as error:
         yield Fault(path=(*path, spec.when_key), message=error.message, hint=error.hint)
+    bounds: dict[str, int | None] = {}
+    for name, text in (("start", spec.start), ("end", spec.end)):
+        try:
+            bounds[name] = None if text is None else moment_of(text, timezone=zone)
+        except ScheduleError as error:
+            yield Fault(path=(*path, name), message=error.message, hint=error.hint)
+    if len(bounds) == 2:
+        yield from _bound_faults(spec, path, rule, bounds["start"], bounds["end"])
+    if spec.expires_s is not None and spec.jitter_s >= spec.expires_s:
+        message = (
+            f"its jobs could expire before they are made: jitter is {format_span(spec.jitter_s)}"
+        )
+        yield Fault(
+            path=(*path, "expires"), message=message, hint="Make it longer than the jitter."
+        )
+
+
+def _bound_faults(
+    spec: ScheduleSpec, path: Path, rule: Schedule | None, start: int | None, end: int | None
+) -> Iterator[Fault]:
+    if start is not None and end is not None and end < start:
+        message = f"the end, {spec.end}, is before the start, {spec.start}"
+        yield Fault(path=(*path, "end"), message=message, hint="Were they swapped?")
+    elif rule is not None and end is not None and spec.kind != "interval" and not rule.is_at_boot:
+        # An interval begins with its start; without one it is not known yet where it lies.
+        first = rule.next_after(0 if start is None else start - 1)
+        if first is None or first > end:
+            message = f"no instant lies between its start and its end, {spec.end}"
+            yield Fault(path=(*path, "end"), message=message, hint="jobctl explain shows them.")
+
+
+def moment_faults(spec: ScheduleSpec, path: Path, now: int) -> Iterator[Fault]:
+    """Judge, as seen from a moment, a schedule without other faults: whether all of it is past.
+
+    In a file that is no fault: what has run stays written.
+    """
+    from jobctl.schedule import moment_of
+
+    zone = spec.timezone or "UTC"
+    if spec.end is not None and moment_of(spec.end, timezone=zone) <= now:
+        yield Fault(path=(*path, "end"), message=f"the end, {spec.end}, is past", hint=_PAST)
+    if spec.kind == "clocked" and moment_of(spec.expression, timezone=zone) <= now:
+        yield Fault(path=(*path, spec.when_key), message=f"{spec.expression} is past", hint=_PAST)
 
 
 def alias_faults(tasks: Iterable[Task]) -> Iterator[Fault]:

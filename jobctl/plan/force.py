@@ -1,17 +1,20 @@
 """The plan in force: immutable, with every reference resolved.
 
-Made by `jobctl.plan.merge.merge` alone. Dispatcher, beat and handlers read it; a reload replaces it
+Made by `jobctl.plan.merge.merge`, and from a plan by adding or removing one schedule. Dispatcher, beat and handlers read it; a reload replaces it
 whole.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from jobctl.errors import NotFound
 from jobctl.plan.tables import implicit_queue
+from jobctl.task import DEFAULT_MISSED_LIMIT
 from jobctl.task.keys import Json, nearest, write_values
 
 if TYPE_CHECKING:
@@ -116,6 +119,31 @@ class Plan:
         """Give ``skip``, ``once`` or ``all``: the schedule's word, else its task's."""
         task = self.find(spec.task)
         return spec.on_missed or (task.on_missed if task else "skip")
+
+    def missed_within_of(self, spec: ScheduleSpec) -> float | None:
+        """Give how old an instant may be to be made up for, in seconds; None: no limit."""
+        task = self.find(spec.task)
+        return spec.missed_within_s or (task.missed_within_s if task else None)
+
+    def missed_limit_of(self, spec: ScheduleSpec) -> int:
+        """Give how many jobs ``on_missed = "all"`` makes at once."""
+        task = self.find(spec.task)
+        return spec.missed_limit or (task.missed_limit if task else DEFAULT_MISSED_LIMIT)
+
+    def with_schedule(self, spec: ScheduleSpec) -> Plan:
+        """Give the plan with this schedule, in place of one of its name. `jobctl.plan.check_schedule` has
+        judged it. Costs a copy of the table of schedules, and nothing for each of them."""
+        spec = dataclasses.replace(spec, timezone=spec.timezone or self.settings.timezone)
+        return self._with({**self.schedules, spec.name: spec})
+
+    def without_schedule(self, name: str) -> Plan:
+        """Give the plan without the schedule of this name, which it has."""
+        schedules = dict(self.schedules)
+        del schedules[name]
+        return self._with(schedules)
+
+    def _with(self, schedules: dict[str, ScheduleSpec]) -> Plan:
+        return dataclasses.replace(self, schedules=MappingProxyType(schedules))
 
     def to_json(self) -> dict[str, Json]:
         """Give the plan for people (``inspect conf``): ``files``, ``daemon``, and by name ``workers``,

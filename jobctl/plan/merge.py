@@ -23,6 +23,7 @@ from jobctl.plan.check import (
     body_faults,
     command_faults,
     dotted,
+    moment_faults,
     own_schedule,
     path_of,
     queue_faults,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from jobctl.arguments import Parameter
+    from jobctl.clock import Moment
     from jobctl.plan.code import CodeReport, CodeTask
     from jobctl.plan.file import FilePlan
     from jobctl.plan.tables import Override, ScheduleSpec
@@ -55,6 +57,8 @@ class PlanRefused(PlanError):
         first = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         place = f"{first.file}:{first.line}: " if first.line else f"{first.file}: "
+        if not first.file:
+            place = ""
         super().__init__(f"{place}{first.message}{more}", hint=first.hint)
         self.problems = problems
 
@@ -70,8 +74,9 @@ def merge(
     """Give the plan that is in force with these three. Raises `PlanRefused` with every fault.
 
     ``reports`` holds one report for each worker group that imports anything. ``host_timezone`` is used
-    by every schedule when neither it nor ``[daemon]`` names one. A stored schedule whose task is gone
-    is no fault: it is held.
+    by every schedule when neither it nor ``[daemon]`` names one. A stored schedule that does not fit any
+    more is no fault: it is in the plan, and held. Its name is its own, though: where file or code have
+    taken it, that is a fault like any other, unless ``strict`` is false. Then it is left out.
     """
     return _Merge(file, reports, tuple(stored), host_timezone, strict=strict).plan()
 
@@ -228,6 +233,8 @@ class _Merge:
     def take_schedule(self, spec: ScheduleSpec) -> None:
         other = self.schedules.get(spec.name)
         if other is not None:
+            if spec.is_stored and not self.strict:
+                return
             message = f"declared twice, here and at {other.source}"
             hint = "A schedule in a task's own table is named like the task; rename the other one."
             self.faults.append(Fault(path=("schedules", spec.name), message=message, hint=hint))
@@ -251,13 +258,12 @@ class _Merge:
         tasks = self.tasks.values()
         of_zone = [*zone_faults(self.timezone, ("daemon", "timezone"))]
         self.faults.extend(of_zone)
-        kept = {spec.name for spec in self.stored}
         for spec in self.schedules.values():
             path = path_of(spec, self.owners)
-            if not of_zone:
+            if not of_zone and not spec.is_stored:
                 self.faults.extend(schedule_faults(spec, path, self.timezone))
             task = self.tasks.get(spec.task)
-            if task is not None and spec.name not in kept:
+            if task is not None and not spec.is_stored:
                 found = self.parameters.get(task.name)
                 self.faults.extend(argument_faults(spec, task, found, path))
         self.faults.extend(alias_faults(tasks))
@@ -284,6 +290,48 @@ class _Merge:
             message=f"{about}: {fault.message}" if about else fault.message,
             hint=fault.hint,
         )
+
+
+def check_schedule(plan: Plan, spec: ScheduleSpec, *, now: Moment, replaces: bool = False) -> None:
+    """Judge a schedule that is to be added to a plan in force. Raises `PlanRefused` with every fault.
+
+    Among the faults: its name is taken, unless it ``replaces`` the stored one of that name; its task is
+    unknown, its arguments do not fit; what it says is all past at ``now``.
+    """
+    path = ("schedules", spec.name)
+    other = plan.schedules.get(spec.name)
+    faults: list[Fault] = []
+    if other is not None and not (replaces and other.is_stored):
+        message = (
+            "there is one already" if other.is_stored else f"the name is taken at {other.source}"
+        )
+        hint = "jobctl schedule edit changes it." if other.is_stored else "Choose another name."
+        faults.append(Fault(path=path, message=message, hint=hint))
+    assert plan.settings.timezone is not None
+    of_rule = list(schedule_faults(spec, path, plan.settings.timezone))
+    if not of_rule:
+        zoned = dataclasses.replace(spec, timezone=spec.timezone or plan.settings.timezone)
+        of_rule.extend(moment_faults(zoned, path, now))
+    faults.extend(of_rule)
+    task = plan.find(spec.task)
+    if task is not None:
+        faults.extend(argument_faults(spec, task, plan.parameters.get(task.name), path))
+    elif spec.task not in plan.unavailable:
+        faults.extend(task_reference_faults([spec], [*plan.tasks, *plan.aliases], {}))
+    if faults:
+        raise PlanRefused(tuple(_problem_of(fault) for fault in faults))
+
+
+def _problem_of(fault: Fault) -> Problem:
+    """What is typed stands in no file."""
+    return Problem(
+        file="",
+        line=0,
+        column=0,
+        key=dotted(fault.path),
+        message=f"{subject(fault.path)}: {fault.message}",
+        hint=fault.hint,
+    )
 
 
 def _declared_twice(task: CodeTask) -> Fault:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.task import (
     BODIES,
+    MISSED_LIMIT,
     ON_MISSED,
     ON_OVERLAP,
     UNKNOWN_SOURCE,
@@ -318,6 +320,12 @@ _AT: Final = Mark(
     write=_write_text,
     schema={"type": "string", "examples": ["2030-01-31 12:00"]},
 )
+_MOMENT: Final = Mark(
+    word="moment",
+    read=_read_at,
+    write=_write_text,
+    schema={"type": "string", "examples": ["2030-01-31 12:00", "2030-01-31"]},
+)
 _SOLAR: Final = Mark(
     word="table of event, latitude, longitude",
     read=_read_solar,
@@ -347,6 +355,9 @@ class When:
     )
 
 
+STORED: Final = Source(file="jobctl schedule add")
+"""Where a schedule comes from that a command has added."""
+
 KINDS: Final[Mapping[str, str]] = {
     "every": "interval",
     "cron": "crontab",
@@ -356,13 +367,15 @@ KINDS: Final[Mapping[str, str]] = {
 """The kind of schedule (`jobctl.schedule`) behind each key of `When`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ScheduleSpec:
     """A schedule as declared: of a ``[schedules.X]`` table, of a task's own table, or stored.
 
-    ``kind`` and ``expression`` are what `jobctl.schedule.parse_schedule` takes. ``timezone`` None means
-    the daemon's; in a `jobctl.plan.Plan` it is always set. ``args``, ``kwargs``, ``on_overlap`` and
-    ``on_missed`` None mean the task's. A schedule in a task's own table is named like the task.
+    ``kind`` and ``expression`` are what `jobctl.schedule.parse_schedule` takes; ``start`` and ``end`` are
+    moments as `jobctl.schedule.moment_of` takes them. ``timezone`` None means the daemon's; in a
+    `jobctl.plan.Plan` it is always set. ``args``, ``kwargs``, ``on_overlap``, ``on_missed``,
+    ``missed_within_s`` and ``missed_limit`` None mean the task's. A schedule in a task's own table is
+    named like the task.
     """
 
     name: str
@@ -391,6 +404,33 @@ class ScheduleSpec:
             "Each instant is put off by up to this span, always by the same for one schedule and host.",
         ),
     )
+    start: str | None = field(
+        default=None,
+        metadata=key(
+            "start",
+            _MOMENT,
+            "No instant before this moment counts. An interval is counted from it.",
+            default_text="at once",
+        ),
+    )
+    end: str | None = field(
+        default=None,
+        metadata=key(
+            "end",
+            _MOMENT,
+            "No instant after this moment counts; the moment itself does.",
+            default_text="never",
+        ),
+    )
+    max_runs: int | None = field(
+        default=None,
+        metadata=key(
+            "max_runs",
+            whole(1, 1_000_000_000),
+            "After how many jobs it is done.",
+            default_text="no limit",
+        ),
+    )
     args: tuple[Json, ...] | None = field(
         default=None,
         repr=False,
@@ -414,10 +454,32 @@ class ScheduleSpec:
         default=None,
         metadata=key("on_missed", ON_MISSED, "As for tasks.", default_text="the task's"),
     )
+    missed_within_s: float | None = field(
+        default=None,
+        metadata=key("missed_within", POSITIVE_SPAN, "As for tasks.", default_text="the task's"),
+    )
+    missed_limit: int | None = field(
+        default=None,
+        metadata=key("missed_limit", MISSED_LIMIT, "As for tasks.", default_text="the task's"),
+    )
+    expires_s: float | None = field(
+        default=None,
+        metadata=key(
+            "expires",
+            POSITIVE_SPAN,
+            "How long after its instant a job may still start; later it is revoked.",
+            default_text="that of the task, counted from the submission",
+        ),
+    )
     enabled: bool = field(
         default=True, metadata=key("enabled", FLAG, "Whether its instants make jobs.")
     )
     source: Source = field(default=UNKNOWN_SOURCE, compare=False)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether a command has added it, not the file or the code."""
+        return self.source == STORED
 
     @property
     def when_key(self) -> str:
@@ -449,17 +511,25 @@ class ScheduleSpec:
             kind=data["kind"],
             expression=str(data["expression"]),
             source=Source.from_json(data["source"]),
-            **read_values(keys_of(cls), written),
+            **_shared(read_values(keys_of(cls), written)),
         )
 
 
-_TIMING: Final = ("timezone", "dialect", "jitter")
+def _shared(values: dict[str, Any]) -> dict[str, Any]:
+    """The same values; texts that most schedules have in common are one object for all of them."""
+    for name in ("task", "timezone", "dialect"):
+        if isinstance(values.get(name), str):
+            values[name] = sys.intern(values[name])
+    return values
+
+
+TIMING: Final = ("timezone", "dialect", "jitter", "start", "end", "max_runs", "enabled")
 """Keys of a schedule that may stand beside `When` in a task's own table."""
 
 TASK_KEYS: Final[Mapping[str, BoundKey]] = {
     **keys_of(Task),
     **keys_of(When),
-    **{name: keys_of(ScheduleSpec)[name] for name in _TIMING},
+    **{name: keys_of(ScheduleSpec)[name] for name in TIMING},
 }
 SCHEDULE_KEYS: Final[Mapping[str, BoundKey]] = {**keys_of(When), **keys_of(ScheduleSpec)}
 
@@ -518,7 +588,7 @@ TABLES: Final[Mapping[str, Table]] = {
             noun="task",
             named=True,
             help="What can be run. A task may carry one schedule of its own: the keys `every`, `cron`, "
-            "`at`, `solar`, `timezone`, `dialect`, `jitter`.",
+            "`at`, `solar`, `timezone`, `dialect`, `jitter`, `start`, `end`, `max_runs`, `enabled`.",
             keys=TASK_KEYS,
             later=frozenset(
                 {
@@ -549,12 +619,6 @@ TABLES: Final[Mapping[str, Table]] = {
                     "result_expires",
                     "ignore_result",
                     "celery",
-                    "start",
-                    "end",
-                    "max_runs",
-                    "missed_within",
-                    "missed_limit",
-                    "enabled",
                 }
             ),
         ),
@@ -564,9 +628,6 @@ TABLES: Final[Mapping[str, Table]] = {
             named=True,
             help="Further schedules of tasks, each with arguments of its own.",
             keys=SCHEDULE_KEYS,
-            later=frozenset(
-                {"start", "end", "max_runs", "missed_within", "missed_limit", "expires"}
-            ),
         ),
     )
 }
@@ -636,7 +697,7 @@ def build_schedule(name: str, values: Mapping[str, Any], *, source: Source) -> S
     written = next(name for name in KINDS if values.get(name) is not None)
     rest = {field: value for field, value in values.items() if field not in KINDS}
     return ScheduleSpec(
-        name=name, kind=KINDS[written], expression=values[written], source=source, **rest
+        name=name, kind=KINDS[written], expression=values[written], source=source, **_shared(rest)
     )
 
 
@@ -644,7 +705,7 @@ def _faults_of_when(values: Mapping[str, Any], *, required: bool) -> tuple[Fault
     written = [name for name in KINDS if values.get(name) is not None]
     if required and not written:
         hint = 'Write every = "5m", cron = "30 2 * * *", at = "2030-01-31 12:00" or solar = { … }.'
-        beside = [name for name in _TIMING if keys_of(ScheduleSpec)[name].field in values]
+        beside = [name for name in TIMING if keys_of(ScheduleSpec)[name].field in values]
         path = (beside[0],) if beside else ()
         return (
             Fault(path=path, message="no every, cron, at or solar says when it is due", hint=hint),
@@ -654,6 +715,17 @@ def _faults_of_when(values: Mapping[str, Any], *, required: bool) -> tuple[Fault
         Fault(path=(name,), message=f"{' and '.join(written)} are both set", hint=hint, on_key=True)
         for name in written[1:]
     )
+
+
+def read_stored(name: str, table: str) -> ScheduleSpec:
+    """Read the table of a stored schedule from its JSON text. Raises `InvalidValue` with every fault."""
+    try:
+        written = json.loads(table)
+    except ValueError as error:
+        raise InvalidValue(f"the stored table is not JSON: {error}") from None
+    if not isinstance(written, dict):
+        raise InvalidValue("the stored table is not a table")
+    return read_schedule(name, written, source=STORED)
 
 
 def implicit_queue(name: str) -> Queue:

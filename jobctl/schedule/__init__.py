@@ -6,16 +6,23 @@ between moments. Nothing here reads a clock, and nothing here knows what becomes
 """
 
 from jobctl.schedule.base import Kind, Schedule, ScheduleError
+from jobctl.schedule.bounded import BoundedSchedule, bounded
+from jobctl.schedule.clocked import moment_of
 from jobctl.schedule.fields import Dialect
 from jobctl.schedule.parse import kind_of, parse_schedule
-from jobctl.schedule.zone import reread_zones
+from jobctl.schedule.zone import are_zones_stale, reread_zones, zone_named
 
 __all__ = [
+    "BoundedSchedule",
     "Dialect",
     "Kind",
     "Schedule",
     "ScheduleError",
+    "are_zones_stale",
+    "bounded",
     "kind_of",
+    "moment_of",
     "parse_schedule",
     "reread_zones",
+    "zone_named",
 ]

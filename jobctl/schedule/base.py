@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from jobctl.errors import UsageError
 
@@ -53,10 +53,13 @@ class Schedule(ABC):
     moves the instants of crontabs and of clocked moments without an offset, and no others.
     """
 
-    kind: ClassVar[Kind]
-
     normal: str
     timezone: str
+
+    @property
+    @abstractmethod
+    def kind(self) -> Kind:
+        """How it is written. The same for all schedules of a class, but for one between bounds."""
 
     @property
     def is_at_boot(self) -> bool:

@@ -62,6 +62,11 @@ def parse_clocked(expression: str, *, timezone: str) -> ClockedSchedule:
     return ClockedSchedule(normal=moment_text(zone, at_us), timezone=timezone, at_us=at_us)
 
 
+def moment_of(text: str, *, timezone: str) -> int:
+    """The moment that a text means, microseconds since the epoch. Raises ScheduleError as `parse_clocked`."""
+    return parse_clocked(text, timezone=timezone).at_us
+
+
 def moment_text(zone: Zone, moment_us: int) -> str:
     """ISO 8601 with the offset of the zone, without fractions where there are none."""
     offset_s = zone.offset_at(moment_us // SECOND)

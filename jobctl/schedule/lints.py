@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from jobctl.clock import SECOND
+from jobctl.schedule.bounded import BoundedSchedule
 from jobctl.schedule.crontab import CrontabSchedule
 from jobctl.schedule.days import finder_of
 from jobctl.schedule.fields import DAY_OF_MONTH, FIELDS, Dialect
@@ -71,6 +72,8 @@ def lints_of(schedule: Schedule, *, from_at: int, others: Iterable[Schedule] = (
     if schedule.is_at_boot:
         return []
     next_at = schedule.next_after(from_at)
+    if isinstance(schedule, BoundedSchedule):
+        schedule = schedule.rule
     if next_at is None:
         return [Lint(LintCode.NEVER_FIRES, _why_never(schedule))]
     found: list[Lint | None] = []

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.schedule.clocked import ClockedSchedule
+from jobctl.schedule.bounded import BoundedSchedule
+from jobctl.schedule.clocked import ClockedSchedule, moment_text
 from jobctl.schedule.crontab import CrontabSchedule
 from jobctl.schedule.days import EVERY_MONTH
 from jobctl.schedule.interval import IntervalSchedule
 from jobctl.schedule.normal import runs
 from jobctl.schedule.solar import SolarSchedule
+from jobctl.schedule.zone import zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +40,18 @@ def words_of(schedule: Schedule) -> str:
             return f"once, at {schedule.normal}"
         case SolarSchedule():
             return _solar(schedule)
+        case BoundedSchedule():
+            return words_of(schedule.rule) + _bounds(schedule)
         case _:
             return schedule.normal
+
+
+def _bounds(schedule: BoundedSchedule) -> str:
+    zone = zone_named(schedule.timezone)
+    start, end = schedule.start_us, schedule.end_us
+    from_when = "" if start is None else f", from {moment_text(zone, start)} on"
+    until_when = "" if end is None else f", until {moment_text(zone, end)}"
+    return from_when + until_when
 
 
 def _interval(schedule: IntervalSchedule) -> str:

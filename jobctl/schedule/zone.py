@@ -14,7 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from hashlib import blake2b
+from pathlib import Path
+from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from jobctl.schedule.base import ScheduleError
 
@@ -62,11 +64,14 @@ class Segment:
 class Zone:
     """One time zone. Made by `zone_named`, which gives the same object for the same name."""
 
-    __slots__ = ("_blocks", "_last", "_tz", "name")
+    __slots__ = ("_blocks", "_last", "_stamp", "_tz", "data", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._tz = _load(name)
+        self._stamp = _stamp_of(name)
+        self.data = _data_of(name)
+        """A digest of the zone data: two that are equal gave the same offsets at every moment."""
         self._blocks: dict[int, tuple[Segment, ...]] = {}
         self._last = Segment(0, 0, 0, 0)
 
@@ -105,9 +110,16 @@ class Zone:
         assert offset is not None
         return round(offset.total_seconds())
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether the file of the zone is another one than that which was read. Costs a look at the disk."""
+        return _stamp_of(self.name) != self._stamp
+
     def reread(self) -> None:
         """Forget what was learned and load the zone data again."""
         self._tz = ZoneInfo.no_cache(self.name)
+        self._stamp = _stamp_of(self.name)
+        self.data = _data_of(self.name)
         self._blocks.clear()
         self._last = Segment(0, 0, 0, 0)
 
@@ -173,8 +185,16 @@ def reread_zones() -> None:
     for zone in _ZONES.values():
         try:
             zone.reread()
-        except ZoneInfoNotFoundError:
+        except (ZoneInfoNotFoundError, ValueError, OSError):
             continue
+
+
+def are_zones_stale() -> bool:
+    """Whether the file of a zone that is in use has changed on disk since it was read.
+
+    One look at the disk for each zone; nothing is read. `reread_zones` follows the change.
+    """
+    return any(zone.is_stale for zone in _ZONES.values())
 
 
 def _load(name: str) -> ZoneInfo:
@@ -182,6 +202,37 @@ def _load(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ScheduleError(f'unknown time zone "{name}"', _nearest_zones(name)) from None
+
+
+def _file_of(name: str) -> Path | None:
+    """Where zoneinfo finds the data of a zone on this host; None: in the package tzdata."""
+    for folder in TZPATH:
+        file = Path(folder, name)
+        if file.is_file():
+            return file
+    return None
+
+
+def _stamp_of(name: str) -> tuple[int, int, int] | None:
+    """What tells one file from the one that replaces it; None while there is none."""
+    file = _file_of(name)
+    if file is None:
+        return None
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _data_of(name: str) -> str:
+    file = _file_of(name)
+    try:
+        # The package changes with the installation only, and then a daemon starts anew.
+        data = file.read_bytes() if file is not None else name.encode()
+    except OSError:
+        data = name.encode()
+    return blake2b(data, digest_size=8).hexdigest()
 
 
 def _nearest_zones(name: str) -> str:

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fire:
-    """One instant with its job, or a closed range of ``count`` instants that share a fate."""
+    """One instant with its job, or a closed range of ``count`` instants that share a fate. ``rule`` is the
+    number of the rule that gave them."""
 
     schedule: int
+    rule: int
     first: Moment
     last: Moment
     count: int
@@ -32,6 +34,7 @@ def add(database: Database, fire: Fire) -> None:
         (
             fire.schedule,
             fire.first,
+            fire.rule,
             fire.last,
             fire.count,
             fire.fate,
@@ -41,9 +44,17 @@ def add(database: Database, fire: Fire) -> None:
     )
 
 
-def prolong(database: Database, *, schedule: int, first: Moment, last: Moment, count: int) -> None:
-    """Add ``count`` instants up to ``last`` to the newest range of a schedule, which begins at ``first``."""
-    bindings = {"schedule": schedule, "first": first, "last": last, "count": count}
+def prolong(
+    database: Database, *, schedule: int, rule: int, first: Moment, last: Moment, count: int
+) -> None:
+    """Add ``count`` instants up to ``last`` to the newest range of a rule, which begins at ``first``."""
+    bindings = {
+        "schedule": schedule,
+        "rule": rule,
+        "first": first,
+        "last": last,
+        "count": count,
+    }
     database.execute(statement("fires/prolong"), bindings)
 
 

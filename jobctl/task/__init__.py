@@ -9,6 +9,7 @@ matter of schedules, and not said here.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -65,11 +66,13 @@ __all__ = [
 ]
 
 DEFAULT_QUEUE: Final = "default"
+DEFAULT_MISSED_LIMIT: Final = 100
 DEFAULT_OUTPUT_CAP_BYTES: Final = 1 << 20
 
 ON_LOST: Final = choice("fail", "retry")
 ON_OVERLAP: Final = choice("skip", "queue", "replace", "allow")
 ON_MISSED: Final = choice("skip", "once", "all")
+MISSED_LIMIT: Final = whole(1, 10_000)
 
 _COMMAND: Final = list_of(
     TEXT,
@@ -95,7 +98,7 @@ class Kind(StrEnum):
     """A worker calls a Python function."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
     """Where something was declared. ``line`` and ``column`` count from 1; 0 when they are unknown."""
 
@@ -113,7 +116,8 @@ class Source:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Source:
         """Take what `to_json` gave."""
-        return cls(file=data["file"], line=data["line"], column=data["column"])
+        # One text for all that stands in a file: there may be a hundred thousand sources.
+        return cls(file=sys.intern(data["file"]), line=data["line"], column=data["column"])
 
 
 UNKNOWN_SOURCE: Final = Source(file="?")
@@ -252,6 +256,25 @@ class Task:
             ON_MISSED,
             "What follows instants that passed while no daemon ran: `skip` nothing, `once` one job for "
             "all of them, `all` one job for each.",
+        ),
+    )
+    missed_within_s: float | None = field(
+        default=None,
+        metadata=key(
+            "missed_within",
+            POSITIVE_SPAN,
+            "How long ago an instant that passed may have been for `on_missed` to make up for it; older "
+            "ones stay missed.",
+            default_text="no limit",
+        ),
+    )
+    missed_limit: int = field(
+        default=DEFAULT_MISSED_LIMIT,
+        metadata=key(
+            "missed_limit",
+            MISSED_LIMIT,
+            'The most jobs that `on_missed = "all"` makes at once, for the newest instants; older ones '
+            "stay missed.",
         ),
     )
     leftover: str = field(

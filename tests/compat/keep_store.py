@@ -78,17 +78,38 @@ def fill(database: Database) -> None:
             attempts.add(database, [row])
         keys.add(database, [(0, "k1", 1, bytes(16))])
         queues.pause(database, name="other", now=START)
-        identity = '["interval","1h","UTC","cronie"]'
-        schedule = schedules.add(
-            database, name="backup", identity=identity, anchor_at=START, now=START
-        ).id
-        schedules.advance(database, id=schedule, watermark=START + 2 * HOUR)
-        for n, fate, job_id in ((1, "submitted", 4), (2, "skipped", None)):
-            at = START + n * HOUR
-            fire = Fire(schedule=schedule, first=at, last=at, count=1, fate=fate, job_id=job_id)
-            fires.add(database, fire)
+        fill_schedules(database)
         for name, value in (("state_id", "0123abcd"), ("highest_id", "40")):
             meta.set(database, name, value)
+
+
+def fill_schedules(database: Database) -> None:
+    """One of the configuration that was edited, and one that a command has added and paused."""
+    identity = '{"kind":"interval","expression":"1h","timezone":"UTC"}'
+    row = schedules.add(database, name="backup", identity=identity, anchor_at=START, now=START)
+    row = schedules.begin_rule(
+        database,
+        row,
+        identity='{"kind":"crontab","expression":"0 * * * *","timezone":"UTC","max_runs":9}',
+        anchor_at=START,
+        zone_data="0123456789abcdef",
+        ends_at=START + HOUR,
+        begins_at=START + HOUR,
+        runs=1,
+    )
+    for n, fate, job_id in ((1, "submitted", 4), (2, "skipped", None)):
+        at = START + n * HOUR
+        fire = Fire(schedule=row.id, rule=n, first=at, last=at, count=1, fate=fate, job_id=job_id)
+        fires.add(database, fire)
+    schedules.advance(database, id=row.id, watermark=START + 2 * HOUR, runs=1)
+    row = schedules.add(
+        database, name="added", identity=identity, anchor_at=START, now=START, boot_id="boot"
+    )
+    schedules.store(
+        database, name="added", table='{"task":"backup","every":"1h"}', uid=1000, now=START
+    )
+    schedules.pause(database, id=row.id, until=START + 5 * HOUR, now=START + HOUR)
+    schedules.note_pruned(database, id=row.id, before=START)
 
 
 def main() -> None:

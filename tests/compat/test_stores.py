@@ -11,7 +11,7 @@ import pytest
 
 from jobctl.daemon.main import highest_id
 from jobctl.result import Verdict
-from jobctl.store import attempts, fires, jobs, keys, queues, schedules
+from jobctl.store import attempts, fires, jobs, keys, queues, rules, schedules
 from jobctl.store.database import Database, open_database
 from jobctl.store.statements import migrations
 
@@ -105,6 +105,20 @@ def test_keys_schedules_pauses_and_fates_hold(database: Database) -> None:
     told = fires.of_schedule(database, name="backup", before=2**62, limit=9)
     assert [fire["fate"] for fire in told] == ["skipped", "submitted"]
     assert told[0]["last"] == row.watermark
+    assert (row.rule, row.runs, row.zone_data) == (2, 1, "0123456789abcdef")
+    assert [
+        (rule.number, rule.ends_at is None) for rule in rules.of_schedule(database, "backup")
+    ] == [
+        (1, False),
+        (2, True),
+    ]
+    added = schedules.get(database, "added")
+    assert added is not None
+    assert added.paused_at is not None
+    assert added.paused_until is not None
+    stored = schedules.stored_of(database, "added")
+    assert stored is not None
+    assert (stored.table, stored.uid) == ('{"task":"backup","every":"1h"}', 1000)
 
 
 def test_no_id_that_was_given_is_given_again(database: Database) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from jobctl.beat.beat import jitter_us
 from jobctl.clock import SECOND
-from jobctl.errors import UsageError
-from jobctl.store import meta
+from jobctl.errors import NotFound, UsageError
 from jobctl.store.database import open_database
 from tests.support.beating import Beating
 from tests.support.builders import a_schedule, a_task
@@ -113,7 +112,7 @@ def test_a_hundred_schedules_due_at_once_are_all_served(beating: Beating) -> Non
 
 
 def test_a_clock_set_back_repeats_nothing(beating: Beating) -> None:
-    beating.take(every("1m", on_overlap="allow"))
+    beating.take(a_schedule(cron="* * * * *", on_overlap="allow"))
     for _ in range(5):
         beating.after(60)
 
@@ -128,16 +127,17 @@ def test_a_clock_set_back_repeats_nothing(beating: Beating) -> None:
 
 
 def test_a_clock_set_forward_is_no_storm(beating: Beating) -> None:
-    beating.take(every("1m", on_overlap="allow"))
+    beating.take(a_schedule(cron="* * * * *", on_overlap="allow"))
 
     beating.clock.step(4 * 3600 + 30)
     beating.step()
 
     assert beating.fates() == [("missed", 239), ("submitted", 1)]
+    assert beating.fires()[0]["reason"] == "the clock was set forward over it"
 
 
 def test_a_clock_set_forward_by_years_is_one_row_and_one_job(beating: Beating) -> None:
-    beating.take(every("1s", on_missed="once"))
+    beating.take(a_schedule(cron="* * * * * *", on_missed="once"))
 
     beating.clock.step(5 * 365 * 86_400)
     beating.step()
@@ -324,6 +324,7 @@ def test_an_edited_schedule_begins_now_and_what_the_old_rule_left_is_missed(
 ) -> None:
     beating.take(every("1m"))
     beating.clock.advance(150)
+    beating.start()
 
     beating.take(every("2m"))
     beating.step()
@@ -515,7 +516,361 @@ def test_a_boot_is_not_forgotten_when_its_turn_is_refused(beating: Beating) -> N
 
     beating.spoil()
 
-    assert meta.get(beating.database, "beat_boot_id") == "boot-1"
+    assert beating.fates() == []
     beating.step()
     assert beating.fates() == [("submitted", 1)]
-    assert meta.get(beating.database, "beat_boot_id") == "boot-2"
+    beating.start()
+    beating.take_again()
+    beating.after(1)
+    assert beating.fates() == [("submitted", 1)]
+
+
+# -- intervals and the clock --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by_s", [-7 * 86_400.0, -3600.0, -59.5, 61.25, 3600.0, 5 * 365 * 86_400.0])
+def test_an_interval_does_not_look_at_a_clock_that_is_set(beating: Beating, by_s: float) -> None:
+    beating.take(every("1m", on_overlap="allow", on_missed="all"))
+    for _ in range(3):
+        beating.after(60)
+    beating.clock.advance(20)
+
+    beating.clock.step(by_s)
+    beating.step()
+    beating.step()
+    assert len(beating.fires()) == 3
+    beating.after(39.999999)
+    assert len(beating.fires()) == 3
+    beating.after(0.000001)
+
+    assert beating.fates() == [("submitted", 1)] * 4
+    assert beating.beat.entries()["backup"].number == 2
+
+
+def test_an_interval_does_not_look_at_a_clock_that_was_set_while_no_daemon_ran(
+    beating: Beating,
+) -> None:
+    beating.take(every("1m", on_overlap="allow"))
+    beating.after(60)
+    beating.clock.advance(20)
+    beating.clock.step(-86_400)
+    beating.start()
+    beating.take_again()
+
+    beating.after(40)
+
+    assert beating.fates() == [("submitted", 1)] * 2
+
+
+def test_after_a_reboot_the_wall_clock_is_right(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="allow"))
+    beating.after(60)
+    beating.clock.step(86_430)
+    beating.boot_id = "boot-2"
+    beating.start()
+    beating.take_again()
+    beating.step()
+
+    assert beating.fates() == [("submitted", 1), ("missed", 1439), ("submitted", 1)]
+
+
+def test_an_interval_with_a_start_follows_the_clock(beating: Beating) -> None:
+    beating.take(every("1h", start="2027-01-01", on_overlap="allow"))
+    beating.after(1800)
+
+    beating.clock.step(1800)
+    beating.step()
+
+    assert [row["first"] - START for row in beating.fires()] == [3600 * SECOND]
+
+
+def test_small_corrections_of_the_clock_add_up(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="allow"))
+    for _ in range(5):
+        beating.clock.step(0.3)
+        beating.step()
+
+    assert beating.beat.entries()["backup"].number == 2
+    beating.after(59.7)
+    assert beating.fates() == [("submitted", 1)]
+
+
+def test_time_that_the_host_sleeps_is_time_for_an_interval(beating: Beating) -> None:
+    beating.take(every("10m", on_overlap="allow"))
+
+    beating.clock.suspend(3605)
+    beating.step()
+
+    assert beating.fates() == [("missed", 5), ("submitted", 1)]
+    assert beating.fires()[0]["reason"] == "the host was suspended"
+
+
+def test_a_clock_that_is_set_in_a_refused_turn_moves_intervals_once(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="allow"))
+    beating.clock.advance(20)
+    beating.clock.step(-3600)
+
+    beating.spoil()
+    beating.step()
+    beating.after(40)
+
+    assert beating.fates() == [("submitted", 1)]
+    assert beating.beat.entries()["backup"].number == 2
+
+
+# -- pauses -------------------------------------------------------------------------------------------
+
+
+def test_the_instants_of_a_pause_are_held_and_the_rest_goes_on(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="allow"))
+    beating.after(60)
+
+    beating.pause(until_s=150)
+    assert beating.beat.entries()["backup"].state == "paused"
+    assert beating.beat.next_due() == beating.clock.now() + 150 * SECOND
+    for _ in range(5):
+        beating.after(60)
+
+    assert beating.fates() == [("submitted", 1), ("held", 2), *[("submitted", 1)] * 3]
+    assert beating.fires()[1]["reason"].startswith("paused until 2027-01-15T08:03:30")
+    assert beating.beat.entries()["backup"].state == "active"
+
+
+def test_a_pause_without_an_end_lasts_over_restarts_until_it_is_ended(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="allow"))
+    beating.pause()
+    beating.after(150)
+    beating.start()
+    beating.take_again()
+    beating.after(150)
+
+    assert beating.fires() == []
+    assert beating.beat.entries()["backup"].next_at is None
+    beating.resume()
+
+    assert beating.fates() == [("held", 5)]
+    assert beating.fires()[0]["reason"] == "paused"
+    beating.after(60)
+    assert beating.fates() == [("held", 5), ("submitted", 1)]
+
+
+def test_a_pause_that_ends_while_no_daemon_runs_holds_up_to_its_end(beating: Beating) -> None:
+    beating.take(every("10m", on_overlap="allow", on_missed="once"))
+    beating.pause(until_s=1500)
+    beating.clock.advance(3600)
+    beating.start()
+    beating.take_again()
+
+    beating.step()
+
+    assert beating.fates() == [("held", 2), ("coalesced", 3), ("submitted", 1)]
+
+
+def test_what_is_due_when_a_pause_begins_is_served(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.clock.advance(60)
+
+    beating.pause()
+    beating.step()
+
+    assert beating.fates() == [("submitted", 1)]
+
+
+def test_a_paused_schedule_that_is_edited_stays_paused(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.pause()
+    beating.after(120)
+
+    beating.take(every("5m"))
+    beating.after(600)
+    beating.resume()
+
+    assert beating.fates() == [("held", 2), ("held", 2)]
+
+
+def test_a_schedule_that_is_removed_is_not_paused_when_it_returns(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.pause()
+    beating.take()
+
+    beating.take(every("1m"))
+
+    assert beating.beat.entries()["backup"].state == "active"
+
+
+def test_a_pause_ends_in_the_future(beating: Beating) -> None:
+    beating.take(every("1m"))
+
+    with pytest.raises(UsageError, match="ends in the future"):
+        beating.pause(until_s=0)
+    with pytest.raises(NotFound, match='no schedule "other"'):
+        beating.pause("other")
+    with pytest.raises(NotFound, match='no schedule "other"'):
+        beating.resume("other")
+
+
+def test_a_refused_pause_is_none(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.clock.advance(60)
+    beating.database.begin()
+    beating.beat.pause("backup", None, beating.clock.now())
+    beating.beat.step(beating.clock.now())
+    beating.database.rollback()
+    beating.beat.recover()
+
+    beating.step()
+
+    assert beating.fates() == [("submitted", 1)]
+    assert beating.beat.entries()["backup"].state == "active"
+
+
+# -- bounds -------------------------------------------------------------------------------------------
+
+
+def test_only_instants_between_start_and_end_count(beating: Beating) -> None:
+    beating.take(
+        a_schedule(
+            cron="*/10 * * * *",
+            start="2027-01-15 08:20",
+            end="2027-01-15 08:40",
+            on_overlap="allow",
+        )
+    )
+
+    for _ in range(12):
+        beating.after(600)
+
+    assert [(row["first"] - START) // (600 * SECOND) for row in beating.fires()] == [2, 3, 4]
+    assert beating.beat.entries()["backup"].state == "done"
+
+
+def test_an_interval_is_counted_from_its_start(beating: Beating) -> None:
+    beating.take(every("1h", start="2027-01-01 00:15"))
+
+    assert beating.beat.next_due() == START + 900 * SECOND
+
+
+def test_a_schedule_is_done_after_so_many_jobs(beating: Beating) -> None:
+    beating.take(every("1m", max_runs=2))
+    beating.after(60)
+    beating.after(60)
+    assert beating.fates() == [("submitted", 1), ("skipped", 1)]
+    beating.end_all()
+    beating.begin_all()
+    beating.end_all()
+    for _ in range(5):
+        beating.after(60)
+
+    assert beating.fates() == [("submitted", 1), ("skipped", 1), ("submitted", 1)]
+    entry = beating.beat.entries()["backup"]
+    assert (entry.state, entry.next_at, entry.runs) == ("done", None, 2)
+
+
+def test_no_more_jobs_are_made_up_for_than_are_left(beating: Beating) -> None:
+    beating.take(every("1m", max_runs=3, on_missed="all", on_overlap="allow"))
+    beating.clock.advance(600)
+    beating.start()
+    beating.take_again()
+
+    beating.step()
+    beating.start()
+    beating.take_again()
+    beating.after(600)
+
+    assert beating.fates() == [("submitted", 1)] * 3
+
+
+def test_more_runs_are_added_to_those_that_were(beating: Beating) -> None:
+    beating.take(every("1m", max_runs=2, on_overlap="allow"))
+    for _ in range(5):
+        beating.after(60)
+
+    beating.take(every("1m", max_runs=3, on_overlap="allow"))
+    for _ in range(5):
+        beating.after(60)
+
+    assert [(row["first"] - START) // (60 * SECOND) for row in beating.fires()] == [1, 2, 6]
+
+
+def test_another_rule_counts_anew(beating: Beating) -> None:
+    beating.take(every("1m", max_runs=1, on_overlap="allow"))
+    beating.after(60)
+    beating.after(60)
+
+    beating.take(every("2m", max_runs=1, on_overlap="allow"))
+    beating.after(120)
+
+    assert [(row["first"] - START) // (60 * SECOND) for row in beating.fires()] == [1, 4]
+
+
+# -- one schedule changes -----------------------------------------------------------------------------
+
+
+def test_a_schedule_that_is_added_serves_the_first_instant_after_it(beating: Beating) -> None:
+    beating.take(a_schedule(name="other", cron="0 0 1 1 *"))
+    beating.clock.advance(59.9)
+
+    beating.add(a_schedule(cron="* * * * *"))
+
+    assert beating.beat.next_due() == START + 60 * SECOND
+    beating.after(0.1)
+    assert beating.fates() == [("submitted", 1)]
+
+
+def test_what_is_due_when_a_schedule_is_edited_is_served_by_the_old_rule(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.clock.advance(60)
+
+    beating.add(every("30s", on_overlap="allow"))
+    beating.after(30)
+
+    assert beating.fates() == [("submitted", 1), ("submitted", 1)]
+    assert [row["rule"] for row in beating.fires()] == [1, 2]
+
+
+def test_an_edit_in_the_turn_in_which_an_instant_is_due_gives_it_one_fate(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.clock.advance(60)
+    plan = beating.plan.with_schedule(every("5m"))
+    with beating.database.transaction():
+        bring_into_force = beating.beat.change(plan, ["backup"], beating.clock.now())
+        beating.beat.step(beating.clock.now())
+    bring_into_force()
+    beating.step()
+
+    assert beating.fates() == [("submitted", 1)]
+    assert beating.beat.next_due() == START + 360 * SECOND
+
+
+def test_a_schedule_that_is_removed_makes_no_more_jobs(beating: Beating) -> None:
+    beating.take(every("1m"), every("1m", name="other"))
+
+    beating.drop("backup")
+    beating.after(60)
+
+    assert beating.fates() == []
+    assert beating.fates("other") == [("submitted", 1)]
+    assert set(beating.beat.entries()) == {"other"}
+
+
+def test_a_change_that_was_refused_is_none(beating: Beating) -> None:
+    beating.take(every("1m"))
+    beating.clock.advance(60)
+    beating.database.begin()
+    beating.beat.change(beating.plan.without_schedule("backup"), ["backup"], beating.clock.now())
+    beating.database.rollback()
+    beating.beat.recover()
+
+    beating.step()
+
+    assert beating.fates() == [("submitted", 1)]
+
+
+def test_the_heap_does_not_grow_with_the_changes(beating: Beating) -> None:
+    beating.take(every("1m"))
+
+    for n in range(2000):
+        beating.add(every(f"{n + 60}s"))
+
+    assert len(beating.beat._heap) < 1100
+    assert beating.beat.next_due() == START + 2059 * SECOND

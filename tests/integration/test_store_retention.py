@@ -226,9 +226,11 @@ def test_old_fates_go_also_those_of_schedules_that_are_gone(
                 at = START + n * SECOND
                 fires.add(
                     database,
-                    Fire(schedule=row.id, first=at, last=at, count=1, fate="missed"),
+                    Fire(schedule=row.id, rule=1, first=at, last=at, count=1, fate="missed"),
                 )
-        schedules.remove(database, name="gone", now=START)
+        gone = schedules.get(database, "gone")
+        assert gone is not None
+        schedules.remove(database, gone, ends_at=START, now=START)
 
     walker.clock.advance(DAY - PAUSE_S + 2 * BATCH)
     walker.walk()
@@ -241,7 +243,9 @@ def test_a_range_that_reaches_into_what_is_kept_stays(database: Database, tmp_pa
     walker = Walker(database, tmp_path, keep_s=1.0 * DAY)
     row = schedules.add(database, name="a", identity="i", anchor_at=START, now=START)
     last = START + 10 * DAY * SECOND
-    fires.add(database, Fire(schedule=row.id, first=START, last=last, count=9, fate="missed"))
+    fires.add(
+        database, Fire(schedule=row.id, rule=1, first=START, last=last, count=9, fate="missed")
+    )
 
     walker.clock.advance(10 * DAY)
     walker.walk()

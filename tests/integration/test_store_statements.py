@@ -10,9 +10,12 @@ import pytest
 
 from jobctl.job import Change, State
 from jobctl.store import attempts, fires, jobs, keys, queues, schedules
+from jobctl.store import rules as store_rules
 from jobctl.store.attempts import row_of
 from jobctl.store.database import Database, open_database
 from jobctl.store.fires import Fire
+from jobctl.store.rules import StoredRule
+from jobctl.store.schedules import StoredSchedule, StoredTable
 from jobctl.store.statements import statement
 from tests.support.builders import a_job, an_outcome, claimed, in_state, rows, submitted
 from tests.support.clock import START
@@ -65,6 +68,10 @@ def steps_of(database: Database, name: str) -> list[str]:
         ("jobs/prune", "PRIMARY KEY"),
         ("fires/prune", "PRIMARY KEY"),
         ("schedules/ids", "PRIMARY KEY"),
+        ("schedules/page", "PRIMARY KEY"),
+        ("schedules/get", "PRIMARY KEY"),
+        ("rules/end", "PRIMARY KEY"),
+        ("rules/of_schedule", "PRIMARY KEY"),
         ("jobs/succeed", "PRIMARY KEY"),
         ("jobs/get", "PRIMARY KEY"),
         ("jobs/running", "PRIMARY KEY"),
@@ -291,16 +298,128 @@ def test_a_pause_keeps_its_first_moment(database: Database) -> None:
 def test_a_watermark_never_moves_back(database: Database) -> None:
     row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
 
-    assert schedules.advance(database, id=row.id, watermark=FAR)
-    assert not schedules.advance(database, id=row.id, watermark=START)
-    edited = schedules.add(database, name="s", identity="b", anchor_at=START, now=START)
+    assert schedules.advance(database, id=row.id, watermark=FAR, runs=1)
+    assert not schedules.advance(database, id=row.id, watermark=START, runs=2)
 
-    assert (edited.id, edited.watermark) == (row.id, FAR)
+    found = schedules.get(database, "s")
+    assert found is not None
+    assert (found.watermark, found.runs) == (FAR, 1)
+
+
+def begun(database: Database, row: StoredSchedule, **others: Any) -> StoredSchedule:
+    given: dict[str, Any] = {
+        "identity": "b",
+        "anchor_at": START,
+        "zone_data": None,
+        "ends_at": FAR,
+        "begins_at": FAR,
+        "runs": 0,
+        **others,
+    }
+    return schedules.begin_rule(database, row, **given)
+
+
+def test_the_next_rule_of_a_schedule_has_the_next_number(database: Database) -> None:
+    row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
+
+    following = begun(database, row, anchor_at=START + 5)
+
+    assert schedules.get(database, "s") == following
+    assert (following.rule, following.watermark) == (2, FAR)
+    assert store_rules.of_schedule(database, "s") == [
+        StoredRule(1, START, FAR, "a", START, None),
+        StoredRule(2, FAR, None, "b", START + 5, None),
+    ]
+
+
+def test_a_removed_schedule_keeps_its_rules_and_loses_its_pause(database: Database) -> None:
+    row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
+    schedules.pause(database, id=row.id, until=FAR, now=START)
+    schedules.remove(database, row, ends_at=START + 9, now=START + 9)
+
+    assert schedules.get(database, "s") is None
+    again = schedules.add(database, name="s", identity="b", anchor_at=FAR, now=FAR)
+
+    assert schedules.get(database, "s") == again
+    assert (again.id, again.rule, again.paused_at) == (row.id, 2, None)
+    assert [rule.ends_at for rule in store_rules.of_schedule(database, "s")] == [START + 9, None]
+
+
+def test_a_pause_keeps_its_beginning_when_its_end_is_moved(database: Database) -> None:
+    row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
+
+    schedules.pause(database, id=row.id, until=None, now=START)
+    schedules.pause(database, id=row.id, until=FAR, now=START + 5)
+
+    found = schedules.get(database, "s")
+    assert found is not None
+    assert (found.paused_at, found.paused_until) == (START, FAR)
+    schedules.resume(database, id=row.id)
+    assert schedules.get(database, "s") == row
+
+
+def test_a_clock_that_is_set_moves_intervals_without_a_start_and_no_others(
+    database: Database,
+) -> None:
+    texts = {
+        "moved": '{"kind":"interval","expression":"5m","timezone":"UTC"}',
+        "aligned": '{"kind":"interval","expression":"5m","timezone":"UTC","start":"2027-01-01"}',
+        "cron": '{"kind":"crontab","expression":"* * * * *","timezone":"UTC"}',
+        "gone": '{"kind":"interval","expression":"9m","timezone":"UTC"}',
+    }
+    made = {
+        name: schedules.add(database, name=name, identity=text, anchor_at=START, now=START)
+        for name, text in texts.items()
+    }
+    schedules.remove(database, made["gone"], ends_at=START, now=START)
+
+    schedules.shift(database, by=-7)
+
+    now = schedules.all(database)
+    assert {name: row for name, row in now.items() if name != "moved"} == {
+        "aligned": made["aligned"],
+        "cron": made["cron"],
+    }
+    moved = made["moved"]._replace(rule=2, anchor_at=START - 7, watermark=START - 7)
+    assert now["moved"] == moved
+    identity = texts["moved"]
+    assert store_rules.of_schedule(database, "moved") == [
+        StoredRule(1, START, START, identity, START, None),
+        StoredRule(2, START - 7, None, identity, START - 7, None),
+    ]
+
+
+def test_every_schedule_is_read_while_rows_are_written(database: Database) -> None:
+    names = [f"s{n}" for n in range(schedules.PAGE + 3)]
+    with database.transaction():
+        for name in names:
+            schedules.add(database, name=name, identity="a", anchor_at=START, now=START)
+
+    found = []
+    with database.transaction():
+        for row in schedules.each(database):
+            schedules.advance(database, id=row.id, watermark=FAR, runs=0)
+            found.append(row.name)
+
+    assert found == names
+
+
+def test_what_a_command_stored_is_kept_apart_from_the_schedule(database: Database) -> None:
+    row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
+    assert schedules.stored(database) == []
+
+    schedules.store(database, name="s", table="{}", uid=1000, now=START)
+
+    assert schedules.stored(database) == [StoredTable("s", "{}", 1000, START)]
+    assert schedules.stored_of(database, "s") == StoredTable("s", "{}", 1000, START)
+    schedules.unstore(database, name="s")
+    assert schedules.stored_of(database, "s") is None
+    assert schedules.get(database, "s") == row
 
 
 def a_fire(schedule: int, **others: Any) -> Fire:
     given: dict[str, Any] = {"first": 1, "last": 1, "count": 1, "fate": "missed", **others}
-    return Fire(schedule=schedule, **given)
+    return Fire(schedule=schedule, **{"rule": 1, **given})
 
 
 @pytest.mark.parametrize(
@@ -329,6 +448,20 @@ def test_an_instant_has_one_fate(database: Database) -> None:
         fires.add(database, a_fire(row.id, fate="skipped"))
 
 
-def test_a_fate_needs_its_schedule(database: Database) -> None:
-    with pytest.raises(apsw.ConstraintError):
-        fires.add(database, a_fire(99))
+def test_the_same_moment_of_another_rule_is_another_instant(database: Database) -> None:
+    row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
+    fires.add(database, a_fire(row.id))
+    begun(database, row)
+
+    fires.add(database, a_fire(row.id, rule=2, fate="skipped"))
+
+    told = fires.of_schedule(database, name="s", before=FAR, limit=9)
+    assert [(fire["rule"], fire["fate"]) for fire in told] == [(2, "skipped"), (1, "missed")]
+
+
+def test_a_fate_needs_its_rule(database: Database) -> None:
+    row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
+
+    for schedule, rule in ((99, 1), (row.id, 2)):
+        with pytest.raises(apsw.ConstraintError):
+            fires.add(database, a_fire(schedule, rule=rule))

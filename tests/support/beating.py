@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobctl.beat import Beat
+from jobctl.clock import SECOND
 from jobctl.store import fires as fire_rows
 from jobctl.store import jobs as job_rows
 from tests.support.builders import a_job, a_plan
@@ -39,6 +40,7 @@ class Beating:
             cancel=self._cancel,
             host="host",
             boot_id=self.boot_id,
+            clock=self.clock,
         )
 
     def take(self, *schedules: ScheduleSpec, **plan: Any) -> None:
@@ -50,6 +52,35 @@ class Beating:
         """Bring the plan into force that was: what a restart or an idle reload does."""
         with self.database.transaction():
             bring_into_force = self.beat.prepare(self.plan, self.clock.now())
+        bring_into_force()
+
+    def add(self, spec: ScheduleSpec) -> None:
+        """Add a schedule to the plan in force, or exchange one."""
+        self.change(self.plan.with_schedule(spec), spec.name)
+
+    def drop(self, name: str) -> None:
+        """Remove a schedule from the plan in force."""
+        self.change(self.plan.without_schedule(name), name)
+
+    def change(self, plan: Plan, name: str) -> None:
+        """Bring a plan into force that differs in one schedule."""
+        with self.database.transaction():
+            bring_into_force = self.beat.change(plan, [name], self.clock.now())
+        bring_into_force()
+        self.plan = plan
+
+    def pause(self, name: str = "backup", *, until_s: float | None = None) -> None:
+        """Pause a schedule for so long, or until `resume`."""
+        now = self.clock.now()
+        until = None if until_s is None else now + round(until_s * SECOND)
+        with self.database.transaction():
+            bring_into_force = self.beat.pause(name, until, now)
+        bring_into_force()
+
+    def resume(self, name: str = "backup") -> None:
+        """End the pause of a schedule."""
+        with self.database.transaction():
+            bring_into_force = self.beat.resume(name, self.clock.now())
         bring_into_force()
 
     def step(self) -> None:

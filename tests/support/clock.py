@@ -14,6 +14,7 @@ class FakeClock:
     def __init__(self, now: Moment = START, monotonic: float = 1000.0) -> None:
         self._now = now
         self._monotonic = monotonic
+        self._since_boot = round(monotonic * SECOND)
 
     def now(self) -> Moment:
         """The wall clock."""
@@ -23,11 +24,29 @@ class FakeClock:
         """The monotonic clock, seconds."""
         return self._monotonic
 
+    def since_boot(self) -> Moment:
+        """The clock that nobody sets, microseconds."""
+        return self._since_boot
+
     def advance(self, seconds: float) -> Moment:
         """Time passes: both hands move. Gives back the wall clock."""
         assert seconds >= 0, "time does not run backwards; step() sets the wall clock"
         self._now += round(seconds * SECOND)
         self._monotonic += seconds
+        self._since_boot += round(seconds * SECOND)
+        return self._now
+
+    def suspend(self, seconds: float) -> Moment:
+        """The computer sleeps: the monotonic clock stands still. Gives back the wall clock."""
+        self._now += round(seconds * SECOND)
+        self._since_boot += round(seconds * SECOND)
+        return self._now
+
+    def boot(self, seconds: float) -> Moment:
+        """The computer is off for so long and boots; its wall clock went on. Gives back the wall clock."""
+        self._now += round(seconds * SECOND)
+        self._monotonic = 0.0
+        self._since_boot = 0
         return self._now
 
     def step(self, seconds: float) -> Moment:

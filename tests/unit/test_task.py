@@ -194,6 +194,8 @@ EVERY_KEY: dict[str, object] = {
     "max_lost": 5,
     "on_overlap": "queue",
     "on_missed": "all",
+    "missed_within": "2h",
+    "missed_limit": 7,
     "leftover": "kill",
     "stderr": "merge",
     "max_output": "64KiB",

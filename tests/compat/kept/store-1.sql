@@ -39,20 +39,22 @@ INSERT INTO attempts VALUES(10,1,110,'w1','success',1800000000000000,18000000000
 
 DROP TABLE IF EXISTS fires;
 CREATE TABLE fires (
-  schedule  INTEGER NOT NULL REFERENCES schedules (id),
+  schedule  INTEGER NOT NULL,
   first     INTEGER NOT NULL,
+  rule      INTEGER NOT NULL,
   last      INTEGER NOT NULL,
   count     INTEGER NOT NULL CHECK (count > 0),
   fate      TEXT NOT NULL CHECK (fate IN ('submitted', 'skipped', 'missed', 'coalesced', 'held')),
   job_id    INTEGER,
   reason    TEXT,
-  PRIMARY KEY (schedule, first),
+  PRIMARY KEY (schedule, first, rule),
+  FOREIGN KEY (schedule, rule) REFERENCES rules (schedule, number),
   CHECK (first <= last),
   CHECK ((fate = 'submitted') = (job_id IS NOT NULL)),
   CHECK (fate <> 'submitted' OR (first = last AND count = 1))
 ) STRICT, WITHOUT ROWID;
-INSERT INTO fires VALUES(1,1800003600000000,1800003600000000,1,'submitted',4,NULL);
-INSERT INTO fires VALUES(1,1800007200000000,1800007200000000,1,'skipped',NULL,NULL);
+INSERT INTO fires VALUES(1,1800003600000000,1,1800003600000000,1,'submitted',4,NULL);
+INSERT INTO fires VALUES(1,1800007200000000,2,1800007200000000,1,'skipped',NULL,NULL);
 CREATE INDEX fires_job ON fires (job_id) WHERE job_id IS NOT NULL;
 
 DROP TABLE IF EXISTS jobs;
@@ -135,21 +137,46 @@ CREATE TABLE queues (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO queues VALUES('other',1800000000000000);
 
+DROP TABLE IF EXISTS rules;
+CREATE TABLE rules (
+  schedule  INTEGER NOT NULL REFERENCES schedules (id),
+  number    INTEGER NOT NULL CHECK (number > 0),
+  begins_at INTEGER NOT NULL,
+  ends_at   INTEGER,
+  identity  TEXT NOT NULL,
+  anchor_at INTEGER NOT NULL,
+  zone_data TEXT,
+  PRIMARY KEY (schedule, number),
+  CHECK (begins_at <= ends_at)
+) STRICT, WITHOUT ROWID;
+INSERT INTO rules VALUES(1,1,1800000000000000,1800003600000000,'{"kind":"interval","expression":"1h","timezone":"UTC"}',1800000000000000,NULL);
+INSERT INTO rules VALUES(1,2,1800003600000000,NULL,'{"kind":"crontab","expression":"0 * * * *","timezone":"UTC","max_runs":9}',1800000000000000,'0123456789abcdef');
+INSERT INTO rules VALUES(2,1,1800000000000000,NULL,'{"kind":"interval","expression":"1h","timezone":"UTC"}',1800000000000000,NULL);
+
 DROP TABLE IF EXISTS schedules;
 CREATE TABLE schedules (
-  id         INTEGER PRIMARY KEY AUTOINCREMENT,
-  name       TEXT NOT NULL UNIQUE,
-  identity   TEXT NOT NULL,
-  anchor_at  INTEGER NOT NULL,
-  watermark  INTEGER NOT NULL,
-  created_at INTEGER NOT NULL,
-  removed_at INTEGER,
-  stored     TEXT
+  id           INTEGER PRIMARY KEY AUTOINCREMENT,
+  name         TEXT NOT NULL UNIQUE,
+  rule         INTEGER NOT NULL DEFAULT 1,
+  watermark    INTEGER NOT NULL,
+  runs         INTEGER NOT NULL DEFAULT 0,
+  paused_at    INTEGER,
+  paused_until INTEGER,
+  booted       TEXT,
+  created_at   INTEGER NOT NULL,
+  removed_at   INTEGER,
+  pruned_until INTEGER,
+  stored       TEXT,
+  stored_by    INTEGER,
+  stored_at    INTEGER,
+  CHECK (paused_until IS NULL OR paused_at IS NOT NULL),
+  CHECK ((stored IS NULL) = (stored_by IS NULL) AND (stored IS NULL) = (stored_at IS NULL))
 ) STRICT;
-INSERT INTO schedules VALUES(1,'backup','["interval","1h","UTC","cronie"]',1800000000000000,1800007200000000,1800000000000000,NULL,NULL);
+INSERT INTO schedules VALUES(1,'backup',2,1800007200000000,1,NULL,NULL,NULL,1800000000000000,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO schedules VALUES(2,'added',1,1800000000000000,0,1800003600000000,1800018000000000,'boot',1800000000000000,NULL,1800000000000000,'{"task":"backup","every":"1h"}',1000,1800000000000000);
 
 DELETE FROM main.sqlite_sequence WHERE name='schedules';
-INSERT INTO main.sqlite_sequence VALUES ('schedules', 1);
+INSERT INTO main.sqlite_sequence VALUES ('schedules', 2);
 
 pragma user_version=1;
 pragma application_id=1785684579;

@@ -103,28 +103,62 @@ CREATE TABLE queues (
   paused_at    INTEGER
 ) STRICT, WITHOUT ROWID;
 
--- "watermark": every instant up to it, bounds included, has its fate. It never moves back.
+-- "watermark": every instant of the rule in force up to it, bounds included, has its fate. It never moves
+-- back while that rule is in force.
+-- "rule" is the number of the rule in force; "runs" counts the jobs that its instants made, over all rules
+-- that differ in nothing but being enabled.
+-- "paused_at": instants make no jobs from then on until "paused_until", or until somebody ends it.
+-- "booted" is the boot whose "@reboot" was served last.
+-- "pruned_until": fates that lie wholly before it may have been removed.
+-- "stored" is the table of a schedule that a command has added, as JSON; "stored_by" is that one's uid.
 CREATE TABLE schedules (
-  id         INTEGER PRIMARY KEY AUTOINCREMENT,
-  name       TEXT NOT NULL UNIQUE,
-  identity   TEXT NOT NULL,
-  anchor_at  INTEGER NOT NULL,
-  watermark  INTEGER NOT NULL,
-  created_at INTEGER NOT NULL,
-  removed_at INTEGER,
-  stored     TEXT
+  id           INTEGER PRIMARY KEY AUTOINCREMENT,
+  name         TEXT NOT NULL UNIQUE,
+  rule         INTEGER NOT NULL DEFAULT 1,
+  watermark    INTEGER NOT NULL,
+  runs         INTEGER NOT NULL DEFAULT 0,
+  paused_at    INTEGER,
+  paused_until INTEGER,
+  booted       TEXT,
+  created_at   INTEGER NOT NULL,
+  removed_at   INTEGER,
+  pruned_until INTEGER,
+  stored       TEXT,
+  stored_by    INTEGER,
+  stored_at    INTEGER,
+  CHECK (paused_until IS NULL OR paused_at IS NOT NULL),
+  CHECK ((stored IS NULL) = (stored_by IS NULL) AND (stored IS NULL) = (stored_at IS NULL))
 ) STRICT;
 
--- One instant with its job, or a closed range of instants that share a fate.
-CREATE TABLE fires (
+-- Every rule that a schedule ever had, numbered from 1 in the order in which they were in force. The
+-- instants of a rule are those that it gives in (begins_at, ends_at], while it is in force those in
+-- (begins_at, watermark of the schedule]. A clock that is set back lets a later rule begin before the
+-- earlier one ended: their instants are different ones all the same.
+CREATE TABLE rules (
   schedule  INTEGER NOT NULL REFERENCES schedules (id),
+  number    INTEGER NOT NULL CHECK (number > 0),
+  begins_at INTEGER NOT NULL,
+  ends_at   INTEGER,
+  identity  TEXT NOT NULL,
+  anchor_at INTEGER NOT NULL,
+  zone_data TEXT,
+  PRIMARY KEY (schedule, number),
+  CHECK (begins_at <= ends_at)
+) STRICT, WITHOUT ROWID;
+
+-- One instant with its job, or a closed range of instants that share a fate. "rule" is the number of the
+-- rule that gave it.
+CREATE TABLE fires (
+  schedule  INTEGER NOT NULL,
   first     INTEGER NOT NULL,
+  rule      INTEGER NOT NULL,
   last      INTEGER NOT NULL,
   count     INTEGER NOT NULL CHECK (count > 0),
   fate      TEXT NOT NULL CHECK (fate IN ('submitted', 'skipped', 'missed', 'coalesced', 'held')),
   job_id    INTEGER,
   reason    TEXT,
-  PRIMARY KEY (schedule, first),
+  PRIMARY KEY (schedule, first, rule),
+  FOREIGN KEY (schedule, rule) REFERENCES rules (schedule, number),
   CHECK (first <= last),
   CHECK ((fate = 'submitted') = (job_id IS NOT NULL)),
   CHECK (fate <> 'submitted' OR (first = last AND count = 1))

@@ -1,7 +1,7 @@
--- Adds a schedule, or takes up one of the same name that was removed: its past stays gone.
-INSERT INTO schedules (name, identity, anchor_at, watermark, created_at, stored)
-VALUES (:name, :identity, :anchor_at, :now, :now, :stored)
+-- Adds a schedule with its first rule still to be written, or takes up one of the same name that was
+-- removed, under its next rule: its past stays gone.
+INSERT INTO schedules (name, watermark, created_at, booted)
+VALUES (:name, :now, :now, :booted)
 ON CONFLICT (name) DO UPDATE
-SET identity = :identity, anchor_at = :anchor_at, watermark = max(watermark, :now),
-    removed_at = NULL, stored = :stored
-RETURNING id, anchor_at, watermark
+SET rule = rule + 1, watermark = :now, runs = 0, booted = :booted, removed_at = NULL
+RETURNING id, rule, created_at, pruned_until

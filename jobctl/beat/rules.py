@@ -1,0 +1,133 @@
+"""The rule of a schedule as text, and back: what the store keeps of each rule that was ever in force.
+
+The *identity* of a rule is JSON of all that decides which instants it has and that a person has chosen:
+two schedules of one identity and one anchor have the same instants, with the same zone data. ``kind``,
+``expression`` and ``timezone`` are always there; ``dialect``, ``start``, ``end``, ``max_runs``, ``seed``
+(for ``H`` and ``~``) and ``enabled`` only where they are not as usual.
+
+``max_runs`` and ``enabled`` change what becomes of instants and not where they lie. They are part of the
+identity all the same: with them a row tells by itself whether its schedule was disabled or done.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from jobctl.protocol.compact import dumps
+from jobctl.schedule import (
+    Kind,
+    Schedule,
+    ScheduleError,
+    bounded,
+    moment_of,
+    parse_schedule,
+    zone_named,
+)
+
+if TYPE_CHECKING:
+    from jobctl.clock import Moment
+    from jobctl.plan import ScheduleSpec
+
+_DRAWN: Final = re.compile(r"(?<![A-Z])H(?![A-Z])|~", re.IGNORECASE)
+_OF_BASE: Final = ("enabled", "max_runs")
+
+
+class NoInstants(Schedule):
+    """Stands for a rule that cannot be understood any more: its zone is gone from the host, say."""
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> Kind:
+        """Nobody knows; the plan does."""
+        return Kind.CRONTAB
+
+    def next_after(self, moment_us: int) -> None:
+        """No instant is known."""
+
+    def previous_before(self, moment_us: int) -> None:
+        """No instant is known."""
+
+    def count_between(self, after_us: int, until_us: int) -> int:
+        """No instant is known."""
+        return 0
+
+
+def identity_of(spec: ScheduleSpec, host: str) -> str:
+    """The identity of a schedule of the plan. ``host`` seeds what ``H`` and ``~`` draw."""
+    found: dict[str, Any] = {
+        "kind": spec.kind,
+        "expression": spec.expression,
+        "timezone": spec.timezone or "UTC",
+    }
+    if spec.dialect != "cronie":
+        found["dialect"] = spec.dialect
+    if spec.kind == Kind.CRONTAB and _DRAWN.search(spec.expression):
+        found["seed"] = f"{spec.name}@{host}"
+    if spec.start is not None:
+        found["start"] = spec.start
+    if spec.end is not None:
+        found["end"] = spec.end
+    if spec.max_runs is not None:
+        found["max_runs"] = spec.max_runs
+    if not spec.enabled:
+        found["enabled"] = False
+    return dumps(found)
+
+
+def base_of(identity: str) -> dict[str, Any]:
+    """What decides where the instants lie. An edit that leaves it as it was keeps anchor and count."""
+    return {name: value for name, value in json.loads(identity).items() if name not in _OF_BASE}
+
+
+def was_enabled(identity: str) -> bool:
+    """Whether the instants of this rule made jobs."""
+    return bool(json.loads(identity).get("enabled", True))
+
+
+def max_runs_of(identity: str) -> int | None:
+    """After how many jobs a schedule of this rule is done; None: never."""
+    found: int | None = json.loads(identity).get("max_runs")
+    return found
+
+
+def rule_of(identity: str, anchor_at: Moment) -> Schedule:
+    """The rule of an identity. Raises ScheduleError: it cannot be understood any more.
+
+    An interval is counted from its ``start`` if it has one, else from the anchor.
+    """
+    found = json.loads(identity)
+    timezone = found["timezone"]
+    start_us, end_us = (
+        None if found.get(name) is None else moment_of(found[name], timezone=timezone)
+        for name in ("start", "end")
+    )
+    rule = parse_schedule(
+        found["kind"],
+        found["expression"],
+        timezone=timezone,
+        anchor_at=anchor_at if start_us is None else start_us,
+        dialect=found.get("dialect", "cronie"),
+        host_seed=found.get("seed", ""),
+    )
+    return bounded(rule, start_us=start_us, end_us=end_us)
+
+
+def follows_wall_clock(spec: ScheduleSpec) -> bool:
+    """Whether the instants are moments of the wall clock, which a clock that is set does not move.
+
+    The others are intervals without a start: so much time between two instants, whatever clocks say.
+    """
+    return spec.kind != Kind.INTERVAL or spec.start is not None
+
+
+def zone_data_of(spec: ScheduleSpec) -> str | None:
+    """What names the zone data by which the instants are computed; None: zones do not matter."""
+    if spec.kind in (Kind.INTERVAL, Kind.SOLAR) and spec.start is None and spec.end is None:
+        return None
+    try:
+        return zone_named(spec.timezone or "UTC").data
+    except ScheduleError:
+        return None
