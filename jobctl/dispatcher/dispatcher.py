@@ -12,8 +12,17 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jobctl.dispatcher.allowances import Allowances
+from jobctl.dispatcher.gates import Gates
 from jobctl.dispatcher.orders import Orders, limit_of, ran_with, ran_with_limit, retry_rule
-from jobctl.dispatcher.placement import Walk, is_new, put_in_place
+from jobctl.dispatcher.placement import (
+    Walk,
+    gate_now,
+    is_new,
+    place_of,
+    put_in_place,
+    regate_running,
+)
 from jobctl.engine.base import Adoptable, Attempt, Engine, Settled, Slot
 from jobctl.errors import InvalidArguments
 from jobctl.job import Change, Reason
@@ -24,7 +33,15 @@ from jobctl.retry import decide
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import queues as queue_rows
-from jobctl.store.jobs import Claimed, Running, Standing, ready_line
+from jobctl.store.jobs import (
+    Claimed,
+    Running,
+    Standing,
+    gate_of_line,
+    is_ready_line,
+    owner_of,
+    ready_line,
+)
 
 if TYPE_CHECKING:
     import random
@@ -37,8 +54,6 @@ if TYPE_CHECKING:
 
 RIPEN_LIMIT = 1000
 """Jobs whose time has come, moved in one turn: more would hold the loop up."""
-
-_UNLIMITED = 1 << 62
 
 _LINES_OF_SLOT = {"function": "fl", "command": "c"}
 
@@ -80,7 +95,9 @@ class Dispatcher:
         self._looks_at_all_held_back = False
         self._walk: Walk | None = None
         self._has_more = False
-        self._free_in_queue: dict[str, int] = {}
+        self._allowances = Allowances(database)
+        self._gates = Gates(database)
+        self._has_keys = False
         self._is_draining = False
         self.effects = Effects()
 
@@ -112,11 +129,13 @@ class Dispatcher:
     def refresh(self) -> None:
         """Forget all hints: look at every line and deadline again."""
         lines = job_rows.count_lines(self._database)
-        self._hot = {line for line in lines if line[1:2] == "/" and line[0] in "fcl"}
+        self._hot = {line for line in lines if is_ready_line(line)}
         self._parked = {line for line in lines if line.startswith("task/")}
         # They are let go with the end of what they wait for; looked at once more all the same.
         self._held_back = {int(line[9:]) for line in lines if line.startswith("schedule/")}
         self._looks_at_all_held_back = bool(self._held_back)
+        if "gate" in lines:
+            self._gates.look_at_all()
         if self._plan is not None and is_new(self._database, self._plan):
             # Slices of a transaction that was rolled back have not happened.
             self._walk = Walk(self._plan, self._hot)
@@ -129,10 +148,17 @@ class Dispatcher:
         """Look at what a plan means for waiting jobs, inside a transaction; gives back what brings it into
         force here, to be called after the commit. Until then the old plan goes on."""
         wants_walk = is_new(self._database, plan)
+        if wants_walk:
+            regate_running(self._database, plan)
 
         def bring_into_force() -> None:
             self._plan = plan
             self._walk = Walk(plan, self._hot) if wants_walk else None
+            self._allowances.take(plan)
+            self._has_keys = any(task.concurrency_key is not None for task in plan.tasks.values())
+            if self._has_keys:
+                # Their limits may be others now.
+                self._gates.look_at_all()
 
         return bring_into_force
 
@@ -148,6 +174,8 @@ class Dispatcher:
             self._held_back.add(int(line[9:]))
         elif line.startswith("task/"):
             self._parked.add(line)
+        elif (gate := gate_of_line(line)) is not None:
+            self._gates.note(gate)
         elif line != job_rows.ETA_LINE:
             self._hot.add(line)
 
@@ -211,8 +239,21 @@ class Dispatcher:
                 self.note_ready(line)
             if self._walk.is_over:
                 self._walk = None
+        self._follow_ends()
+
+    def _follow_ends(self) -> None:
+        """Let others go on that waited for jobs which have ended in this transaction."""
         if self._held_back:
             self._let_go()
+        if self._has_keys and self.effects.ended:
+            self._gates.note_left(self.effects.ended)
+        self._admit()
+
+    def _admit(self) -> None:
+        """Let the next ones in at gates that have room."""
+        if self._plan is not None and self._gates.has_work:
+            for line in self._gates.step(self._plan):
+                self.note_ready(line)
 
     def _let_go(self) -> None:
         """Let jobs go that waited for the end of an earlier one of their schedule."""
@@ -247,6 +288,8 @@ class Dispatcher:
         plan = self._plan
         if self._walk is not None or self._has_more or self._looks_at_all_held_back:
             return True
+        if plan is not None and self._gates.has_work:
+            return True
         return plan is not None and any(
             plan.find(name) is not None and name not in plan.unavailable
             for name in (line.removeprefix("task/") for line in self._parked)
@@ -259,16 +302,23 @@ class Dispatcher:
     def claim(self, now: Moment) -> None:
         """Give ready jobs to free slots."""
         self._has_more = False
+        self._allowances.begin()
+        # The beat has made jobs since `advance`.
+        self._admit()
         if not self.wants_claims():
             return
         if self._next_expiry is not None and self._next_expiry <= now:
             # More have expired than one turn ends; none of them may start.
             return
-        self._free_in_queue.clear()
+        ended = len(self.effects.ended)
         for slot in self._engine.slots():
             taken = self._claim_for(slot, now)
             if taken:
                 self.effects.starts.append((slot.worker, taken))
+        if len(self.effects.ended) > ended:
+            # Some could not run: who waited for their end must not wait for another's.
+            self._follow_ends()
+            self._has_more = True
 
     def want(self) -> None:
         """Tell the engine for which groups jobs wait that found no slot.
@@ -281,8 +331,8 @@ class Dispatcher:
         assert self._plan is not None
         wanted: set[tuple[str, str]] = set()
         for line in self._hot:
-            kind, queue = ("command" if line[0] == "c" else "function"), line[2:]
-            if queue not in self._paused and self._free_in(queue) > 0:
+            kind, (queue, _) = ("command" if line[0] == "c" else "function"), owner_of(line)
+            if queue not in self._paused and self._allowances.of(line) > 0:
                 wanted.update((kind, group.name) for group in self._plan.groups_serving(queue))
         for kind, group_name in sorted(wanted):
             self._engine.want(kind, group_name)
@@ -295,54 +345,63 @@ class Dispatcher:
         line = lines[0] if len(lines) == 1 else self._first_line(lines)
         if line is None:
             return []
-        queue = line[2:]
-        limit = min(1 if line[0] == "l" else slot.room, self._free_in(queue))
+        limit = min(1 if line[0] == "l" else slot.room, self._allowances.of(line))
         claimed = job_rows.claim(
             self._database, line=line, instance=slot.worker, limit=limit, now=now
         )
         if len(claimed) < limit:
             self._hot.discard(line)
-        if queue in self._free_in_queue:
-            self._free_in_queue[queue] -= len(claimed)
-        prepared = self._prepare(claimed, slot.worker, now)
+        self._allowances.note(line, len(claimed))
+        in_place = claimed if self._walk is None else self._those_in_place(claimed, line)
+        prepared = self._prepare(in_place, slot.worker, now)
         if len(prepared) < len(claimed):
             # Some were put elsewhere: the slot has room that nothing else will call a turn for.
             self._has_more = True
         return prepared
 
+    def _those_in_place(self, claimed: Sequence[Claimed], line: str) -> list[Claimed]:
+        """The claimed jobs that belong where they were claimed; the others are brought to their place.
+
+        While the walk through the lines is on, some stand where the plan before wanted them, and no limit of
+        this one would hold for them.
+        """
+        assert self._plan is not None
+        kept = []
+        for job in claimed:
+            released = None
+            gate = job_rows.gate(self._database, job.id)
+            standing = Standing(
+                job.id, job.kind, line, job.task, job.queue, job.overrides, gate, job.priority
+            )
+            place = place_of(self._plan, standing, gate_now(self._database, self._plan, standing))
+            if (place.line, place.gate) != (line, gate):
+                released = job_rows.release(self._database, id=job.id, token=job.token)
+            if released is None:
+                kept.append(job)
+            else:
+                self._take_standing([released])
+        return kept
+
     def _serves(self, slot: Slot, line: str) -> bool:
         """The slot takes jobs of this line now."""
         assert self._plan is not None
-        queue = line[2:]
+        queue, _ = owner_of(line)
         if line[0] not in _LINES_OF_SLOT[slot.kind] or queue in self._paused:
             return False
         if not any(group.name == slot.group for group in self._plan.groups_serving(queue)):
             return False
-        return self._free_in(queue) > 0
+        return self._allowances.of(line) > 0
 
-    def holds_back(self, queue: str) -> str | None:
-        """Why no ready job of a queue starts now, for people; None when only a free worker is missing."""
+    def holds_back(self, line: str) -> str | None:
+        """Why no job of a ready line starts now, for people; None when only a free worker is missing."""
+        queue, _ = owner_of(line)
         if queue in self._paused:
             return f'queue "{queue}" is paused'
         if self._plan is None:
             return None
         if not self._plan.groups_serving(queue):
             return f'no worker group serves queue "{queue}"'
-        self._free_in_queue.pop(queue, None)
-        if self._free_in(queue) <= 0:
-            return f'queue "{queue}" runs as many jobs as its concurrency allows'
-        return None
-
-    def _free_in(self, queue: str) -> int:
-        """How many more jobs of a queue may start: decided from the rows of those that run (P9)."""
-        assert self._plan is not None
-        limit = self._plan.queue(queue).concurrency
-        if limit is None:
-            return _UNLIMITED
-        if queue not in self._free_in_queue:
-            running = job_rows.count_started_in(self._database, queue=queue)
-            self._free_in_queue[queue] = limit - running
-        return self._free_in_queue[queue]
+        return self._allowances.why_not(line)
 
     def _first_line(self, lines: Iterable[str]) -> str | None:
         """The line whose first job has the highest priority, then the lowest id."""
@@ -376,8 +435,10 @@ class Dispatcher:
                 continue
             if not attempt.may_share and prepared:
                 # Its task got a limit after it was submitted: it stands in a line of its own now.
-                job_rows.set_apart(self._database, id=job.id, token=job.token)
-                self._hot.add(ready_line("limited", job.queue))
+                own = task.name if task is not None and task.has_own_line else None
+                apart = ready_line("limited", job.queue, own)
+                job_rows.set_apart(self._database, id=job.id, token=job.token, line=apart)
+                self._hot.add(apart)
                 continue
             if attempt.order is not None:
                 orders.append((ran_with(attempt.order), job.id))
@@ -486,6 +547,8 @@ class Dispatcher:
                     eta=eta,
                 )
                 self.note_eta(eta)
+                if running.gate is not None:
+                    self._gates.note(running.gate)
             case Change.REVOKE:
                 job_rows.revoke_started(
                     self._database,

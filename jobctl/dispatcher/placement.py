@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from jobctl.errors import InvalidArguments
 from jobctl.job import Reason
+from jobctl.plan.gates import gate_of, keyless_gate
 from jobctl.protocol.compact import dumps
 from jobctl.store import jobs as job_rows
 from jobctl.store import meta
-from jobctl.store.jobs import parked_line, ready_line
+from jobctl.store.jobs import gate_line, parked_line, ready_line
 from jobctl.task import Kind
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from jobctl.plan import Plan
     from jobctl.store.database import Database
-    from jobctl.store.jobs import Standing
+    from jobctl.store.jobs import Running, Standing
 
 SLICE: Final = 500
 """Jobs that are looked at in one turn."""
@@ -37,15 +39,16 @@ _HIGHEST: Final = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a job belongs."""
+    """Where a job belongs; with a ``gate``, once it holds that."""
 
     line: str
     queue: str
     reason: str | None = None
+    gate: str | None = None
 
 
-def place_of(plan: Plan, job: Standing) -> Place:
-    """Where a job belongs that could start now."""
+def place_of(plan: Plan, job: Standing, gate: str | None) -> Place:
+    """Where a job belongs that could start now. ``gate`` is what `gate_now` says."""
     if job.task is None:
         return Place(ready_line(job.kind, job.queue), job.queue)
     task = plan.find(job.task)
@@ -59,28 +62,61 @@ def place_of(plan: Plan, job: Standing) -> Place:
     if (kind == Kind.COMMAND) != (task.kind is Kind.COMMAND):
         # Nobody would ask for it where it stands. At its claim it fails and says why.
         kind = task.kind.value
-    return Place(ready_line(kind, queue), queue)
+    line = ready_line(kind, queue, task.name if task.has_own_line else None)
+    return Place(line, queue, gate=gate)
+
+
+def gate_now(database: Database, plan: Plan, job: Standing | Running) -> str | None:
+    """The gate of a job by this plan, None when its task has no key."""
+    task = plan.find(job.task) if job.task is not None else None
+    if task is None or task.concurrency_key is None:
+        return None
+    given = json.loads(job_rows.payload(database, job.id))
+    try:
+        return gate_of(task, given["args"], given["kwargs"], plan.parameters.get(task.name))
+    except InvalidArguments:
+        return keyless_gate(task)
 
 
 def put_in_place(database: Database, plan: Plan, jobs: Iterable[Standing]) -> set[str]:
-    """Bring jobs to where they belong, inside a transaction; the lines in which they stand then."""
+    """Bring jobs to where they belong, inside a transaction; the lines in which they stand then.
+
+    A job that needs a gate which it does not hold comes to the line of that gate. That line is among the
+    answers for one that holds it too: another may go before it.
+    """
     lines = set()
     moves = []
     for job in jobs:
-        place = place_of(plan, job)
-        lines.add(place.line)
-        if place.line != job.line:
-            moves.append((place.line, place.queue, place.reason, job.id, job.line))
+        place = place_of(plan, job, gate_now(database, plan, job))
+        line, gate = place.line, place.gate
+        if gate is not None:
+            lines.add(gate_line(gate))
+            if job.gate != gate:
+                line, gate = gate_line(gate), None
+        lines.add(line)
+        if (line, gate) != (job.line, job.gate):
+            moves.append((line, place.queue, place.reason, gate, job.id, job.line))
     job_rows.move(database, moves)
     return lines
 
 
+def regate_running(database: Database, plan: Plan) -> None:
+    """Let every running job hold the gate that this plan gives it, inside a transaction."""
+    changes = []
+    for running in job_rows.started(database):
+        gate = gate_now(database, plan, running)
+        if gate != running.gate:
+            changes.append((gate, running.id))
+    job_rows.regate(database, changes)
+
+
 class Walk:
-    """Goes once through ready lines, a slice a step."""
+    """Goes once through ready lines and then the lines of gates, a slice a step."""
 
     def __init__(self, plan: Plan, lines: Iterable[str]) -> None:
         self._plan = plan
         self._lines = sorted(lines)
+        self._gates_after: str | None = "gate/"
         self._priority = _HIGHEST
         self._id = 0
 
@@ -91,7 +127,7 @@ class Walk:
         """
         found: set[str] = set()
         budget = SLICE
-        while budget > 0 and self._lines:
+        while budget > 0 and (self._lines or self._finds_gate(database)):
             jobs = job_rows.standing(
                 database,
                 line=self._lines[-1],
@@ -115,15 +151,30 @@ class Walk:
             meta.set(database, _DIGEST, digest_of(self._plan))
         return found
 
+    def _finds_gate(self, database: Database) -> bool:
+        """Go on with the line of the next gate. Jobs may be moved to gates that are still to come: they are
+        looked at twice then, which does no harm."""
+        if self._gates_after is None:
+            return False
+        after = max(self._gates_after, "gate/")
+        line = job_rows.next_line(database, after=after, below="gate0")
+        self._gates_after = line
+        if line is not None:
+            self._lines.append(line)
+        return line is not None
+
     @property
     def is_over(self) -> bool:
         """Every line has been walked through."""
-        return not self._lines
+        return not self._lines and self._gates_after is None
 
 
 def digest_of(plan: Plan) -> str:
     """What decides about places, as a short text."""
-    places = sorted((name, task.queue, task.kind) for name, task in plan.tasks.items())
+    places = sorted(
+        (name, task.queue, task.kind, task.has_own_line, task.concurrency_key or "")
+        for name, task in plan.tasks.items()
+    )
     told = dumps([places, sorted(plan.aliases.items()), sorted(plan.unavailable)])
     return blake2b(told.encode(), digest_size=16).hexdigest()
 

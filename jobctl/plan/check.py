@@ -9,9 +9,18 @@ from __future__ import annotations
 import zoneinfo
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from jobctl.arguments import Given, Parameter, bind, build_argv, texts, with_defaults
+from jobctl.arguments import (
+    Given,
+    Parameter,
+    ParameterKind,
+    bind,
+    build_argv,
+    texts,
+    with_defaults,
+)
 from jobctl.arguments import malformed_placeholders as malformed
 from jobctl.errors import InvalidArguments
+from jobctl.plan.gates import gate_of
 from jobctl.plan.tables import (
     KINDS,
     TABLES,
@@ -22,6 +31,7 @@ from jobctl.plan.tables import (
     build_schedule,
 )
 from jobctl.task.keys import nearest, read_values
+from jobctl.task.template import read_template
 from jobctl.task.units import Fault, format_span, shown
 
 if TYPE_CHECKING:
@@ -209,6 +219,29 @@ def command_faults(task: Task) -> Iterator[Fault]:
         yield Fault(path=("tasks", task.name, "command", position), message=message, hint=hint)
 
 
+def key_faults(task: Task, parameters: tuple[Parameter, ...] | None) -> Iterator[Fault]:
+    """Find places of a task's keys for which its function has no parameter."""
+    if parameters is None:
+        return
+    kinds = {parameter.kind for parameter in parameters}
+    names = [p.name for p in parameters if p.kind is not ParameterKind.VAR_POSITIONAL]
+    positions = sum(
+        p.kind in (ParameterKind.POSITIONAL_ONLY, ParameterKind.EITHER) for p in parameters
+    )
+    for key, text in (("concurrency_key", task.concurrency_key),):
+        for place in read_template(text).places if text is not None else ():
+            if place.isdecimal():
+                is_there = int(place) <= positions or ParameterKind.VAR_POSITIONAL in kinds
+                hint = f"It takes {positions} positional arguments."
+            else:
+                is_there = place in names or ParameterKind.VAR_KEYWORD in kinds
+                near = nearest(place, names)
+                hint = f'Did you mean "{{{near}}}"?' if near else f"It has {', '.join(names)}."
+            if not is_there:
+                message = f"the function has no argument {{{place}}}"
+                yield Fault(path=("tasks", task.name, key), message=message, hint=hint)
+
+
 def argument_faults(
     spec: ScheduleSpec, task: Task, parameters: tuple[Parameter, ...] | None, path: Path
 ) -> Iterator[Fault]:
@@ -216,13 +249,14 @@ def argument_faults(
     own = Given.exact(() if spec.args is None else spec.args, spec.kwargs or {})
     given = with_defaults(own, task.args, task.kwargs)
     try:
-        if task.function is not None:
-            if parameters is not None:
-                bind(parameters, given)
-        elif task.command is not None:
-            build_argv(task.command, texts(given))
-        else:
-            texts(given)
+        if task.function is None:
+            found = texts(given)
+            if task.command is not None:
+                build_argv(task.command, found)
+            gate_of(task, found.args, found.kwargs, None)
+        elif parameters is not None:
+            call = bind(parameters, given)
+            gate_of(task, call.args, call.kwargs, parameters)
     except InvalidArguments as error:
         where = "args" if spec.args is not None else "kwargs" if spec.kwargs else None
         inside = (*path, where) if where else path

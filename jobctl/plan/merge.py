@@ -23,6 +23,7 @@ from jobctl.plan.check import (
     body_faults,
     command_faults,
     dotted,
+    key_faults,
     moment_faults,
     own_schedule,
     path_of,
@@ -270,6 +271,7 @@ class _Merge:
         self.faults.extend(queue_faults(tasks, self.file.queues, self.groups))
         for task in tasks:
             self.faults.extend(command_faults(task))
+            self.faults.extend(key_faults(task, self.parameters.get(task.name)))
         if self.is_code_known:
             known = {
                 *self.tasks,

@@ -594,8 +594,6 @@ TABLES: Final[Mapping[str, Table]] = {
                 {
                     "soft_timeout",
                     "unique",
-                    "concurrency",
-                    "concurrency_key",
                     "rate_limit",
                     "retry_on",
                     "autoretry_for",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from jobctl.protocol.compact import dumps
 from jobctl.store.statements import statement
 
 if TYPE_CHECKING:
@@ -21,9 +22,31 @@ ALL: Final = 2**62
 """No limit."""
 
 
-def ready_line(kind: str, queue: str) -> str:
-    """The line in which jobs of a kind and a queue wait to be claimed."""
-    return f"{kind[0]}/{queue}"
+def ready_line(kind: str, queue: str, task: str | None = None) -> str:
+    """The line in which jobs of a kind and a queue wait to be claimed; ``task``: those of one that has
+    limits of its own."""
+    return f"{kind[0]}/{queue}" if task is None else f"{kind[0]}/{queue}/{task}"
+
+
+def is_ready_line(line: str) -> bool:
+    """Jobs of this line can be claimed."""
+    return line[1:2] == "/" and line[0] in "fcl"
+
+
+def owner_of(line: str) -> tuple[str, str | None]:
+    """The queue of a ready line, and the task whose own line it is, or None."""
+    queue, _, task = line[2:].partition("/")
+    return queue, task or None
+
+
+def gate_line(gate: str) -> str:
+    """The line of the jobs that wait until fewer jobs hold their gate."""
+    return f"gate/{gate}"
+
+
+def gate_of_line(line: str) -> str | None:
+    """The gate in whose line jobs wait; None for any other line."""
+    return line[5:] if line.startswith("gate/") else None
 
 
 def worker_line(instance: str) -> str:
@@ -104,6 +127,7 @@ class Running:
     losses: int
     stop_asked: str | None
     ran_with: str | None
+    gate: str | None
 
     @property
     def worker(self) -> str:
@@ -120,6 +144,8 @@ class Standing(NamedTuple):
     task: str | None
     queue: str
     overrides: str | None
+    gate: str | None
+    priority: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +196,9 @@ def head(database: Database, *, line: str) -> tuple[int, int] | None:
     return None if row is None else (-row[0], row[1])
 
 
-def set_apart(database: Database, *, id: int, token: int) -> None:
-    """Give a job back that was claimed in this transaction: it may not share a batch."""
-    database.execute(statement("jobs/set_apart"), {"id": id, "token": token})
+def set_apart(database: Database, *, id: int, token: int, line: str) -> None:
+    """Give a job back that was claimed in this transaction, to a line of jobs that share no batch."""
+    database.execute(statement("jobs/set_apart"), {"id": id, "token": token, "line": line})
 
 
 def note_order(database: Database, orders: Iterable[tuple[str, int]]) -> None:
@@ -312,8 +338,10 @@ def next_priority(database: Database, *, line: str, below: int) -> int | None:
     return None if row is None else row[0]
 
 
-def move(database: Database, moves: Iterable[tuple[str, str, str | None, int, str]]) -> None:
-    """Bring waiting jobs to other lines, by ``(line, queue, reason, id, line before)``."""
+def move(
+    database: Database, moves: Iterable[tuple[str, str, str | None, str | None, int, str]]
+) -> None:
+    """Bring waiting jobs to other lines, by ``(line, queue, reason, gate, id, line before)``."""
     database.executemany(statement("jobs/move"), moves)
 
 
@@ -356,20 +384,52 @@ def next_expiry(database: Database) -> Moment | None:
 
 
 def count_lines(database: Database) -> dict[str, int]:
-    """How many unfinished jobs stand in each line."""
+    """How many unfinished jobs stand in each line; those of all gates together under ``gate``."""
     return {row[0]: row[1] for row in database.rows(statement("jobs/count_lines"))}
 
 
-def count_started(database: Database) -> list[tuple[str, int]]:
-    """``(queue, jobs with workers)`` of every queue that has any."""
-    return [(row[0], row[1]) for row in database.rows(statement("jobs/count_started"))]
+def count_started(database: Database) -> list[tuple[str, str | None, int]]:
+    """``(queue, task, jobs with workers)`` of every queue and task that have any."""
+    return [(row[0], row[1], row[2]) for row in database.rows(statement("jobs/count_started"))]
 
 
-def count_started_in(database: Database, *, queue: str) -> int:
-    """How many jobs of one queue are with workers."""
-    row = database.row(statement("jobs/count_started_in"), (queue,))
+def holders(database: Database, *, gate: str) -> list[Standing]:
+    """The jobs that hold a gate: ready, or with a worker."""
+    return [Standing._make(row) for row in database.rows(statement("jobs/holders"), (gate,))]
+
+
+def first_in(database: Database, *, line: str, limit: int) -> list[Standing]:
+    """The first jobs of a line: highest priority first, then oldest."""
+    return _standing(database, "jobs/first_in", {"line": line, "limit": limit})
+
+
+def gates_of(database: Database, ids: Iterable[int]) -> set[str]:
+    """The gates that jobs hold, or held until they ended."""
+    return {row[0] for row in database.rows(statement("jobs/gates_of"), (dumps([*ids]),))}
+
+
+def next_line(database: Database, *, after: str, below: str) -> str | None:
+    """The first line between two names in which jobs stand, or None; both bounds are excluded."""
+    row = database.row(statement("jobs/next_line"), {"after": after, "below": below})
+    return None if row is None else str(row[0])
+
+
+def payload(database: Database, id: int) -> str:
+    """The arguments of a job that is there, as JSON."""
+    row = database.row(statement("jobs/payload"), (id,))
     assert row is not None
-    return int(row[0])
+    return str(row[0])
+
+
+def gate(database: Database, id: int) -> str | None:
+    """The gate that a job holds, or held until it ended; None: none."""
+    row = database.row(statement("jobs/gate"), (id,))
+    return None if row is None else row[0]
+
+
+def regate(database: Database, changes: Iterable[tuple[str | None, int]]) -> None:
+    """Let running jobs hold other gates, by ``(gate, id)``."""
+    database.executemany(statement("jobs/regate"), changes)
 
 
 def scheduled(database: Database, *, limit: int, longest_bytes: int) -> list[dict[str, Any]]:

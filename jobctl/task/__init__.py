@@ -47,6 +47,7 @@ from jobctl.task.stop import (
     format_stop,
     parse_stop,
 )
+from jobctl.task.template import read_template
 from jobctl.task.units import Fault, InvalidValue
 
 if TYPE_CHECKING:
@@ -86,6 +87,20 @@ _STOP: Final = Mark(
     read=parse_stop,
     write=format_stop,
     schema={"type": "string", "examples": ["TERM,30s,KILL"]},
+)
+
+
+def _read_key(value: object) -> str:
+    text: str = TEXT.read(value)
+    read_template(text)
+    return text
+
+
+_KEY: Final = Mark(
+    word="text with `{name}` or `{1}`",
+    read=_read_key,
+    write=TEXT.write,
+    schema={"type": "string", "examples": ["{customer}", "{1}"]},
 )
 
 
@@ -354,6 +369,33 @@ class Task:
             default_text="never",
         ),
     )
+    concurrency: int | None = field(
+        default=None,
+        metadata=key(
+            "concurrency",
+            whole(1, 1_000_000),
+            "How many of its jobs run at once, whatever their queues.",
+            default_text="no limit",
+        ),
+    )
+    concurrency_key: str | None = field(
+        default=None,
+        metadata=key(
+            "concurrency_key",
+            _KEY,
+            "Jobs whose arguments give the same text here are limited by `concurrency_per_key`.",
+            default_text="no key",
+        ),
+    )
+    concurrency_per_key: int | None = field(
+        default=None,
+        metadata=key(
+            "concurrency_per_key",
+            whole(1, 10_000),
+            "How many of its jobs with the same `concurrency_key` run at once.",
+            default_text="`1`",
+        ),
+    )
     aliases: tuple[str, ...] = field(
         default=(),
         metadata=key(
@@ -366,6 +408,16 @@ class Task:
     def kind(self) -> Kind:
         """Whether a keeper runs it or a worker calls it. A shell line is a command."""
         return Kind.COMMAND if self.function is None else Kind.FUNCTION
+
+    @property
+    def per_key(self) -> int:
+        """How many of its jobs with the same key run at once."""
+        return self.concurrency_per_key or 1
+
+    @property
+    def has_own_line(self) -> bool:
+        """Its ready jobs wait apart from those of other tasks: it may be at a limit when others are not."""
+        return self.concurrency is not None
 
     def to_json(self, *, brief: bool = False) -> dict[str, Json]:
         """Give ``name``, ``source`` and the keys of its table.
@@ -422,12 +474,28 @@ def task_faults(values: Mapping[str, object]) -> tuple[Fault, ...]:
     )
     if bodies == ["function"]:
         faults.extend(_faults_of_function(values))
+    faults.extend(_faults_of_limits(values))
     command = values.get("command")
     if isinstance(command, tuple) and command and not command[0].strip():
         faults.append(Fault(path=("command", 0), message="the program has no name"))
     if values.get("shell") is not None and not str(values["shell"]).strip():
         faults.append(Fault(path=("shell",), message="the shell line is empty"))
     return tuple(faults)
+
+
+def _faults_of_limits(values: Mapping[str, object]) -> list[Fault]:
+    per_key, limit = values.get("concurrency_per_key"), values.get("concurrency")
+    if per_key is None:
+        return []
+    path = ("concurrency_per_key",)
+    if values.get("concurrency_key") is None:
+        message = "concurrency_per_key limits the jobs of a key, but there is no concurrency_key"
+        hint = 'Write concurrency_key = "{customer}" too, or concurrency for all jobs of the task.'
+        return [Fault(path=path, message=message, hint=hint, on_key=True)]
+    if isinstance(per_key, int) and isinstance(limit, int) and per_key > limit:
+        message = f"{per_key} jobs of one key never run at once: concurrency is {limit}"
+        return [Fault(path=path, message=message, hint="Lower it, or raise concurrency.")]
+    return []
 
 
 def _faults_of_function(values: Mapping[str, object]) -> list[Fault]:

@@ -46,6 +46,8 @@ JOBS: list[tuple[str, dict[str, Any]]] = [
             "uid": 1000,
         },
     ),
+    ("PENDING", {"line": "gate/sync/acme", "task": "sync"}),
+    ("PENDING", {"line": "c/default/sync", "task": "sync"}),
 ]
 """A job of every state and line, by rising id from 1."""
 
@@ -64,6 +66,7 @@ def fill(database: Database) -> None:
         in_state(database, state, id=id, **others)
     with database.transaction():
         database.execute("UPDATE jobs SET token = 22 WHERE token IS NOT NULL")
+        database.execute("UPDATE jobs SET gate = 'sync/acme' WHERE line = 'c/default/sync'")
         for id, verdict, others in ENDS:
             outcome = Outcome(
                 token=id * 11,

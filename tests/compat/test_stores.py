@@ -98,6 +98,11 @@ def test_its_ready_jobs_can_be_claimed(database: Database) -> None:
     assert [job.id for job in taken] == [1]
 
 
+def test_who_holds_a_gate_and_who_waits_there_is_known(database: Database) -> None:
+    assert [job.id for job in jobs.holders(database, gate="sync/acme")] == [14]
+    assert [job.id for job in jobs.first_in(database, line="gate/sync/acme", limit=9)] == [13]
+
+
 def test_keys_schedules_pauses_and_fates_hold(database: Database) -> None:
     assert keys.get(database, uid=0, key="k1") == (1, bytes(16))
     assert queues.all(database)["other"] is not None

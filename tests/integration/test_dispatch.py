@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import resource
 
+import pytest
+
+from jobctl.errors import InvalidArguments
 from jobctl.protocol import requests
 from tests.support.daemon import running_daemon
 
@@ -72,3 +75,54 @@ def test_an_attempt_does_not_begin_before_its_job_was_submitted() -> None:
         for _ in range(20):
             job = daemon.ended(daemon.shell("true"))
             assert job["submitted_at"] <= job["started_at"] <= job["finished_at"]
+
+
+KEYED = """
+[workers.default]
+commands = 8
+[tasks.sync]
+shell = 'until [ -e "$1" ]; do sleep 0.01; done'
+concurrency_key = "{customer}"
+[tasks.add]
+function = "operator:concat"
+concurrency = 1
+concurrency_key = "{1}"
+"""
+
+
+def test_jobs_with_one_key_run_one_after_the_other_and_say_so() -> None:
+    with running_daemon(KEYED) as daemon:
+        go = str(daemon.folder / "go")
+        jobs = [
+            daemon.submit(task="sync", args=[go], kwargs={"customer": customer})
+            for customer in ("acme", "acme", "zeta")
+        ]
+        daemon.until(
+            "two of them to run",
+            lambda: (
+                [daemon.status(job)["state"] for job in jobs] == ["STARTED", "PENDING", "STARTED"]
+            ),
+        )
+        assert daemon.status(jobs[1])["reason"] == '1 job with the key "acme" may run at once'
+        queues = daemon.call(requests.Inspect(what="queues"))
+        assert queues["waiting_for_their_key"] == 1
+        (daemon.folder / "go").touch()
+        daemon.wait(*jobs)
+
+
+def test_a_job_without_the_argument_of_its_key_is_refused() -> None:
+    with running_daemon(KEYED) as daemon, pytest.raises(InvalidArguments, match="customer"):
+        daemon.submit(task="sync", args=["x"])
+
+
+def test_thousands_of_jobs_with_as_many_keys_all_run() -> None:
+    with running_daemon(KEYED) as daemon:
+        jobs = [
+            {"task": "add", "args": [f"k{number % 1500}", "x"], "typed": True}
+            for number in range(2000)
+        ]
+        ids = daemon.submit_many(jobs)
+
+        ends = daemon.wait(*ids, limit_s=60)
+
+        assert {end["state"] for end in ends} == {"SUCCESS"}

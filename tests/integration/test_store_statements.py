@@ -61,6 +61,13 @@ def steps_of(database: Database, name: str) -> list[str]:
         ("jobs/unfinished_of_schedule", "jobs_schedule"),
         ("jobs/let_go", "jobs_schedule"),
         ("jobs/standing", "jobs_line"),
+        ("jobs/first_in", "jobs_line"),
+        ("jobs/next_line", "jobs_line"),
+        ("jobs/holders", "jobs_gate"),
+        ("jobs/gates_of", "PRIMARY KEY"),
+        ("jobs/gate", "PRIMARY KEY"),
+        ("jobs/payload", "PRIMARY KEY"),
+        ("jobs/regate", "PRIMARY KEY"),
         ("jobs/next_priority", "jobs_line"),
         ("jobs/schedule_of", "PRIMARY KEY"),
         ("jobs/move", "PRIMARY KEY"),
@@ -102,6 +109,8 @@ def test_a_statement_uses_its_index_and_scans_nothing(
         "jobs/ripen",
         "jobs/expire",
         "jobs/standing",
+        "jobs/first_in",
+        "jobs/next_line",
         "jobs/unfinished_of_schedule",
     ],
 )
@@ -148,7 +157,7 @@ def _try(database: Database, change: Change, job: int) -> None:
         case Change.RELEASE:
             jobs.release(database, **key)
             jobs.park(database, **key)
-            jobs.set_apart(database, **key)
+            jobs.set_apart(database, **key, line="l/default")
         case Change.REVOKE:
             jobs.revoke_waiting(database, id=job, reason="cancelled", now=START)
             jobs.revoke_started(database, **key, reason="cancelled", now=START)

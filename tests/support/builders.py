@@ -11,6 +11,7 @@ from jobctl.result import Outcome, Verdict
 from jobctl.store import jobs as job_rows
 from jobctl.store.jobs import NewJob, ready_line
 from jobctl.task import Source, Task
+from jobctl.task.keys import keys_of, read_values
 from tests.support.clock import START
 
 if TYPE_CHECKING:
@@ -122,6 +123,11 @@ def a_schedule(name: str = "backup", *, task: str = "backup", **keys: object) ->
     """A schedule as ``[schedules.<name>]`` would declare it; each minute unless told."""
     when = {} if keys.keys() & {"every", "cron", "at", "solar"} else {"every": "1m"}
     return read_schedule(name, {"task": task, **when, **keys}, source=_HERE)
+
+
+def a_queue(name: str = "default", **keys: object) -> Queue:
+    """A queue as ``[queues.<name>]`` would declare it."""
+    return Queue(name=name, **read_values(keys_of(Queue), keys))
 
 
 def a_plan(

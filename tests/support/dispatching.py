@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import TYPE_CHECKING, Any
 
 from jobctl.dispatcher import Dispatcher
 from jobctl.dispatcher.orders import Orders
 from jobctl.engine.base import Adoptable, Attempt, Settled, Slot
+from jobctl.plan.gates import gate_of
 from jobctl.result import Verdict
 from jobctl.store import jobs as job_rows
+from jobctl.store.jobs import gate_line, ready_line
 from tests.support.builders import a_job, a_plan, an_outcome
 from tests.support.clock import FakeClock
 
@@ -90,6 +93,7 @@ class Dispatching:
 
     def take(self, plan: Plan) -> None:
         """Bring a plan into force."""
+        self.plan = plan
         with self.database.transaction():
             bring_into_force = self.dispatcher.prepare(plan)
         bring_into_force()
@@ -104,6 +108,34 @@ class Dispatching:
                 self.dispatcher.note_eta(job.eta)
             if job.expires_at is not None:
                 self.dispatcher.note_expiry(job.expires_at)
+
+    def ask(self, task: str, *args: str, **others: Any) -> int:
+        """Submit a command of the plan's task with these arguments, as the handler does; the job's id."""
+        found = self.plan.task(task)
+        queue = others.pop("queue", found.queue)
+        gate = gate_of(found, args, {}, None)
+        own = found.name if found.has_own_line else None
+        line = gate_line(gate) if gate is not None else ready_line("command", queue, own)
+        payload = json.dumps({"args": args, "kwargs": {}})
+        job = a_job(
+            task=task,
+            queue=queue,
+            payload=payload,
+            **{"line": line, "now": self.clock.now(), **others},
+        )
+        self.submit(job)
+        return job.id
+
+    def settle(self) -> None:
+        """Turns until nothing starts any more and nothing is left to do."""
+        for _ in range(1000):
+            if not self.turn().starts and not self.dispatcher.has_chores:
+                return
+        raise AssertionError("the dispatcher is never done")
+
+    def running(self) -> list[int]:
+        """The ids of the jobs with workers, oldest first."""
+        return sorted(row.id for row in job_rows.started(self.database))
 
     def turn(self, *events: Settled) -> Effects:
         """One turn, and what follows its commit."""

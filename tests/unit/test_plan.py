@@ -262,6 +262,20 @@ def test_arguments_that_the_function_cannot_take_are_found_before_any_job() -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [("{too}", "no argument {too}"), ("{9}", "no argument {9}"), ("{to}", ""), ("{1}", "")],
+)
+def test_a_key_that_names_no_argument_of_its_function_is_found(key: str, words: str) -> None:
+    code = [report(code_task(concurrency_key=key))]
+    if not words:
+        assert merge(file(), code).tasks["shop.send"].concurrency_key == key
+        return
+    [(name, message, _)] = refused(file(), code)
+    assert name == 'tasks."shop.send".concurrency_key'
+    assert words in message
+
+
 def test_everything_wrong_is_told_at_once() -> None:
     found = refused(
         file(
@@ -334,6 +348,7 @@ def test_a_stored_schedule_without_its_task_is_held_not_refused() -> None:
         ([task(command=["x", "{0}"])], "tasks.backup.command[1]", "no argument {0}"),
         ([task(command=["x", "{to}"]), schedule()], "schedules.nightly", "needs the argument {to}"),
         ([task(command=["x", "{2}"]), schedule(args=["a"])], "schedules.nightly.args", "needs the argument {2}"),
+        ([task(concurrency_key="{to}"), schedule()], "schedules.nightly", "its key needs the argument {to}"),
         ([task("a", aliases=["b"]), task("b")], "tasks.a.aliases[0]", "taken by task"),
         ([task("a", aliases=["x"]), task("b", aliases=["x"])], "tasks.b.aliases[0]", "taken by task"),
         ([task(queue="io"), WorkerGroup(name="g", queues=("default",))], "tasks.backup.queue", "no worker group serves"),

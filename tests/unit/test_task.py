@@ -205,6 +205,9 @@ EVERY_KEY: dict[str, object] = {
     "env": {"LANG": "C"},
     "expires": "1d",
     "aliases": ["untar"],
+    "concurrency": 4,
+    "concurrency_key": "{1}",
+    "concurrency_per_key": 2,
 }
 
 
@@ -215,6 +218,20 @@ def test_every_key_is_read_and_survives_json() -> None:
     again = Task.from_json(task.to_json())
     assert again == task
     assert again.source == task.source
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ({"concurrency": 0}, "out of range"),
+        ({"concurrency_key": "{customer"}, "not understood"),
+        ({"concurrency_per_key": 2}, "there is no concurrency_key"),
+        ({"concurrency_key": "{1}", "concurrency_per_key": 3, "concurrency": 2}, "never run at once"),
+    ],
+)  # fmt: skip
+def test_limits_that_make_no_sense_are_refused(written: dict[str, object], words: str) -> None:
+    with pytest.raises(InvalidValue, match=words):
+        make_task("a", {"shell": "x", **written})
 
 
 def test_a_function_survives_json() -> None:

@@ -10,6 +10,7 @@ from jobctl.clock import SECOND
 from jobctl.daemon.handlers.jobs import LISTED_BYTES, describe
 from jobctl.errors import UsageError
 from jobctl.store import jobs as job_rows
+from jobctl.store.jobs import is_ready_line, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,11 +103,12 @@ def _queues(station: Station, limit: int) -> dict[str, Any]:
     names = set(station.plan.queues)
     ready: dict[str, int] = {}
     for line, count in lines.items():
-        if line[1:2] == "/" and line[0] in "fcl":
-            ready[line[2:]] = ready.get(line[2:], 0) + count
+        if is_ready_line(line):
+            queue, _ = owner_of(line)
+            ready[queue] = ready.get(queue, 0) + count
     running: dict[str, int] = {}
-    for row in job_rows.count_started(station.database):
-        running[row[0]] = row[1]
+    for queue, _, count in job_rows.count_started(station.database):
+        running[queue] = running.get(queue, 0) + count
     names |= ready.keys() | running.keys()
     return {
         "queues": [
@@ -120,6 +122,7 @@ def _queues(station: Station, limit: int) -> dict[str, Any]:
             for name in sorted(names)
         ],
         "waiting_for_their_time": lines.get("eta", 0),
+        "waiting_for_their_key": lines.get("gate", 0),
     }
 
 

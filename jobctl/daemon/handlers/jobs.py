@@ -6,17 +6,36 @@ import json
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
-from jobctl.arguments import Exact, Given, Typed, bind, build_argv, texts, with_defaults
+from jobctl.arguments import Call as Bound
+from jobctl.arguments import (
+    Exact,
+    Given,
+    Texts,
+    Typed,
+    bind,
+    build_argv,
+    texts,
+    with_defaults,
+)
 from jobctl.clock import SECOND, Moment
 from jobctl.daemon.following import read_chunks
 from jobctl.daemon.station import Pattern
 from jobctl.errors import Conflict, NotAllowed, NotFound, UsageError
 from jobctl.job import FINAL, Reason, State
+from jobctl.plan.gates import gate_of, key_of_gate, task_of_gate
 from jobctl.protocol.requests import NewJob, check
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import keys as key_rows
-from jobctl.store.jobs import ALL, ETA_LINE, parked_line, ready_line
+from jobctl.store.jobs import (
+    ALL,
+    ETA_LINE,
+    gate_line,
+    gate_of_line,
+    is_ready_line,
+    parked_line,
+    ready_line,
+)
 from jobctl.task import DEFAULT_QUEUE, Kind, Task
 from jobctl.task.keys import ENVIRONMENT, FOLDER, NAME
 from jobctl.task.units import InvalidValue
@@ -145,6 +164,8 @@ def _plain_row(
     task = station.plan.task(name)
     if task.expires_s is not None or task.name in station.plan.unavailable:
         return None
+    if task.concurrency_key is not None:
+        return None
     args, kwargs = data.get("args"), data.get("kwargs")
     pattern = station.patterns.get(name)
     if pattern is None or args or kwargs or pattern.payload is None:
@@ -240,7 +261,8 @@ def new_task_row(
 ) -> job_rows.NewJob:
     """The row of a new job of a task."""
     job = options or NewJob(task=task.name)
-    payload = _payload(station, task, with_defaults(given, task.args, task.kwargs))
+    call = _call(station, task, with_defaults(given, task.args, task.kwargs))
+    parameters = station.plan.parameters.get(task.name)
     timeout_s = job.timeout_s if job.timeout_s is not None else task.timeout_s
     kind = task.kind.value
     if task.kind is Kind.FUNCTION and timeout_s is not None:
@@ -253,7 +275,9 @@ def new_task_row(
         uid=uid,
         kind=kind,
         task=task.name,
-        payload=payload,
+        payload=_text_of(call),
+        own_line=task.name if task.has_own_line else None,
+        gate=gate_of(task, call.args, call.kwargs, parameters),
         queue=job.queue if job.queue is not None else task.queue,
         priority=job.priority if job.priority is not None else task.priority,
         expires_s=task.expires_s,
@@ -296,6 +320,8 @@ def _new_command_row(station: Station, call: Call, job: NewJob, now: Moment) -> 
         kind="command",
         task=None,
         payload=_dumps(payload),
+        own_line=None,
+        gate=None,
         queue=job.queue if job.queue is not None else DEFAULT_QUEUE,
         priority=job.priority or 0,
         expires_s=None,
@@ -313,6 +339,8 @@ def _row(
     kind: str,
     task: str | None,
     payload: str,
+    own_line: str | None,
+    gate: str | None,
     queue: str,
     priority: int,
     expires_s: float | None,
@@ -354,8 +382,11 @@ def _row(
         line, reason = parked_line(task), unavailable
     elif eta is not None and eta > now:
         line, reason = ETA_LINE, Reason.ETA.value
+    elif gate is not None:
+        # The dispatcher lets it go on from there, in this very transaction if the gate has room.
+        line = gate_line(gate)
     else:
-        line = ready_line(kind, queue)
+        line = ready_line(kind, queue, own_line)
     return job_rows.NewJob(
         id=station.ids.take(),
         kind=kind,
@@ -396,13 +427,21 @@ def _typed(value: Any) -> Typed:
 
 def _payload(station: Station, task: Task, given: Given) -> str:
     """The stored arguments: what the task cannot take is refused here, not when it runs."""
+    return _text_of(_call(station, task, given))
+
+
+def _call(station: Station, task: Task, given: Given) -> Bound | Texts:
+    """The arguments as the task takes them. Raises InvalidArguments."""
     if task.kind is Kind.FUNCTION:
-        call = bind(station.plan.parameters.get(task.name), given)
-        return _dumps({"args": list(call.args), "kwargs": dict(call.kwargs)})
+        return bind(station.plan.parameters.get(task.name), given)
     found = texts(given)
     if task.command is not None:
         build_argv(task.command, found)
-    return _dumps({"args": list(found.args), "kwargs": dict(found.kwargs)})
+    return found
+
+
+def _text_of(call: Bound | Texts) -> str:
+    return _dumps({"args": list(call.args), "kwargs": dict(call.kwargs)})
 
 
 def _check_name(what: str, name: str) -> None:
@@ -474,9 +513,20 @@ def _reason(station: Station, row: Mapping[str, Any]) -> str | None:
         return _cut(row["reason"], REASON_CHARACTERS)
     if row["stop_asked"]:
         return "is being stopped"
-    if row["line"] == ready_line(row["kind"], row["queue"]):
-        return station.dispatcher.holds_back(row["queue"])
-    return None
+    line = row["line"]
+    if line is None:
+        return None
+    gate = gate_of_line(line)
+    if gate is not None:
+        return _why_gated(station, gate)
+    return station.dispatcher.holds_back(line) if is_ready_line(line) else None
+
+
+def _why_gated(station: Station, gate: str) -> str:
+    task = station.plan.find(task_of_gate(gate))
+    most = task.per_key if task is not None else 1
+    jobs = "job" if most == 1 else "jobs"
+    return f'{most} {jobs} with the key "{key_of_gate(gate)}" may run at once'
 
 
 def status(station: Station, call: Call, request: requests.Status) -> dict[str, Any]:

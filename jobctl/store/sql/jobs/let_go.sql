@@ -6,4 +6,4 @@ WHERE id IN (SELECT id FROM jobs WHERE schedule = :schedule AND line = 'schedule
   AND NOT EXISTS (SELECT 1 FROM jobs
                   WHERE schedule = :schedule AND line IS NOT NULL
                     AND line <> 'schedule/' || :schedule)
-RETURNING id, kind, line, task, queue, overrides
+RETURNING id, kind, line, task, queue, overrides, gate, priority

@@ -2,5 +2,5 @@
 -- Changes: RELEASE.
 UPDATE jobs
 SET state = 'PENDING', line = 'task/' || task, token = NULL, started_at = NULL,
-    number = number - 1, reason = 'no such task'
+    number = number - 1, reason = 'no such task', gate = NULL
 WHERE id = :id AND token = :token AND state = 'STARTED'

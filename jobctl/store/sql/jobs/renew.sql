@@ -2,6 +2,6 @@
 -- Changes: RENEW.
 UPDATE jobs
 SET state = 'PENDING', line = substr(kind, 1, 1) || '/' || queue, reason = NULL,
-    failures = 0, losses = 0, finished_at = NULL, eta = NULL, expires_at = NULL
+    failures = 0, losses = 0, finished_at = NULL, eta = NULL, expires_at = NULL, gate = NULL
 WHERE id = :id AND state IN ('SUCCESS', 'FAILURE', 'REVOKED')
-RETURNING id, kind, line, task, queue, overrides
+RETURNING id, kind, line, task, queue, overrides, gate, priority

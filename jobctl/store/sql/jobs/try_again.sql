@@ -2,5 +2,5 @@
 -- Changes: TRY_AGAIN.
 UPDATE jobs
 SET state = 'RETRY', line = 'eta', eta = :eta, token = NULL, stop_asked = NULL,
-    failures = :failures, losses = :losses, reason = :reason
+    failures = :failures, losses = :losses, reason = :reason, gate = NULL
 WHERE id = :id AND token = :token AND state = 'STARTED'

@@ -11,11 +11,16 @@ CREATE TABLE meta (
 -- "line" is where an unfinished job stands, and the only thing a claim looks at:
 --   f/<queue>, c/<queue>  ready: functions, commands
 --   l/<queue>             ready: functions with a limit of their own, never in a batch
+--   …/<queue>/<task>      ready: those of a task that has limits of its own
+--   gate/<task>/<key>     waits until fewer jobs with its key run
 --   eta                   waits for its time
 --   task/<name>           the plan has no such task
 --   schedule/<id>         waits until an earlier job of its schedule is gone
 --   w/<instance>          with a worker
 -- What cannot be claimed stands in another line, so a claim reads no row that it cannot take.
+--
+-- "gate" is the gate (task and key) that a job holds: one that is ready or with a worker counts against the
+-- limit of its key. It keeps the name when it ends, and is not counted any more then.
 CREATE TABLE jobs (
   id           INTEGER PRIMARY KEY,
   state        TEXT NOT NULL,
@@ -29,6 +34,7 @@ CREATE TABLE jobs (
   labels       TEXT,
   uid          INTEGER NOT NULL,
   schedule     INTEGER,
+  gate         TEXT,
   submitted_at INTEGER NOT NULL,
   eta          INTEGER,
   expires_at   INTEGER,
@@ -60,6 +66,8 @@ CREATE INDEX jobs_expiry ON jobs (expires_at)
   WHERE expires_at IS NOT NULL AND state IN ('PENDING', 'RETRY');
 -- Overlap: the unfinished jobs of a schedule.
 CREATE INDEX jobs_schedule ON jobs (schedule) WHERE schedule IS NOT NULL AND line IS NOT NULL;
+-- The jobs that hold a gate.
+CREATE INDEX jobs_gate ON jobs (gate) WHERE gate IS NOT NULL AND line IS NOT NULL;
 
 CREATE TABLE attempts (
   job_id        INTEGER NOT NULL,

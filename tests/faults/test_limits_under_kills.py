@@ -1,0 +1,128 @@
+"""Limits of a task and of keys while workers and daemon are killed; the jobs themselves keep the ledger.
+
+Each attempt takes one of as many locks as its limits have places: the kernel frees them with the process,
+however that ends. An attempt that finds all of them taken has met too many others alive.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobctl.errors import JobctlError
+from jobctl.protocol import requests
+from tests.faults.kill_daemon import kill_a_worker
+from tests.support.configurations import CODE
+from tests.support.daemon import Daemon, running_daemon
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEYS = 3
+PER_KEY = 2
+CONCURRENCY = 5
+JOBS = 300
+
+_COMMAND = """
+take() {
+  number=0
+  while [ $number -lt $2 ]; do
+    exec 8>>"$FOLDER/$1-$number"
+    if flock -n 8; then eval "exec $3>&8"; exec 8>&-; return; fi
+    number=$((number + 1))
+  done
+  echo "over $1" >>"$FOLDER/ledger"
+}
+FOLDER=$1
+take "task-command" $TASK 6
+take "key-command-$2" $KEY 7
+echo "begin command-$3" >>"$FOLDER/ledger"
+sleep 0.0$4 6>&- 7>&- 8>&-
+echo "end command-$3" >>"$FOLDER/ledger"
+"""
+
+
+def configuration() -> str:
+    user = 'user = "root"' if os.geteuid() == 0 else ""
+    limits = f"""
+concurrency = {CONCURRENCY}
+concurrency_key = "{{2}}"
+concurrency_per_key = {PER_KEY}
+on_lost = "retry"
+max_lost = 1000
+retry_delay = "0s"
+"""
+    line = _COMMAND.replace("$TASK", str(CONCURRENCY)).replace("$KEY", str(PER_KEY))
+    return f"""
+[workers.default]
+processes = 8
+commands = 8
+pythonpath = ["{CODE}"]
+{user}
+[tasks.function]
+function = "places:work"
+{limits}
+[tasks.command]
+shell = '''{line}'''
+{limits}
+"""
+
+
+def jobs_of(folder: Path, rng: random.Random) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    for number in range(JOBS):
+        task = rng.choice(["function", "command"])
+        values = [str(folder), f"k{rng.randrange(KEYS)}", str(number), str(rng.randrange(1, 4))]
+        limits = [CONCURRENCY, PER_KEY] if task == "function" else []
+        priority = rng.randrange(3)
+        found.append(
+            {"task": task, "args": [*values, *limits], "typed": True, "priority": priority}
+        )
+    return found
+
+
+@pytest.mark.timeout(300)
+def test_no_limit_is_exceeded_while_workers_and_daemons_are_killed() -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    rng = random.Random(seed)
+    with running_daemon(configuration()) as daemon:
+        folder = daemon.folder / "places"
+        folder.mkdir()
+        ids = daemon.submit_many(jobs_of(folder, rng))
+        killed: Counter[str] = Counter()
+        while killed["daemon"] < 6 or killed["worker"] < 12:
+            # A random moment, as kill_daemon.py waits for one.
+            time.sleep(rng.uniform(0.02, 0.15))
+            if rng.random() < 0.75:
+                killed["worker"] += kill_a_worker(daemon, rng)
+            else:
+                daemon.kill()
+                daemon.start()
+                killed["daemon"] += 1
+            if all_ended(daemon):
+                break
+        ends = daemon.wait(*ids, limit_s=120)
+
+        ledger = (folder / "ledger").read_text().splitlines()
+        said = Counter(line.split(" ")[0] for line in ledger)
+        told = f"seed {seed}, killed {dict(killed)}, ledger {dict(said)}"
+        assert not said["over"], f"{told}: {[line for line in ledger if 'over' in line]}"
+        assert {end["state"] for end in ends} == {"SUCCESS"}, told
+        assert said["end"] >= JOBS, told
+        assert said["begin"] >= said["end"], told
+        assert killed["daemon"], told
+        assert killed["worker"], told
+
+
+def all_ended(daemon: Daemon) -> bool:
+    """Nothing waits or runs any more."""
+    try:
+        states = ["PENDING", "STARTED", "RETRY"]
+        return bool(daemon.call(requests.List(states=states, count=True))["count"] == 0)
+    except JobctlError:
+        return False
