@@ -18,6 +18,7 @@ from jobctl.store import fires as fire_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import keys as key_rows
 from jobctl.store import meta
+from jobctl.store import rules as rule_rows
 from jobctl.store import schedules as schedule_rows
 
 if TYPE_CHECKING:
@@ -160,6 +161,9 @@ class Retention:
         for schedule in schedule_rows.ids(self._database, after=after, limit=BATCH):
             removed = fire_rows.prune(self._database, schedule=schedule, before=before, limit=BATCH)
             if removed:
+                # Who asks later what became of an instant is told that it is not known any more.
+                schedule_rows.note_pruned(self._database, id=schedule, before=before)
+                rule_rows.prune(self._database, schedule=schedule, before=before)
                 # There may be more of this one; a slice has been done.
                 return schedule - 1 if removed == BATCH else schedule
             after = schedule

@@ -11,7 +11,7 @@ from jobctl.daemon.main import highest_id
 from jobctl.daemon.retention import BATCH, KEY_KEEP_S, PAUSE_S, Retention
 from jobctl.paths import output_file
 from jobctl.plan import DaemonSettings
-from jobctl.store import attempts, fires, jobs, keys, schedules
+from jobctl.store import attempts, fires, jobs, keys, rules, schedules
 from jobctl.store.attempts import row_of
 from jobctl.store.database import Database, open_database
 from jobctl.store.fires import Fire
@@ -237,6 +237,33 @@ def test_old_fates_go_also_those_of_schedules_that_are_gone(
 
     # Those of the last instant are a day old to the microsecond.
     assert [row["first"] for row in rows(database, "fires")] == [START + 2 * BATCH * SECOND] * 3
+    noted = {row["name"]: row["pruned_until"] for row in rows(database, "schedules")}
+    assert noted == dict.fromkeys(("a", "gone", "z"), walker.clock.now() - DAY * SECOND)
+
+
+def test_rules_go_with_the_last_of_their_fates(database: Database, tmp_path: Path) -> None:
+    walker = Walker(database, tmp_path, keep_s=1.0 * DAY)
+    row = schedules.add(database, name="a", identity="i", anchor_at=START, now=START)
+    for number in (1, 2, 3):
+        at = START + number * DAY * SECOND
+        fate = Fire(schedule=row.id, rule=number, first=at, last=at, count=1, fate="missed")
+        fires.add(database, fate)
+        row = schedules.begin_rule(
+            database,
+            row,
+            identity="i",
+            anchor_at=START,
+            zone_data=None,
+            ends_at=at,
+            begins_at=at,
+            runs=0,
+        )
+
+    walker.clock.advance(3.5 * DAY)
+    walker.walk()
+
+    assert [rule.number for rule in rules.of_schedule(database, "a")] == [3, 4]
+    assert [fire["rule"] for fire in rows(database, "fires")] == [3]
 
 
 def test_a_range_that_reaches_into_what_is_kept_stays(database: Database, tmp_path: Path) -> None:
