@@ -195,7 +195,7 @@ def _job_table(session: Session, jobs: Iterable[dict[str, Any]], following: int 
         Column("ID", is_number=True),
         Column("TASK", may_be_cut=True),
         Column("STATE"),
-        Column("QUEUE", may_be_cut=True),
+        Column("QUEUE", may_be_cut=True, may_be_left_out=True),
         Column("SUBMITTED"),
         Column("TOOK", is_number=True),
         Column("REASON", may_be_cut=True),

@@ -26,6 +26,7 @@ _HEAD = """\
 This page is made from the commands' own help: `python -m jobctl.cli.manual`.
 
 On a terminal a listing is a table, and only columns of names and reasons are cut to fit.
+On a narrow one some columns are left out; the line below the table names them.
 In a pipe it is a header and tab-separated lines, nothing is cut, and moments are ISO 8601 with offset.
 With `--json`, before or behind the command, the answer is one JSON document on one line.
 Its shapes are described by the JSON Schemas in `jobctl/cli/schemas/`; more keys may follow, none goes away.

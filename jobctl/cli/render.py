@@ -32,6 +32,8 @@ _STYLES = {
 }
 """Colours of the terminal (ECMA-48) for the words that say how a thing stands."""
 _NARROWEST = 6
+_READABLE = 12
+"""A column that is cut to this is still told apart from others."""
 
 
 _NO_BREAK_SPACE = "\xa0"
@@ -61,11 +63,20 @@ def _escape(letter: str) -> str:
 
 
 class Column:
-    """One column of a table. Only one that ``may_be_cut`` gives way when the terminal is narrow."""
+    """One column of a table. On a narrow terminal one that ``may_be_cut`` gives way; before it gets too
+    narrow to be read, those that ``may_be_left_out`` are not shown."""
 
-    def __init__(self, title: str, *, may_be_cut: bool = False, is_number: bool = False) -> None:
+    def __init__(
+        self,
+        title: str,
+        *,
+        may_be_cut: bool = False,
+        may_be_left_out: bool = False,
+        is_number: bool = False,
+    ) -> None:
         self.title = title
         self.may_be_cut = may_be_cut
+        self.may_be_left_out = may_be_left_out
         self.is_number = is_number
 
 
@@ -160,31 +171,46 @@ class Screen:
             if empty:
                 _print(self.out, empty)
             return
-        self._draw(columns, shown)
+        left_out = self._draw(columns, shown)
+        if left_out:
+            caption += f"{'; ' if caption else ''}not shown here: {', '.join(left_out)}"
         if caption:
             _print(self.out, clean(caption))
 
-    def _draw(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    def _draw(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
+        """Print the table; gives back the titles of the columns that there was no room for."""
         from rich.cells import cell_len
 
         widths = [
             max(cell_len(text) for text in (column.title, *(row[place] for row in rows)))
             for place, column in enumerate(columns)
         ]
+        places = choose(columns, widths, self.width)
+        left_out = [column.title for at, column in enumerate(columns) if at not in places]
+        columns = [columns[place] for place in places]
+        widths = [widths[place] for place in places]
         fit(widths, [column.may_be_cut for column in columns], self.width)
-        titles = self._row(columns, [column.title for column in columns], widths)
+        titles = self._row(columns, [column.title for column in columns], widths, is_title=True)
         _print(self.out, f"\x1b[1m{titles}\x1b[0m" if self.color else titles)
         for row in rows:
-            _print(self.out, self._row(columns, row, widths))
+            _print(self.out, self._row(columns, [row[place] for place in places], widths))
+        return left_out
 
-    def _row(self, columns: Sequence[Column], row: Sequence[str], widths: Sequence[int]) -> str:
+    def _row(
+        self,
+        columns: Sequence[Column],
+        row: Sequence[str],
+        widths: Sequence[int],
+        *,
+        is_title: bool = False,
+    ) -> str:
         from rich.cells import cell_len, set_cell_size
 
         cells = []
         for column, text, width in zip(columns, row, widths, strict=True):
             room = width - cell_len(text)
             shown = text if room >= 0 else set_cell_size(text, width - 1).rstrip() + "…"
-            if self.color and text in _STYLES:
+            if self.color and text in _STYLES and not is_title:
                 shown = f"\x1b[{_STYLES[text]}m{shown}\x1b[0m"
             blanks = " " * max(room, 0)
             cells.append(blanks + shown if column.is_number else shown + blanks)
@@ -224,6 +250,21 @@ def problem_shape(problem: Any) -> dict[str, Any]:
     """A problem of a configuration as ``check --json`` shows it."""
     names = ("file", "line", "column", "key", "message", "hint")
     return {name: getattr(problem, name) for name in names}
+
+
+def choose(columns: Sequence[Column], widths: Sequence[int], width: int) -> list[int]:
+    """The places of the columns that are shown: all of them, or without those that may be left out, the
+    last one first, until what may be cut has room to be read."""
+    places = list(range(len(columns)))
+    for place in reversed(range(len(columns))):
+        least = sum(
+            min(widths[at], _READABLE) if columns[at].may_be_cut else widths[at] for at in places
+        )
+        if least + 2 * (len(places) - 1) <= width:
+            break
+        if columns[place].may_be_left_out:
+            places.remove(place)
+    return places
 
 
 def fit(widths: list[int], may_be_cut: Sequence[bool], width: int) -> None:

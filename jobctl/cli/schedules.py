@@ -51,12 +51,12 @@ def list_schedules(ctx: typer.Context, as_json: options.Json = False) -> int:
         return 0
     columns = [
         Column("NAME", may_be_cut=True),
-        Column("TASK", may_be_cut=True),
+        Column("TASK", may_be_cut=True, may_be_left_out=True),
         Column("SCHEDULE", may_be_cut=True),
-        Column("TIMEZONE", may_be_cut=True),
+        Column("TIMEZONE", may_be_cut=True, may_be_left_out=True),
         Column("NEXT"),
         Column("FATE"),
-        Column("LAST", may_be_cut=True),
+        Column("LAST"),
     ]
     session.screen.table(
         columns,

@@ -337,6 +337,8 @@ def test_the_screen_is_the_kept_one(
     elif mode.isdecimal():
         lines = re.sub(r"\x1b\[\d*m", "", shown.out).splitlines()
         assert case.words[0] == "status" or all(len(line) <= int(mode) for line in lines)
+        # A moment that is cut is worth nothing.
+        assert not re.search(r"[0-9]{4}-[0-9: -]*…", shown.out)
 
 
 def test_each_kept_screen_belongs_to_a_case() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobctl.cli.render import Column, Screen, clean, fit
+from jobctl.cli.render import Column, Screen, choose, clean, fit
 from jobctl.errors import ConfigError, NotFound, Problem
 
 
@@ -66,6 +66,36 @@ def test_columns_that_may_be_cut_give_way_and_no_others(
     assert total <= width or all(size <= 6 for size in cuttable)
     if sum(widths) + 2 * (len(widths) - 1) <= width:
         assert fitted == widths
+
+
+def test_columns_are_left_out_until_the_others_can_be_read() -> None:
+    columns = [
+        Column("NAME", may_be_cut=True),
+        Column("TASK", may_be_cut=True, may_be_left_out=True),
+        Column("ZONE", may_be_left_out=True),
+        Column("NEXT"),
+    ]
+    widths = [30, 30, 10, 19]
+
+    assert choose(columns, widths, 100) == [0, 1, 2, 3]
+    # 12 + 12 + 10 + 19 and three gaps.
+    assert choose(columns, widths, 59) == [0, 1, 2, 3]
+    assert choose(columns, widths, 58) == [0, 1, 3]
+    assert choose(columns, widths, 46) == [0, 3]
+    assert choose(columns, widths, 5) == [0, 3]
+
+
+def test_what_is_left_out_is_named_below_the_table() -> None:
+    columns = [Column("NAME", may_be_cut=True), Column("TASK", may_be_left_out=True)]
+    screen = a_screen(width=20)
+
+    screen.table(columns, [("n" * 20, "t" * 10)], caption="times: UTC")
+
+    assert out(screen).splitlines() == [
+        "NAME",
+        "n" * 20,
+        "times: UTC; not shown here: TASK",
+    ]
 
 
 def test_a_wide_letter_takes_two_places() -> None:
