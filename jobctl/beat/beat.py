@@ -660,11 +660,12 @@ class Beat:
                 if overlap == "skip":
                     job = earlier[0]
                     reason = f"job {job.id} of this schedule is {job.state}"
-                    self._pass(entry, instant, instant, "skipped", reason)
+                    self._pass(entry, instant, instant, "skipped", reason, earlier_job=job.id)
                     return
                 if waiting:
-                    reason = f"job {waiting[0].id} of this schedule waits already"
-                    self._pass(entry, instant, instant, "coalesced", reason)
+                    job = waiting[0]
+                    reason = f"job {job.id} of this schedule waits already"
+                    self._pass(entry, instant, instant, "coalesced", reason, earlier_job=job.id)
                     return
                 waits = True
         try:
@@ -700,7 +701,16 @@ class Beat:
                 is_left = True
         return is_left
 
-    def _pass(self, entry: Entry, first: Moment, last: Moment, fate: str, reason: str) -> None:
+    def _pass(
+        self,
+        entry: Entry,
+        first: Moment,
+        last: Moment,
+        fate: str,
+        reason: str,
+        *,
+        earlier_job: int | None = None,
+    ) -> None:
         """Instants that make no job of their own; the row before is prolonged if it says the same."""
         count = 1 if first == last else entry.rule.count_between(first - 1, last)
         if entry.tail is not None and entry.tail[1:] == (fate, reason):
@@ -723,6 +733,7 @@ class Beat:
                 last=last,
                 count=count,
                 fate=fate,
+                earlier_job=earlier_job,
                 reason=reason,
             ),
         )

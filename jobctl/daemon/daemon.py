@@ -26,6 +26,7 @@ from jobctl.logs import fields, logger
 from jobctl.plan import CodeReport, FilePlan, Plan, difference, merge
 from jobctl.protocol.requests import Logs
 from jobctl.result import Verdict
+from jobctl.store import daemons as daemon_rows
 from jobctl.store.database import Refused, storage_error
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class Daemon:
             station=station, retention=retention, handle=self._handle, follow=self._follow
         )
         self._stop_mode: str | None = None
+        self._number: int | None = None
+        self._stopped_at: Moment | None = None
         self._has_plan = False
         self._is_retiring = False
         self._end_at = 0.0
@@ -105,6 +108,7 @@ class Daemon:
             self._retire()
             self._loop.run(self._wait_for_idle_processes)
             raise
+        self._note_end()
 
     # -- the turn ---------------------------------------------------------------------------------
 
@@ -433,6 +437,7 @@ class Daemon:
         # What a refused commit leaves behind in memory would be half a reload: each part only prepares.
         bring_schedules = station.beat.prepare(plan, now)
         bring_tasks = station.dispatcher.prepare(plan)
+        number = self._number or daemon_rows.begin(station.database, now=now)
 
         def after() -> None:
             bring_schedules()
@@ -441,6 +446,7 @@ class Daemon:
             station.plan = plan
             station.patterns.clear()
             self._has_plan = True
+            self._number = number
 
         return after
 
@@ -477,6 +483,8 @@ class Daemon:
         self._stop_mode = mode
         station.dispatcher.drain()
         station.beat.stop()
+        if self._stopped_at is None:
+            self._stopped_at = station.clock.now()
 
     def _hurry(self) -> None:
         """One more signal while stopping: whatever is running is left to the next daemon.
@@ -520,6 +528,17 @@ class Daemon:
         monotonic = self._station.clock.monotonic()
         if self._station.engine.is_idle_gone or monotonic >= self._end_at:
             self._loop.end()
+
+    def _note_end(self) -> None:
+        """Let the next daemon tell since when none served. Who was killed says nothing."""
+        if self._number is None or self._stopped_at is None:
+            return
+        database = self._station.database
+        try:
+            with database.transaction():
+                daemon_rows.stop(database, id=self._number, now=self._stopped_at)
+        except Refused as error:
+            logger.error(storage_error(error).message)
 
     def _wait_for_idle_processes(self) -> float | None:
         """The only turn of a daemon that never began to serve."""

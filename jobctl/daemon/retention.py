@@ -36,7 +36,14 @@ PAUSE_S: Final = 600.0
 KEY_KEEP_S: Final = 86_400
 """How long a key outlives its job's end."""
 
+_REMOVED: Final = "newest_removed"
 _BEFORE_ALL_KEYS: Final = (-1, "")
+
+
+def newest_removed(database: Database) -> int:
+    """The highest id of all jobs that were removed, 0 if none was: a job above it that is not there was lost
+    in another way."""
+    return int(meta.get(database, _REMOVED) or 0)
 
 
 class Retention:
@@ -135,6 +142,8 @@ class Retention:
     def _remove(self, job_ids: list[int]) -> None:
         if not job_ids:
             return
+        if job_ids[-1] > newest_removed(self._database):
+            meta.set(self._database, _REMOVED, str(job_ids[-1]))
         highest = job_rows.highest_id(self._database)
         if job_ids[-1] == highest:
             # An id is never given twice, also when the job that had the highest one is gone.

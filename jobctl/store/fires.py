@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fire:
     """One instant with its job, or a closed range of ``count`` instants that share a fate. ``rule`` is the
-    number of the rule that gave them."""
+    number of the rule that gave them, ``earlier_job`` the unfinished job because of which they made none."""
 
     schedule: int
     rule: int
@@ -24,6 +24,7 @@ class Fire:
     count: int
     fate: str
     job_id: int | None = None
+    earlier_job: int | None = None
     reason: str | None = None
 
 
@@ -39,6 +40,7 @@ def add(database: Database, fire: Fire) -> None:
             fire.count,
             fire.fate,
             fire.job_id,
+            fire.earlier_job,
             fire.reason,
         ),
     )
@@ -67,10 +69,46 @@ def of_schedule(
     )
 
 
-def page(database: Database, *, schedule: int, before: Moment, limit: int) -> list[dict[str, Any]]:
-    """A slice of a schedule's fates that begin before a moment, newest first; the caller filters."""
-    bindings = {"schedule": schedule, "before": before, "limit": limit}
+def page(
+    database: Database, *, schedule: int, before: tuple[Moment, int], limit: int
+) -> list[dict[str, Any]]:
+    """A slice of a schedule's fates before the row of this first instant and rule, newest first; the caller
+    filters."""
+    bindings = {"schedule": schedule, "first": before[0], "rule": before[1], "limit": limit}
     return database.dicts(statement("fires/page"), bindings)
+
+
+def newest(database: Database, *, schedule: int, rule: int, at: Moment) -> dict[str, Any] | None:
+    """The newest row of a rule that begins no later than a moment, or None."""
+    bindings = {"schedule": schedule, "rule": rule, "at": at}
+    rows = database.dicts(statement("fires/newest"), bindings)
+    return rows[0] if rows else None
+
+
+def following(
+    database: Database, *, schedule: int, rule: int, after: Moment
+) -> dict[str, Any] | None:
+    """The row of a rule that follows a moment, or None."""
+    bindings = {"schedule": schedule, "rule": rule, "after": after}
+    rows = database.dicts(statement("fires/following"), bindings)
+    return rows[0] if rows else None
+
+
+def of_job(database: Database, job_id: int) -> tuple[str, Moment] | None:
+    """``(schedule, instant)`` that a job was made for; None: it was made for no instant."""
+    row = database.row(statement("fires/of_job"), (job_id,))
+    return None if row is None else (str(row[0]), int(row[1]))
+
+
+def with_jobs(
+    database: Database, *, schedule: int, after: tuple[Moment, int], limit: int
+) -> list[dict[str, Any]]:
+    """A slice of a schedule's fates after the row of this first instant and rule, oldest first.
+
+    ``found`` is None when the row's job is not there; ``job_schedule`` is the schedule that it is of.
+    """
+    bindings = {"schedule": schedule, "first": after[0], "rule": after[1], "limit": limit}
+    return database.dicts(statement("fires/with_jobs"), bindings)
 
 
 def prune(database: Database, *, schedule: int, before: Moment, limit: int) -> int:

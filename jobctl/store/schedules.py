@@ -41,6 +41,21 @@ class StoredSchedule(NamedTuple):
     pruned_until: Moment | None
 
 
+class PastSchedule(NamedTuple):
+    """A schedule that is or was in force, as it is looked back at. ``removed_at`` is None while it is."""
+
+    id: int
+    name: str
+    rule: int
+    watermark: Moment
+    runs: int
+    paused_at: Moment | None
+    paused_until: Moment | None
+    created_at: Moment
+    removed_at: Moment | None
+    pruned_until: Moment | None
+
+
 class StoredTable(NamedTuple):
     """What a command has added: ``table`` is the ``[schedules.<name>]`` table as JSON, ``uid`` who did it."""
 
@@ -197,10 +212,17 @@ def note_pruned(database: Database, *, id: int, before: Moment) -> None:
     database.execute(statement("schedules/note_pruned"), {"id": id, "before": before})
 
 
-def find(database: Database, *, name: str) -> int | None:
-    """The id of a schedule, also of one that was removed; None: there never was one of that name."""
+def find(database: Database, name: str) -> PastSchedule | None:
+    """A schedule, also one that was removed; None: there never was one of that name."""
     row = database.row(statement("schedules/find"), {"name": name})
-    return None if row is None else int(row[0])
+    return None if row is None else PastSchedule._make(row)
+
+
+def past(database: Database, *, after: int, limit: int) -> list[PastSchedule]:
+    """A slice of all schedules by id, those that were removed included."""
+    bindings = {"after": after, "limit": limit}
+    rows = database.rows(statement("schedules/past"), bindings)
+    return [PastSchedule._make(row) for row in rows]
 
 
 def ids(database: Database, *, after: int, limit: int) -> list[int]:

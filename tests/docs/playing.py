@@ -76,7 +76,7 @@ _VARYING = (
     (r"\b(pid|uptime_s|uid)([ =]+)[\d.]+", r"\1\2<number>"),
     (r"(\b(?:process|id|job)|--before)( +)\d+\b", r"\1\2<id>"),
     (r"\bJOBCTL_JOB_ID=\d+", "JOBCTL_JOB_ID=<id>"),
-    (r"--cursor \d+\.\d+", "--cursor <cursor>"),
+    (r"--cursor [\d.]+\d", "--cursor <cursor>"),
 )
 _ID_COLUMNS = ("ID", "JOB", "PID", "MADE")
 

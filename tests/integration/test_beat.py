@@ -205,6 +205,7 @@ def test_skip_makes_no_job_beside_an_unfinished_one(beating: Beating) -> None:
 
     assert beating.fates() == [("submitted", 1), ("skipped", 2)]
     assert "STARTED" in beating.fires()[1]["reason"]
+    assert beating.fires()[1]["earlier_job"] == beating.fires()[0]["job_id"]
     beating.end_all()
     beating.after(60)
     assert beating.fates() == [("submitted", 1), ("skipped", 2), ("submitted", 1)]
@@ -249,6 +250,7 @@ def test_queue_lets_one_job_wait_and_coalesces_further_instants(beating: Beating
     running, waiting = beating.unfinished()
     assert running.state == "STARTED"
     assert waiting.is_held_back
+    assert beating.fires()[2]["earlier_job"] == waiting.id
 
 
 def test_the_waiting_job_cannot_be_claimed_until_the_earlier_one_is_gone(beating: Beating) -> None:

@@ -103,6 +103,27 @@ def test_pages_over_schedules_that_are_due_at_once_lose_none(
     assert [at for _, at in found] == sorted((at for _, at in found), reverse=True)
 
 
+def test_a_moment_that_a_clock_showed_twice_is_two_rows_on_two_pages(
+    beating: Beating, asking: Asking
+) -> None:
+    beating.take(a_schedule(on_overlap="allow"))
+    for _ in range(3):
+        beating.after(60)
+    beating.clock.step(-180)
+    for _ in range(3):
+        beating.after(60)
+
+    found, cursor = [], None
+    while True:
+        answer = asking.ask(requests.History(schedule="backup", limit=1, cursor=cursor))
+        found += [((fire["at"] - START) // MINUTE, fire["job_id"]) for fire in answer["fires"]]
+        cursor = answer["next"]
+        if cursor is None:
+            break
+
+    assert found == [(3, 6), (3, 3), (2, 5), (2, 2), (1, 4), (1, 1)]
+
+
 def test_a_task_has_the_history_of_all_of_its_schedules(beating: Beating, asking: Asking) -> None:
     beating.take(a_schedule(), a_schedule("each-second-minute", every="2m"))
     served(beating, 2)
@@ -189,7 +210,7 @@ def test_what_never_was_is_not_found(beating: Beating, asking: Asking) -> None:
         {"limit": 0},
         {"limit": 1001},
         {"fates": ["lost"]},
-        {"cursor": "x.1"},
+        {"cursor": "1.1"},
         {"cursor": "1." + "1" * 60},
         {"cursor": ""},
     ],

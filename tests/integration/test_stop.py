@@ -10,6 +10,7 @@ import pytest
 
 from jobctl.errors import DaemonNotRunning
 from jobctl.protocol import requests
+from jobctl.store.database import open_database
 from tests.support.daemon import Daemon, running_daemon
 
 if TYPE_CHECKING:
@@ -136,6 +137,22 @@ def test_an_instant_that_falls_into_the_end_is_served_by_the_next_daemon() -> No
         fires = daemon.call(requests.History(schedule="tick"))["fires"][::-1]
     for earlier, later in itertools.pairwise(fires):
         assert later["at"] == earlier["last"] + 1_000_000
+
+
+def test_a_daemon_that_stops_says_when_and_one_that_is_killed_does_not() -> None:
+    with running_daemon() as daemon:
+        daemon.stop()
+        daemon.start()
+        daemon.kill()
+        daemon.start()
+        daemon.stop()
+        database = open_database(daemon.state_dir / "jobctl.db", is_read_only=True)
+        served = database.rows("SELECT began_at, stopped_at FROM daemons ORDER BY id")
+        database.close()
+
+    (first, end), (second, nothing), (third, last) = served
+    assert first <= end <= second <= third <= last
+    assert nothing is None
 
 
 def test_a_client_that_asked_for_the_end_sees_it(daemon: Daemon) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from jobctl.clock import SECOND
 from jobctl.daemon.main import highest_id
-from jobctl.daemon.retention import BATCH, KEY_KEEP_S, PAUSE_S, Retention
+from jobctl.daemon.retention import BATCH, KEY_KEEP_S, PAUSE_S, Retention, newest_removed
 from jobctl.paths import output_file
 from jobctl.plan import DaemonSettings
 from jobctl.store import attempts, fires, jobs, keys, rules, schedules
@@ -168,6 +168,18 @@ def test_no_id_is_given_twice_when_the_newest_job_is_removed(
     assert highest_id(database) == 3
     in_state(database, "SUCCESS", id=4)
     assert highest_id(database) == 4
+
+
+def test_the_newest_job_that_was_removed_is_remembered(database: Database, tmp_path: Path) -> None:
+    for id in (1, 2):
+        in_state(database, "SUCCESS", id=id)
+    in_state(database, "SUCCESS", id=3, now=START + round(PAUSE_S) * SECOND)
+    walker = Walker(database, tmp_path, keep_s=1.0)
+    assert newest_removed(database) == 0
+
+    walker.walk()
+
+    assert (walker.kept(), newest_removed(database)) == ([3], 2)
 
 
 def test_a_file_is_kept_when_the_removal_of_its_row_was_refused(

@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from jobctl.job import Change, State
-from jobctl.store import attempts, fires, jobs, keys, queues, schedules
+from jobctl.store import attempts, daemons, fires, jobs, keys, queues, schedules
 from jobctl.store import rules as store_rules
 from jobctl.store.attempts import row_of
 from jobctl.store.database import Database, open_database
@@ -90,6 +90,13 @@ def steps_of(database: Database, name: str) -> list[str]:
         ("keys/get", "PRIMARY KEY"),
         ("keys/find", "PRIMARY KEY"),
         ("fires/of_schedule", "PRIMARY KEY"),
+        ("fires/page", "PRIMARY KEY"),
+        ("fires/newest", "PRIMARY KEY"),
+        ("fires/following", "PRIMARY KEY"),
+        ("fires/of_job", "fires_job"),
+        ("fires/with_jobs", "PRIMARY KEY"),
+        ("schedules/past", "PRIMARY KEY"),
+        ("schedules/find", "sqlite_autoindex_schedules_1"),
     ],
 )
 def test_a_statement_uses_its_index_and_scans_nothing(
@@ -112,6 +119,11 @@ def test_a_statement_uses_its_index_and_scans_nothing(
         "jobs/first_in",
         "jobs/next_line",
         "jobs/unfinished_of_schedule",
+        "fires/page",
+        "fires/newest",
+        "fires/following",
+        "fires/with_jobs",
+        "schedules/past",
     ],
 )
 def test_a_statement_of_every_turn_sorts_nothing(database: Database, name: str) -> None:
@@ -440,6 +452,8 @@ def a_fire(schedule: int, **others: Any) -> Fire:
         {"fate": "submitted"},
         {"fate": "missed", "job_id": 7},
         {"fate": "submitted", "job_id": 7, "last": 2, "count": 2},
+        {"fate": "missed", "earlier_job": 7},
+        {"fate": "submitted", "job_id": 7, "earlier_job": 6},
     ],
 )
 def test_an_impossible_fate_is_refused(database: Database, wrong: dict[str, Any]) -> None:
@@ -474,3 +488,90 @@ def test_a_fate_needs_its_rule(database: Database) -> None:
     for schedule, rule in ((99, 1), (row.id, 2)):
         with pytest.raises(apsw.ConstraintError):
             fires.add(database, a_fire(schedule, rule=rule))
+
+
+def test_a_job_is_made_for_one_instant(database: Database) -> None:
+    row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
+    fires.add(database, a_fire(row.id, fate="submitted", job_id=7))
+
+    assert fires.of_job(database, 7) == ("s", 1)
+    assert fires.of_job(database, 8) is None
+    with pytest.raises(apsw.ConstraintError):
+        fires.add(database, a_fire(row.id, first=2, last=2, fate="submitted", job_id=7))
+
+
+def test_fates_are_read_by_rule_and_place(database: Database) -> None:
+    row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
+    begun(database, row)
+    fires.add(database, a_fire(row.id, first=10, last=30, count=3))
+    fires.add(database, a_fire(row.id, first=20, last=20, rule=2))
+    fires.add(database, a_fire(row.id, first=40, last=40))
+
+    def firsts(found: Any) -> list[tuple[int, int]]:
+        return [(one["first"], one["rule"]) for one in found if one is not None]
+
+    def page(**place: Any) -> list[tuple[int, int]]:
+        return firsts(fires.page(database, schedule=row.id, **place))
+
+    assert page(before=(FAR, 0), limit=9) == [(40, 1), (20, 2), (10, 1)]
+    assert page(before=(20, 2), limit=9) == [(10, 1)]
+    assert page(before=(20, 3), limit=1) == [(20, 2)]
+    newest = [fires.newest(database, schedule=row.id, rule=1, at=at) for at in (9, 10, 39, 40)]
+    assert firsts(newest) == [(10, 1), (10, 1), (40, 1)]
+    following = [fires.following(database, schedule=row.id, rule=1, after=at) for at in (9, 30, 40)]
+    assert firsts(following) == [(10, 1), (40, 1)]
+
+
+def test_fates_are_read_with_what_is_known_of_their_jobs(database: Database) -> None:
+    row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
+    in_state(database, "SUCCESS", id=7, schedule=row.id)
+    in_state(database, "SUCCESS", id=8)
+    for at, job in ((1, 7), (2, 8), (3, 9)):
+        fires.add(database, a_fire(row.id, first=at, last=at, fate="submitted", job_id=job))
+    fires.add(database, a_fire(row.id, first=4, last=4))
+
+    told = fires.with_jobs(database, schedule=row.id, after=(0, 0), limit=9)
+
+    assert [(one["job_id"], one["found"], one["job_schedule"]) for one in told] == [
+        (7, 7, row.id),
+        (8, 8, None),
+        (9, None, None),
+        (None, None, None),
+    ]
+    assert len(fires.with_jobs(database, schedule=row.id, after=(2, 1), limit=1)) == 1
+
+
+def test_a_removed_schedule_is_found_by_who_looks_back(database: Database) -> None:
+    row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
+    kept = schedules.add(database, name="t", identity="a", anchor_at=START, now=START)
+    schedules.remove(database, row, ends_at=START + 5, now=START + 5)
+
+    found = schedules.find(database, "s")
+
+    assert found is not None
+    assert (found.id, found.removed_at) == (row.id, START + 5)
+    assert schedules.find(database, "u") is None
+    assert [past.id for past in schedules.past(database, after=0, limit=9)] == [row.id, kept.id]
+    assert schedules.past(database, after=row.id, limit=1)[0].removed_at is None
+
+
+# -- daemons ------------------------------------------------------------------------------------------
+
+
+def test_the_daemons_around_a_moment_are_told(database: Database) -> None:
+    first = daemons.begin(database, now=100)
+    daemons.stop(database, id=first, now=200)
+    daemons.stop(database, id=first, now=250)  # said before
+    daemons.begin(database, now=300)
+
+    assert daemons.around(database, 99) == (None, (100, 200))
+    assert daemons.around(database, 100) == ((100, 200), (300, None))
+    assert daemons.around(database, 299) == ((100, 200), (300, None))
+    assert daemons.around(database, 300) == ((300, None), None)
+
+
+def test_only_the_newest_daemons_are_remembered(database: Database) -> None:
+    for number in range(daemons.KEPT + 5):
+        daemons.begin(database, now=number)
+
+    assert database.row("SELECT count(*), min(began_at) FROM daemons") == (daemons.KEPT, 5)

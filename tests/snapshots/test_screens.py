@@ -215,7 +215,7 @@ CASES = [
         "history",
         history={
             "fires": [FIRES[1] | {"schedule": name, "task": "report"} for name in ("a", HOSTILE)],
-            "next": "1795141800000000.12",
+            "next": "1795141800000000.12.1",
         },
     ),
     case(

@@ -6,7 +6,8 @@ There may be a hundred thousand schedules, so each walk over them goes in slices
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+import re
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from jobctl.clock import SECOND
 from jobctl.errors import NotFound, UsageError
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     Slice = Generator[None, None, dict[str, Any]]
 
 T = TypeVar("T")
+
+Place: TypeAlias = tuple[int, int, int]
+"""Where a row of fates stands among those of all schedules: its first instant, the id of its schedule, the
+number of its rule."""
+
+_CURSOR: Final = re.compile(r"(-?[0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,18})")
 
 MAX_FIRES: Final = 1000
 MAX_SCHEDULES: Final = 5000
@@ -108,7 +115,7 @@ def _agenda(station: Station, request: requests.Next) -> Slice:
     if request.schedule is None:
         names = list(station.beat.entries())
     else:
-        names = [name for name, _ in (yield from _schedules_named(station, request.schedule))]
+        names = [name for name, _ in (yield from schedules_named(station, request.schedule))]
     until = _NEVER
     if request.within_s is not None:
         until = station.clock.now() + int(request.within_s * SECOND)
@@ -160,39 +167,41 @@ def history(station: Station, call: Call, request: requests.History) -> Slice:
     return _history(station, request, _read_cursor(request))
 
 
-def _read_cursor(request: requests.History) -> tuple[Moment, int]:
-    """Where the page begins: only rows below this ``(instant, id of the schedule)``."""
+def _read_cursor(request: requests.History) -> Place:
+    """Where the page begins: only rows below this place."""
     before = _NEVER if request.before is None else request.before
     if request.cursor is None:
-        return before, 0
-    at, _, schedule = request.cursor.partition(".")
-    if not (at.lstrip("-").isdecimal() and schedule.isdecimal() and len(request.cursor) < 50):
+        return before, 0, 0
+    found = _CURSOR.fullmatch(request.cursor)
+    if found is None:
         raise UsageError(
             f'"{request.cursor[:50]}" is no cursor', hint="Take the one that a page before it gave."
         )
-    return min((before, 0), (int(at), int(schedule)))
+    at, schedule, rule = map(int, found.groups())
+    return min((before, 0, 0), (at, schedule, rule))
 
 
-def _history(station: Station, request: requests.History, below: tuple[Moment, int]) -> Slice:
-    found = yield from _schedules_named(
+def _history(station: Station, request: requests.History, below: Place) -> Slice:
+    found = yield from schedules_named(
         station, request.schedule, is_schedule=request.is_schedule, also_removed=True
     )
-    newest: list[tuple[tuple[Moment, int], dict[str, Any]]] = []
+    newest: list[tuple[Place, dict[str, Any]]] = []
     wanted = request.limit + 1
     for name, task in found:
-        schedule = schedule_rows.find(station.database, name=name)
-        if schedule is None:
+        row_of_schedule = schedule_rows.find(station.database, name)
+        if row_of_schedule is None:
             continue
+        schedule = row_of_schedule.id
+        before = below[0], _begin_rule(schedule, below)
         # The newest rows are kept, the oldest of them on top: what is older than that one is not read.
-        before = below[0] + (schedule < below[1])
         while True:
             rows = fire_rows.page(
                 station.database, schedule=schedule, before=before, limit=min(wanted, SLICE_ROWS)
             )
             is_over = len(rows) < min(wanted, SLICE_ROWS)
             for row in rows:
-                key = (row["first"], schedule)
-                before = row["first"]
+                key = (row["first"], schedule, row["rule"])
+                before = row["first"], row["rule"]
                 if request.since is not None and row["last"] < request.since:
                     is_over = True
                     break
@@ -212,8 +221,16 @@ def _history(station: Station, request: requests.History, below: tuple[Moment, i
     page = newest[: request.limit]
     following = None
     if len(newest) > request.limit:
-        following = "{}.{}".format(*page[-1][0])
+        following = "{}.{}.{}".format(*page[-1][0])
     return {"fires": [fire for _, fire in page], "next": following}
+
+
+def _begin_rule(schedule: int, below: Place) -> int:
+    """Below which rule of a schedule the rows at the first moment of a page lie."""
+    _, cut, rule = below
+    if schedule == cut:
+        return rule
+    return _NEVER if schedule < cut else 0
 
 
 def describe_fire(row: Mapping[str, Any], schedule: str, task: str | None) -> dict[str, Any]:
@@ -238,7 +255,7 @@ def _slices(of: Sequence[T]) -> Iterator[Sequence[T]]:
     return (of[place : place + SLICE_NAMES] for place in range(0, len(of), SLICE_NAMES))
 
 
-def _schedules_named(
+def schedules_named(
     station: Station, name: str, *, is_schedule: bool = False, also_removed: bool = False
 ) -> Generator[None, None, list[tuple[str, str | None]]]:
     """``(schedule, task)`` of all schedules of a task, or of the schedule of that name.
@@ -260,7 +277,7 @@ def _schedules_named(
     elif name in plan.schedules:
         found.append((name, plan.schedules[name].task))
     is_missing = also_removed and all(schedule != name for schedule, _ in found)
-    if is_missing and schedule_rows.find(station.database, name=name) is not None:
+    if is_missing and schedule_rows.find(station.database, name) is not None:
         found.append((name, None))
     if not found and task is None:
         what = "schedule" if is_schedule else "schedule and no task"

@@ -37,6 +37,13 @@ INSERT INTO attempts VALUES(4,1,44,'w1','success',1800000000000000,1800000000000
 INSERT INTO attempts VALUES(5,1,55,'w1','failure',1800000000000000,1800000000000000,1800000000000005,NULL,9,NULL,'{"type":"K","message":"m","traceback":""}',NULL,NULL,NULL,NULL,0,0,NULL,'{"argv":["/bin/true"]}',NULL);
 INSERT INTO attempts VALUES(10,1,110,'w1','success',1800000000000000,1800000000000000,1800000000000005,NULL,NULL,'{"x":[1]}',NULL,NULL,NULL,NULL,NULL,0,0,NULL,'{"argv":["/bin/true"]}',NULL);
 
+DROP TABLE IF EXISTS daemons;
+CREATE TABLE daemons (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  began_at   INTEGER NOT NULL,
+  stopped_at INTEGER
+) STRICT;
+
 DROP TABLE IF EXISTS fires;
 CREATE TABLE fires (
   schedule  INTEGER NOT NULL,
@@ -46,6 +53,7 @@ CREATE TABLE fires (
   count     INTEGER NOT NULL CHECK (count > 0),
   fate      TEXT NOT NULL CHECK (fate IN ('submitted', 'skipped', 'missed', 'coalesced', 'held')),
   job_id    INTEGER,
+  earlier_job INTEGER CHECK (earlier_job IS NULL OR fate IN ('skipped', 'coalesced')),
   reason    TEXT,
   PRIMARY KEY (schedule, first, rule),
   FOREIGN KEY (schedule, rule) REFERENCES rules (schedule, number),
@@ -53,9 +61,9 @@ CREATE TABLE fires (
   CHECK ((fate = 'submitted') = (job_id IS NOT NULL)),
   CHECK (fate <> 'submitted' OR (first = last AND count = 1))
 ) STRICT, WITHOUT ROWID;
-INSERT INTO fires VALUES(1,1800003600000000,1,1800003600000000,1,'submitted',4,NULL);
-INSERT INTO fires VALUES(1,1800007200000000,2,1800007200000000,1,'skipped',NULL,NULL);
-CREATE INDEX fires_job ON fires (job_id) WHERE job_id IS NOT NULL;
+INSERT INTO fires VALUES(1,1800003600000000,1,1800003600000000,1,'submitted',4,NULL,NULL);
+INSERT INTO fires VALUES(1,1800007200000000,2,1800007200000000,1,'skipped',NULL,NULL,NULL);
+CREATE UNIQUE INDEX fires_job ON fires (job_id) WHERE job_id IS NOT NULL;
 
 DROP TABLE IF EXISTS jobs;
 CREATE TABLE jobs (

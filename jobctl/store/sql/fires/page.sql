@@ -1,3 +1,4 @@
--- A slice of the fates of one schedule below :before, newest first. Needs the primary key.
-SELECT first, last, count, fate, job_id, reason FROM fires
-WHERE schedule = :schedule AND first < :before ORDER BY first DESC LIMIT :limit
+-- A slice of the fates of one schedule before the row (:first, :rule), newest first. Needs the primary key.
+SELECT first, rule, last, count, fate, job_id, earlier_job, reason FROM fires
+WHERE schedule = :schedule AND (first, rule) < (:first, :rule)
+ORDER BY first DESC, rule DESC LIMIT :limit

@@ -155,7 +155,7 @@ CREATE TABLE rules (
 ) STRICT, WITHOUT ROWID;
 
 -- One instant with its job, or a closed range of instants that share a fate. "rule" is the number of the
--- rule that gave it.
+-- rule that gave it, "earlier_job" the unfinished job of the schedule because of which it made none.
 CREATE TABLE fires (
   schedule  INTEGER NOT NULL,
   first     INTEGER NOT NULL,
@@ -164,6 +164,7 @@ CREATE TABLE fires (
   count     INTEGER NOT NULL CHECK (count > 0),
   fate      TEXT NOT NULL CHECK (fate IN ('submitted', 'skipped', 'missed', 'coalesced', 'held')),
   job_id    INTEGER,
+  earlier_job INTEGER CHECK (earlier_job IS NULL OR fate IN ('skipped', 'coalesced')),
   reason    TEXT,
   PRIMARY KEY (schedule, first, rule),
   FOREIGN KEY (schedule, rule) REFERENCES rules (schedule, number),
@@ -171,4 +172,12 @@ CREATE TABLE fires (
   CHECK ((fate = 'submitted') = (job_id IS NOT NULL)),
   CHECK (fate <> 'submitted' OR (first = last AND count = 1))
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX fires_job ON fires (job_id) WHERE job_id IS NOT NULL;
+CREATE UNIQUE INDEX fires_job ON fires (job_id) WHERE job_id IS NOT NULL;
+
+-- Each daemon that served, oldest first; some of the newest are kept. "stopped_at" is when it made no more
+-- jobs: NULL while it runs, and for ever when it was killed.
+CREATE TABLE daemons (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  began_at   INTEGER NOT NULL,
+  stopped_at INTEGER
+) STRICT;

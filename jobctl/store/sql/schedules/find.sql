@@ -1,2 +1,3 @@
--- The id of a schedule by its name, also of one that was removed. No row: there never was one.
-SELECT id FROM schedules WHERE name = :name
+-- A schedule by its name, also one that was removed. No row: there never was one.
+SELECT id, name, rule, watermark, runs, paused_at, paused_until, created_at, removed_at, pruned_until
+FROM schedules WHERE name = :name
