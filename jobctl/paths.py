@@ -78,14 +78,14 @@ class StateDirectory:
         """Outputs that are too long for a row."""
         return self.root / "output"
 
-    def output_file(self, job_id: int, number: int) -> Path:
+    def output_file(self, job_id: int, number: int, *, stderr: bool = False) -> Path:
         """The file of one attempt's output; a thousand jobs share a folder."""
-        return output_file(self.output, job_id, number)
+        return output_file(self.output, job_id, number, stderr=stderr)
 
 
-def output_file(output_dir: Path, job_id: int, number: int) -> Path:
-    """The file of one attempt's output below ``output_dir``."""
-    return output_dir / str(job_id // 1000) / f"{job_id}.{number}"
+def output_file(output_dir: Path, job_id: int, number: int, *, stderr: bool = False) -> Path:
+    """The file of one attempt's output below ``output_dir``; of its ``stderr``, if that is kept apart."""
+    return output_dir / str(job_id // 1000) / f"{job_id}.{number}{'.err' if stderr else ''}"
 
 
 def bind_unix(path: Path, *, backlog: int, mode: int = 0o600) -> socket.socket:

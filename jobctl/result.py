@@ -55,6 +55,8 @@ class Outcome:
             in the attempt's row; empty when it lies in a file.
         output_bytes: how much was written in all.
         output_file: the kept output lies in the attempt's file.
+        stderr, stderr_bytes, stderr_file: the same of standard error, where it is kept apart from the
+            output; ``stderr_bytes`` is None where it is part of that.
         proof: how it is known that nothing of the attempt is left: ``"cgroup"``, ``"subreaper"``,
             ``"process"``, ``"boot"`` or ``"unproved"``; empty when nobody asked.
         remaining: processes that were still there, by pid.
@@ -75,6 +77,9 @@ class Outcome:
     output: bytes = b""
     output_bytes: int = 0
     output_file: bool = False
+    stderr: bytes = b""
+    stderr_bytes: int | None = None
+    stderr_file: bool = False
     proof: str = ""
     remaining: tuple[int, ...] = ()
 
@@ -95,6 +100,8 @@ class Outcome:
                 data[name] = value
         if self.output:
             data["output"] = self.output.decode("latin-1")
+        if self.stderr:
+            data["stderr"] = self.stderr.decode("latin-1")
         if self.remaining:
             data["remaining"] = list(self.remaining)
         return data
@@ -109,9 +116,12 @@ class Outcome:
         fields = dict(data)
         try:
             output = fields.pop("output", "").encode("latin-1")
+            stderr = fields.pop("stderr", "").encode("latin-1")
             remaining = tuple(fields.pop("remaining", ()))
             verdict = Verdict(fields.pop("verdict"))
-            outcome = cls(verdict=verdict, output=output, remaining=remaining, **fields)
+            outcome = cls(
+                verdict=verdict, output=output, stderr=stderr, remaining=remaining, **fields
+            )
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise ProtocolError(f"an outcome cannot be read: {error}") from error
         for name, value in fields.items():
@@ -142,12 +152,14 @@ _TYPES: dict[str, type] = {
             "signal",
             "max_rss_bytes",
             "output_bytes",
+            "stderr_bytes",
         ),
         int,
     ),
     **dict.fromkeys(("user_s", "system_s"), float),
     **dict.fromkeys(("result", "error", "proof"), str),
     "output_file": bool,
+    "stderr_file": bool,
 }
 
 _OPTIONAL = (
@@ -159,13 +171,16 @@ _OPTIONAL = (
     "user_s",
     "system_s",
     "max_rss_bytes",
+    "stderr_bytes",
     "output_bytes",
     "output_file",
+    "stderr_file",
     "proof",
 )
 _DEFAULTS: dict[str, Any] = {
     "output_bytes": 0,
     "output_file": False,
+    "stderr_file": False,
     "proof": "",
-    **dict.fromkeys(_OPTIONAL[:8]),
+    **dict.fromkeys(_OPTIONAL[:9]),
 }

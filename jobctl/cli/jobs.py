@@ -248,29 +248,39 @@ def logs(
         str | None,
         typer.Option("--tail", metavar="SIZE", help='Only the last so many bytes: "4K".'),
     ] = None,
+    only_stdout: Annotated[bool, typer.Option("--stdout", help="Standard output alone.")] = False,
+    only_stderr: Annotated[
+        bool, typer.Option("--stderr", help="Standard error alone, where it was kept apart.")
+    ] = False,
     as_json: options.Json = False,
 ) -> int:
     """Print the output of a job as it is.
 
+    Standard error that was kept apart goes to standard error, or with --stderr to standard output.
+
     Also answers when no daemon runs, and says so.
     """
+    from jobctl.cli import shapes
     from jobctl.cli.output import OutputWriter
     from jobctl.protocol.requests import Logs
 
     session = session_of(ctx, as_json=as_json)
+    if only_stdout and only_stderr:
+        raise UsageError(
+            "--stdout and --stderr exclude each other", hint="Leave both out to get both."
+        )
+    stream = "stdout" if only_stdout else "stderr" if only_stderr else None
     tail_bytes = None if tail is None else _size(tail)
     if follow and not session.as_json:
-        follow_output(session, job, attempt=attempt, tail_bytes=tail_bytes)
+        follow_output(session, job, attempt=attempt, stream=stream, tail_bytes=tail_bytes)
         return 0
-    request = Logs(job=job, attempt=attempt, tail_bytes=tail_bytes, follow=follow)
+    request = Logs(job=job, attempt=attempt, stream=stream, tail_bytes=tail_bytes, follow=follow)
     with session.reader(timeout_s=None if follow else 30.0) as client:
         if session.as_json:
             *parts, final = client.stream(request)
-            data = b"".join(part["data"].encode("latin-1") for part in parts)
-            shape = {"id": job, **{name: final.get(name) for name in ("attempt", "bytes", "state")}}
-            session.screen.json({**shape, "output": data.decode("utf-8", "backslashreplace")})
+            session.screen.json(shapes.output(job, parts, final))
             return 0
-        writer = OutputWriter(session.screen, is_tail=tail_bytes is not None)
+        writer = OutputWriter(session.screen, stream=stream, is_tail=tail_bytes is not None)
         for answer in client.stream(request):
             writer.take(answer)
     return 0

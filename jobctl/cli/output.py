@@ -12,26 +12,51 @@ if TYPE_CHECKING:
 class OutputWriter:
     """Writes the answers to `jobctl.protocol.requests.Logs` as they come.
 
-    ``offset`` is where the next part begins, for who must ask again; ``final`` is the last answer, with
-    ``attempt``, ``bytes`` and ``state``, or None before it has come.
+    Standard error that was kept apart goes to standard error, unless it is all that was asked for
+    (``stream``).
+
+    ``offset`` and ``stderr_offset`` are where the next parts begin, for who must ask again; ``final`` is
+    the last answer, with ``attempt``, ``bytes``, ``stderr_bytes`` and ``state``, or None before it has come.
     """
 
-    def __init__(self, screen: Screen, *, offset: int = 0, is_tail: bool = False) -> None:
+    def __init__(self, screen: Screen, *, stream: str | None = None, is_tail: bool = False) -> None:
         self._screen = screen
-        self.offset = offset
+        self._stream = stream
+        self._offsets = {"stdout": 0, "stderr": 0}
         # The first part of a tail begins wherever it begins.
-        self._may_begin_anywhere = is_tail
+        self._may_begin_anywhere = {"stdout", "stderr"} if is_tail else set[str]()
         self.final: dict[str, Any] | None = None
+
+    @property
+    def offset(self) -> int:
+        """How far standard output has come."""
+        return self._offsets["stdout"]
+
+    @property
+    def stderr_offset(self) -> int:
+        """How far standard error has come."""
+        return self._offsets["stderr"]
 
     def take(self, answer: dict[str, Any]) -> None:
         """Write one answer's part, and say so if bytes before it were not kept."""
         if "data" not in answer:
-            self.final = answer
+            self._end(answer)
             return
         data = answer["data"].encode("latin-1")
-        begin = answer.get("offset", self.offset)
-        if begin > self.offset and not self._may_begin_anywhere:
-            self._screen.note(f"jobctl: {begin - self.offset} bytes of output were not kept")
-        self._may_begin_anywhere = False
-        self._screen.raw(data)
-        self.offset = begin + len(data)
+        stream = answer.get("stream", "stdout")
+        begin = answer.get("offset", self._offsets[stream])
+        missing = begin - self._offsets[stream]
+        if missing > 0 and stream not in self._may_begin_anywhere:
+            what = "standard error" if stream == "stderr" else "output"
+            self._screen.note(f"jobctl: {missing} bytes of {what} were not kept")
+        self._may_begin_anywhere.discard(stream)
+        self._screen.raw(data, is_error=stream == "stderr" and self._stream is None)
+        self._offsets[stream] = begin + len(data)
+
+    def _end(self, answer: dict[str, Any]) -> None:
+        self.final = answer
+        is_apart = answer.get("stderr_bytes") is not None
+        if self._stream == "stderr" and answer.get("attempt") is not None and not is_apart:
+            self._screen.note(
+                "jobctl: standard error was kept together with the output; without --stderr it is shown"
+            )

@@ -50,7 +50,8 @@ def job_page(job: dict[str, Any], *, exact: bool) -> list[tuple[str, str]]:
         lines.append(("result", _json(job["result"])))
     lines += _error(job.get("error"))
     if attempts:
-        lines += _output(job["id"], attempts[-1])
+        lines += _output(job["id"], attempts[-1], "output")
+        lines += _output(job["id"], attempts[-1], "stderr")
     return lines
 
 
@@ -117,19 +118,18 @@ def error_lines(error: Any) -> list[str]:
     return lines if lines[-1] == first else [*first.splitlines(), *lines]
 
 
-def _output(job_id: int, last: dict[str, Any]) -> list[tuple[str, str]]:
-    total = last.get("output_bytes") or 0
-    tail = str(last.get("output_tail") or "")
+def _output(job_id: int, last: dict[str, Any], stream: str) -> list[tuple[str, str]]:
+    """The end of ``"output"``, or of ``"stderr"`` where that was kept apart."""
+    total = last.get(f"{stream}_bytes") or 0
+    tail = str(last.get(f"{stream}_tail") or "")
     text = tail.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
     lines = text.removesuffix("\n").split("\n") if text else []
     if len(tail) < total or len(lines) > _TAIL_LINES:
         if len(tail) < total and len(lines) > 1:
             lines = lines[1:]  # it begins within a line
-        lines = [
-            f"(the end of {total} bytes; all of it: jobctl logs {job_id})",
-            *lines[-_TAIL_LINES:],
-        ]
-    return [("output", line) for line in lines]
+        all_of_it = f"jobctl logs {job_id}{' --stderr' if stream == 'stderr' else ''}"
+        lines = [f"(the end of {total} bytes; all of it: {all_of_it})", *lines[-_TAIL_LINES:]]
+    return [(stream, line) for line in lines]
 
 
 def _json(value: Any) -> str:

@@ -113,11 +113,13 @@ class Screen:
 
         _print(self.out, dumps(value))
 
-    def raw(self, data: bytes) -> None:
-        """Bytes as they are, at once."""
+    def raw(self, data: bytes, *, is_error: bool = False) -> None:
+        """Bytes as they are, at once; to standard error if they were written there."""
         self.out.flush()
-        self.out.buffer.write(data)
-        self.out.buffer.flush()
+        stream = self.err if is_error else self.out
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
 
     def block(self, text: str) -> None:
         """Several lines of our own making, as they are."""

@@ -46,6 +46,7 @@ _ATTEMPT = (
     "duration_s",
     "error",
     "output_bytes",
+    "stderr_bytes",
 )
 _FIRE = ("schedule", "task", "at", "fate", "job_id", "reason", "last", "count")
 _SCHEDULE = (
@@ -91,6 +92,25 @@ def attempt(data: dict[str, Any]) -> dict[str, Any]:
     shape["started_at"] = iso_or_none(shape["started_at"])
     shape["finished_at"] = iso_or_none(shape["finished_at"])
     return shape
+
+
+def output(job: int, parts: Iterable[dict[str, Any]], final: dict[str, Any]) -> dict[str, Any]:
+    """``logs``: ``id``, ``attempt``, ``bytes``, ``stderr_bytes``, ``state``, ``output``, ``stderr``.
+
+    The texts hold what is no UTF-8 as ``\\xff``. ``stderr`` and its bytes are null where standard error
+    was not kept apart.
+    """
+    found = {"stdout": b"", "stderr": b""}
+    for stream in found:
+        data = [part["data"] for part in parts if part.get("stream", "stdout") == stream]
+        found[stream] = "".join(data).encode("latin-1")
+    texts = {name: data.decode("utf-8", "backslashreplace") for name, data in found.items()}
+    return {
+        "id": job,
+        **_pick(final, ("attempt", "bytes", "stderr_bytes", "state")),
+        "output": texts["stdout"],
+        "stderr": texts["stderr"] if final.get("stderr_bytes") is not None else None,
+    }
 
 
 def waited(data: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from jobctl.clock import Moment
 
 _AFTER_DASHES = "jobctl.cli.submit.after_dashes"
+
+
+class Stderr(StrEnum):
+    """Where a command's standard error is kept."""
+
+    MERGE = "merge"
+    """Together with its output, in the order of writing."""
+    SEPARATE = "separate"
+    """Apart from it."""
 
 
 class SubmitCommand(TyperCommand):
@@ -135,6 +145,14 @@ def submit(
     timeout: Annotated[
         str | None, typer.Option("--timeout", metavar="SPAN", help="For each attempt.")
     ] = None,
+    stderr: Annotated[
+        Stderr | None,
+        typer.Option(
+            "--stderr",
+            metavar="HOW",
+            help="separate: keep a command's standard error apart; or merge.",
+        ),
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option("--key", metavar="KEY", help="The same key gives the same job again."),
@@ -188,6 +206,7 @@ def submit(
         priority=priority,
         retries=retries,
         timeout=timeout,
+        stderr=None if stderr is None else stderr.value,
         key=key if key is not None else make_key(),
         labels=labels,
     )
@@ -241,6 +260,7 @@ def _fields(
     priority: int | None,
     retries: int | None,
     timeout: str | None,
+    stderr: str | None,
     key: str,
     labels: list[str] | None,
 ) -> dict[str, Any]:
@@ -303,6 +323,7 @@ def _fields(
         timeout_s=times.parse_span(timeout, option="--timeout") if timeout is not None else None,
         labels=read_pairs(labels, option="--label"),
         env=_environment(env, session),
+        stderr=stderr,
     )
 
 

@@ -16,31 +16,40 @@ if TYPE_CHECKING:
 
 
 def follow_output(
-    session: Session, job: int, *, attempt: int | None = None, tail_bytes: int | None = None
+    session: Session,
+    job: int,
+    *,
+    attempt: int | None = None,
+    stream: str | None = None,
+    tail_bytes: int | None = None,
 ) -> None:
     """Write a job's output as it comes, until the job ends, over restarts of the daemon."""
-    writer = OutputWriter(session.screen, is_tail=tail_bytes is not None)
+    writer = OutputWriter(session.screen, stream=stream, is_tail=tail_bytes is not None)
 
-    def stream(client: Client) -> None:
-        is_first = writer.offset == 0
-        request = Logs(
+    def request(*, follow: bool) -> Logs:
+        has_begun = bool(writer.offset or writer.stderr_offset)
+        return Logs(
             job=job,
             attempt=attempt,
+            stream=stream,
             offset=writer.offset,
-            tail_bytes=tail_bytes if is_first else None,
-            follow=True,
+            stderr_offset=writer.stderr_offset,
+            tail_bytes=None if has_begun else tail_bytes,
+            follow=follow,
         )
-        for answer in client.stream(request):
+
+    def show(client: Client) -> None:
+        for answer in client.stream(request(follow=True)):
             writer.take(answer)
 
     try:
-        Repeater(lambda: session.client(timeout_s=None)).run(stream)
+        Repeater(lambda: session.client(timeout_s=None)).run(show)
     except DaemonNotRunning:
-        if writer.offset:
+        if writer.offset or writer.stderr_offset:
             raise
         # Nothing will be added while no daemon runs: what there is, is all.
         with session.reader() as client:
-            for answer in client.stream(Logs(job=job, attempt=attempt, tail_bytes=tail_bytes)):
+            for answer in client.stream(request(follow=False)):
                 writer.take(answer)
 
 

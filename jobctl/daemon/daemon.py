@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.config import parse_result, start_child
@@ -171,13 +172,7 @@ class Daemon:
         station = self._station
         tokens = [o.token for settled in effects.settled for o in settled.outcomes]
         for follower in station.followers.take(tokens):
-            request = Logs(
-                job=follower.job_id,
-                attempt=follower.number,
-                offset=follower.offset,
-                follow=not follower.is_once,
-            )
-            self._slices.add(follower.call, self._show_rest(follower.call, request))
+            self._slices.add(follower.call, self._show_rest(follower.call, follower.rest()))
         begun = [attempt.job_id for _, attempts in effects.starts for attempt in attempts]
         for call, request in station.followers.started([*begun, *effects.ended]):
             answer = log_handlers.logs(station, call, request)
@@ -185,15 +180,12 @@ class Daemon:
 
     def _show_rest(self, call: Call, request: Logs) -> Slice:
         """The rest of an attempt's output; then, if the job goes on, what its next attempt writes."""
-        found = log_handlers.logs(
-            self._station,
-            call,
-            Logs(job=request.job, attempt=request.attempt, offset=request.offset),
-        )
+        found = log_handlers.logs(self._station, call, replace(request, follow=False))
         end = (yield from found) if isinstance(found, Generator) else (found or {})
         row = job_handlers.found(self._station, request.job)
         if request.follow and row["finished_at"] is None:
-            self._station.followers.await_start(call, Logs(job=request.job, follow=True))
+            following = Logs(job=request.job, stream=request.stream, follow=True)
+            self._station.followers.await_start(call, following)
             return {}
         return end
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from jobctl.daemon.server import Call, Connection
@@ -23,48 +24,77 @@ CHUNK_BYTES = 256 * 1024
 
 
 class Follower:
-    """One client at one running attempt. ``is_once``: it wants what is there now, no more."""
+    """One client at one running attempt.
 
-    __slots__ = ("call", "is_once", "job_id", "number", "offset", "path", "token")
+    ``paths`` are the files of the streams that it wants, by ``"stdout"`` and ``"stderr"``; ``offsets`` its
+    places in them. ``is_once``: it wants what is there now, no more.
+    """
+
+    __slots__ = ("call", "is_once", "number", "offsets", "paths", "request", "token")
 
     def __init__(
         self,
         call: Call,
+        request: Logs,
         *,
-        job_id: int,
         number: int,
         token: int,
-        path: Path,
-        offset: int,
-        is_once: bool,
+        paths: Mapping[str, Path],
     ) -> None:
         self.call = call
-        self.job_id = job_id
+        self.request = request
         self.number = number
         self.token = token
-        self.path = path
-        self.offset = offset
-        self.is_once = is_once
+        self.paths = paths
+        self.offsets = {"stdout": request.offset, "stderr": request.stderr_offset}
+        self.is_once = not request.follow
 
-    def send_until(self, end: int) -> bool:
-        """Send what the file holds from the follower's place up to ``end``, as far as the client reads;
+    def send_until(self, ends: Mapping[str, int]) -> bool:
+        """Send what the files hold from the follower's places up to ``ends``, as far as the client reads;
         True when it has all of it."""
-        chunks = read_chunks(self.path, self.offset, end)
+        wanted = [stream for stream in self.paths if stream in ends]
+        return all(self._send(stream, ends[stream]) for stream in wanted)
+
+    def _send(self, stream: str, end: int) -> bool:
+        chunks = read_chunks(self.paths[stream], self.offsets[stream], end)
         while self._reads():
             offset, data = next(chunks, (end, b""))
             if not data:
-                self.offset = max(self.offset, end)
+                self.offsets[stream] = max(self.offsets[stream], end)
                 break
-            self.call.more({"data": data.decode("latin-1"), "offset": offset})
-            self.offset = offset + len(data)
-        return self.offset >= end
+            self.call.more(part(stream, offset, data))
+            self.offsets[stream] = offset + len(data)
+        return self.offsets[stream] >= end
 
     def _reads(self) -> bool:
         return not self.call.connection.is_congested
 
-    def finish(self, total: int, state: str) -> None:
+    def finish(self, lengths: Mapping[str, int], state: str) -> None:
         """The final answer."""
-        self.call.answer({"attempt": self.number, "bytes": total, "state": state})
+        self.call.answer(
+            {
+                "attempt": self.number,
+                "bytes": lengths["stdout"],
+                "stderr_bytes": lengths.get("stderr"),
+                "state": state,
+            }
+        )
+
+    def rest(self) -> Logs:
+        """The request for what it has not got yet."""
+        return replace(
+            self.request,
+            attempt=self.number,
+            offset=self.offsets["stdout"],
+            stderr_offset=self.offsets["stderr"],
+            tail_bytes=None,
+        )
+
+
+def part(stream: str, offset: int, data: bytes) -> dict[str, Any]:
+    """A part of a stream as it is sent to a client."""
+    sent = {"data": data.decode("latin-1"), "offset": offset}
+    return {**sent, "stream": stream} if stream == "stderr" else sent
 
 
 class Followers:
@@ -73,7 +103,7 @@ class Followers:
     def __init__(self) -> None:
         self._by_token: dict[int, list[Follower]] = defaultdict(list)
         self._awaiting: dict[int, list[tuple[Call, Logs]]] = defaultdict(list)
-        self._lagging: dict[int, int] = {}
+        self._lagging: dict[int, Mapping[str, int]] = {}
 
     def await_start(self, call: Call, request: Logs) -> None:
         """This client wants the output of a job that has none yet."""
@@ -92,24 +122,24 @@ class Followers:
         """Tell this client whatever its attempt writes."""
         self._by_token[follower.token].append(follower)
 
-    def grown(self, token: int, total: int) -> None:
-        """An attempt's file has ``total`` bytes now."""
+    def grown(self, token: int, lengths: Mapping[str, int]) -> None:
+        """The files of an attempt's streams are so long now."""
         is_lagging = False
         for follower in list(self._by_token.get(token, ())):
-            if not follower.send_until(total):
+            if not follower.send_until(lengths):
                 is_lagging = True
             elif follower.is_once:
                 self._by_token[token].remove(follower)
-                follower.finish(total, "STARTED")
+                follower.finish(lengths, "STARTED")
         if is_lagging:
-            self._lagging[token] = total
+            self._lagging[token] = lengths
         else:
             self._lagging.pop(token, None)
 
     def go_on(self) -> None:
         """Send more to clients that did not read fast enough; their sockets call for the turn."""
-        for token, total in list(self._lagging.items()):
-            self.grown(token, total)
+        for token, lengths in list(self._lagging.items()):
+            self.grown(token, lengths)
 
     def take(self, tokens: Iterable[int]) -> list[Follower]:
         """The followers of attempts that have ended; whoever takes them answers them."""

@@ -149,8 +149,11 @@ class Retention:
             # An id is never given twice, also when the job that had the highest one is gone.
             meta.set(self._database, "highest_id", str(highest))
         for job_id in job_ids:
-            for number in attempt_rows.with_files(self._database, job_id):
-                self._files.append(output_file(self._output_dir, job_id, number))
+            for number, has_output, has_stderr in attempt_rows.with_files(self._database, job_id):
+                if has_output:
+                    self._files.append(output_file(self._output_dir, job_id, number))
+                if has_stderr:
+                    self._files.append(output_file(self._output_dir, job_id, number, stderr=True))
         attempt_rows.prune(self._database, job_ids)
         job_rows.prune(self._database, job_ids)
 

@@ -587,6 +587,7 @@ class Dispatcher:
             return
         late = outcome.to_json()
         late.pop("output", None)
+        late.pop("stderr", None)
         kept = found is not None and attempt_rows.add_late(
             self._database, job_id=outcome.job_id, token=outcome.token, late=dumps(late)
         )

@@ -115,6 +115,9 @@ class Orders:
         payload = json.loads(job.payload)
         order = self._order(job, task, payload)
         order["timeout_s"] = timeout_s
+        if overrides.get("stderr", (task or _AD_HOC).stderr) == "separate":
+            path = output_file(self._output_dir, job.id, job.number, stderr=True)
+            order["stderr_path"] = str(path)
         return Attempt(
             token=job.token,
             job_id=job.id,

@@ -79,6 +79,7 @@ class NewJob(Request):
         queue, priority, retries, timeout_s: instead of the task's own.
         labels: name → value, shown and filtered by.
         cwd, env, umask: of an ad-hoc command.
+        stderr: of a command, ``"merge"`` or ``"separate"``: instead of the task's own.
     """
 
     do: ClassVar[str] = "job"
@@ -100,6 +101,7 @@ class NewJob(Request):
     cwd: str | None = None
     env: dict[str, str] | None = None
     umask: int | None = None
+    stderr: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,15 +132,20 @@ class List(Request):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Logs(Request):
     """Output of an attempt. Answers: ``more`` with ``data`` (Latin-1 text), ``offset`` (its place in
-    the stream), then ``ok`` with ``attempt``, ``bytes`` (in all), ``state``.
+    the stream), ``stream`` (``"stderr"``, only for standard error that is kept apart), then ``ok`` with
+    ``attempt``, ``bytes`` (in all), ``stderr_bytes`` (None where it is part of the output), ``state``.
 
-    ``attempt`` None is the newest. ``tail_bytes``: only the last part. ``follow``: until the job ends.
+    ``attempt`` None is the newest. ``stream``: ``"stdout"`` or ``"stderr"`` alone. ``offset`` and
+    ``stderr_offset``: from there on. ``tail_bytes``: only the last part of each. ``follow``: until the job
+    ends.
     """
 
     do: ClassVar[str] = "logs"
     job: int
     attempt: int | None = None
+    stream: str | None = None
     offset: int = 0
+    stderr_offset: int = 0
     tail_bytes: int | None = None
     follow: bool = False
 

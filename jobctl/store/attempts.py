@@ -40,6 +40,9 @@ def row_of(
         outcome.output or None,
         outcome.output_bytes,
         int(outcome.output_file),
+        outcome.stderr or None,
+        outcome.stderr_bytes,
+        int(outcome.stderr_file),
         _proof(outcome),
         ran_with,
     )
@@ -67,7 +70,7 @@ def row_of_done(
     )
 
 
-_NOTHING = (None, None, None, None, None, 0, 0, None, None)
+_NOTHING = (None, None, None, None, None, 0, 0, None, None, 0, None, None)
 """No error, usage, output or proof: the columns from ``error`` to ``ran_with``."""
 
 
@@ -103,9 +106,10 @@ def get(
     return rows[0] if rows else None
 
 
-def with_files(database: Database, job_id: int) -> list[int]:
-    """The numbers of a job's attempts whose output lies in a file."""
-    return [row[0] for row in database.rows(statement("attempts/with_files"), (job_id,))]
+def with_files(database: Database, job_id: int) -> list[tuple[int, bool, bool]]:
+    """A job's attempts of which a stream lies in a file: number, the output does, standard error does."""
+    rows = database.rows(statement("attempts/with_files"), (job_id,))
+    return [(number, bool(output), bool(stderr)) for number, output, stderr in rows]
 
 
 def find_token(database: Database, *, job_id: int, token: int) -> tuple[int, str] | None:

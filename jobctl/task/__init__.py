@@ -305,8 +305,9 @@ class Task:
         default="merge",
         metadata=key(
             "stderr",
-            choice("merge", later=("separate",)),
-            "Standard error is kept together with standard output, in the order of writing.",
+            choice("merge", "separate"),
+            "Where standard error is kept: `merge` together with standard output, in the order of "
+            "writing, `separate` apart from it.",
             commands_only=True,
         ),
     )
@@ -315,7 +316,8 @@ class Task:
         metadata=key(
             "max_output",
             SIZE,
-            "How much output of one attempt is kept: the first and the last part within this size.",
+            "How much output of one attempt is kept: the first and the last part within this size. "
+            "If standard error is kept apart, it may be as long again.",
             commands_only=True,
         ),
     )

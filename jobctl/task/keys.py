@@ -346,16 +346,12 @@ def whole(low: int, high: int, *, unit: str = "", word: str = "") -> Mark:
     return Mark(word=word, read=read, write=_same, schema=schema, unit=unit)
 
 
-def choice(*words: str, later: tuple[str, ...] = ()) -> Mark:
-    """One of some words. Those of ``later`` are known and refused: nothing keeps them yet."""
+def choice(*words: str) -> Mark:
+    """One of some words."""
 
     def read(value: object) -> str:
         if value in words and isinstance(value, str):
             return value
-        if value in later:
-            raise InvalidValue(
-                f"{shown(value)} is not available yet", hint=f'Write "{words[0]}", or nothing.'
-            )
         near = nearest(value, words) if isinstance(value, str) else ""
         known = ", ".join(f'"{word}"' for word in words)
         raise InvalidValue(

@@ -45,8 +45,10 @@ class Keeper:
         self._poll.register(instance.listener.fileno(), select.POLLIN)
         self._order: dict[str, Any] | None = None
         self._pid = 0
-        self._pipe = -1
+        # What is read, and where it is kept: nowhere, once the attempt has ended.
+        self._pipes: dict[int, Output | None] = {}
         self._output: Output | None = None
+        self._stderr: Output | None = None
         self._is_followed = False
         self._owes_hint = False
         self._started_at = 0
@@ -120,8 +122,8 @@ class Keeper:
             if self._owes_hint:
                 self._tell_growth()
             self._obey()
-        elif fd == self._pipe:
-            self._read_output()
+        elif fd in self._pipes:
+            self._read_output(fd)
         elif fd == self._wakeup:
             self._reap()
 
@@ -220,25 +222,32 @@ class Keeper:
     def _begin(self, order: dict[str, Any]) -> None:
         self._order = order
         self._started_at = time.time_ns() // 1000
-        self._output = Output(order["output_path"], order["output_cap_bytes"])
+        cap_bytes = order["output_cap_bytes"]
+        outputs = [Output(order["output_path"], cap_bytes)]
+        if order.get("stderr_path"):
+            outputs.append(Output(order["stderr_path"], cap_bytes))
+        self._output = outputs[0]
+        self._stderr = outputs[1] if len(outputs) > 1 else None
         self._stop_steps = []
         self._stop_verdict = ""
         self._kill_rounds = 0
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        pipes = [os.pipe2(os.O_CLOEXEC) for _ in outputs]
         try:
             self._note(0)
-            self._pid = start(order, write_end, write_end)
+            self._pid = start(order, pipes[0][1], pipes[-1][1])
         except CannotStart as failure:
-            os.close(read_end)
-            os.close(write_end)
+            for read_end, write_end in pipes:
+                os.close(read_end)
+                os.close(write_end)
             self._refuse(failure)
             return
         # The next daemon finds the command by this when the keeper is dead.
         self._note(self._pid)
-        os.close(write_end)
-        os.set_blocking(read_end, False)
-        self._pipe = read_end
-        self._poll.register(read_end, select.POLLIN)
+        for (read_end, write_end), output in zip(pipes, outputs, strict=True):
+            os.close(write_end)
+            os.set_blocking(read_end, False)
+            self._pipes[read_end] = output
+            self._poll.register(read_end, select.POLLIN)
         if order.get("timeout_s") is not None:
             self._deadline = time.monotonic() + order["timeout_s"]
 
@@ -257,24 +266,24 @@ class Keeper:
         error = {"type": failure.kind, "message": failure.message, "traceback": ""}
         self._finish({"verdict": "failure", "exit_code": failure.exit_code, "error": dumps(error)})
 
-    def _read_output(self) -> None:
-        """Read once: a command that writes without end must not keep its keeper from all else."""
-        try:
-            data = os.read(self._pipe, _READ_BYTES)
-        except BlockingIOError:
-            return
-        if data:
-            self._take(data)
-        else:
-            self._close_pipe()
+    def _read_output(self, pipe: int) -> bool:
+        """Read once: a command that writes without end must not keep its keeper from all else.
 
-    def _take(self, data: bytes) -> None:
-        """Keep output of the attempt; what left-overs write after its end is read and dropped."""
-        if self._output is None:
-            return
-        self._output.write(data)
-        if self._is_followed:
-            self._tell_growth()
+        What left-overs write after the attempt's end is read and dropped. False when there was nothing.
+        """
+        try:
+            data = os.read(pipe, _READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._close_pipe(pipe)
+            return False
+        output = self._pipes[pipe]
+        if output is not None:
+            output.write(data)
+            if self._is_followed:
+                self._tell_growth()
+        return True
 
     def _tell_growth(self) -> None:
         """Tell followers how long the output has become, without waiting for a daemon that is stuck.
@@ -286,23 +295,26 @@ class Keeper:
         is_told = True
         if self._order is not None and self._output is not None:
             growth = {"is": "wrote", "token": self._order["token"], "bytes": self._output.in_file}
+            if self._stderr is not None:
+                growth["stderr_bytes"] = self._stderr.in_file
             is_told = self._channel.hint(growth)
         if is_told == self._owes_hint:
             self._owes_hint = not is_told
             events = select.POLLIN | (0 if is_told else select.POLLOUT)
             self._poll.modify(self._channel.fd, events)
 
-    def _close_pipe(self) -> None:
-        if self._pipe >= 0:
-            self._poll.unregister(self._pipe)
-            os.close(self._pipe)
-            self._pipe = -1
+    def _close_pipe(self, pipe: int) -> None:
+        self._poll.unregister(pipe)
+        os.close(pipe)
+        del self._pipes[pipe]
 
     def _follow(self, token: int) -> None:
         if self._order is None or self._order["token"] != token or self._output is None:
             return
         self._is_followed = True
         self._output.spill()
+        if self._stderr is not None:
+            self._stderr.spill()
         self._tell_growth()
 
     def _reap(self) -> None:
@@ -332,8 +344,7 @@ class Keeper:
         """The main process ended: take what it wrote, see to what it left, report."""
         order = self._order
         assert order is not None
-        if self._pipe >= 0:
-            self._drain()
+        self._drain()
         end = self._describe_end(status, usage, order)
         must_clear = bool(self._stop_verdict) or order["leftover"] == "kill"
         if self._has_leftovers and (must_clear or order["leftover"] == "wait"):
@@ -345,15 +356,10 @@ class Keeper:
 
     def _drain(self) -> None:
         """Take what is in the pipe now; a left-over that keeps writing does not hold the end up."""
-        for _ in range(64):
-            try:
-                data = os.read(self._pipe, _READ_BYTES)
-            except BlockingIOError:
-                return
-            if not data:
-                self._close_pipe()
-                return
-            self._take(data)
+        for pipe in list(self._pipes):
+            for _ in range(64):
+                if not self._read_output(pipe):
+                    break
 
     def _describe_end(self, status: int, usage: Any, order: dict[str, Any]) -> dict[str, Any]:
         code = os.waitstatus_to_exitcode(status)
@@ -387,34 +393,34 @@ class Keeper:
         order, output = self._order, self._output
         assert order is not None
         assert output is not None
-        in_file = output.is_in_file
-        kept = output.finish()
         outcome = {
             "token": order["token"],
             "job_id": order["job_id"],
             "started_at": self._started_at,
             "finished_at": time.time_ns() // 1000,
-            "output_bytes": output.total,
+            **_finish_output(output, "output"),
             **end,
         }
-        if kept:
-            outcome["output"] = kept.decode("latin-1")
-        if in_file:
-            outcome["output_file"] = True
+        trouble = output.trouble
+        if self._stderr is not None:
+            outcome |= _finish_output(self._stderr, "stderr")
+            trouble = trouble or self._stderr.trouble
         if self._stop_verdict and "proof" not in outcome:
             outcome["proof"] = "subreaper"
-        if output.trouble and "error" not in outcome:
-            error_text = {"type": "OutputLost", "message": output.trouble, "traceback": ""}
+        if trouble and "error" not in outcome:
+            error_text = {"type": "OutputLost", "message": trouble, "traceback": ""}
             outcome["error"] = dumps(error_text)
         self._unacked = outcome
         self._order = None
-        self._output = None
+        self._output = self._stderr = None
         self._deadline = None
         self._stop_verdict = ""
         self._pending_end = None
         self._is_followed = False
-        if not self._has_leftovers:
-            self._close_pipe()
+        for pipe in list(self._pipes):
+            self._pipes[pipe] = None
+            if not self._has_leftovers:
+                self._close_pipe(pipe)
         if self._channel is None:
             self._record()
         else:
@@ -484,8 +490,21 @@ class Keeper:
             self._pending_end["proof"] = "subreaper"
             self._finish(self._pending_end)
             return
-        self._close_pipe()
+        for pipe in list(self._pipes):
+            self._close_pipe(pipe)
         if self._channel is None and self._unacked is None:
             self._is_retiring = True
         else:
             self._send({"is": "clear"})
+
+
+def _finish_output(output: Output, name: str) -> dict[str, Any]:
+    """What an outcome says of one of its streams."""
+    is_in_file = output.is_in_file
+    kept = output.finish()
+    found: dict[str, Any] = {f"{name}_bytes": output.total}
+    if kept:
+        found[name] = kept.decode("latin-1")
+    if is_in_file:
+        found[f"{name}_file"] = True
+    return found

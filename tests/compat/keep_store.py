@@ -53,6 +53,7 @@ JOBS: list[tuple[str, dict[str, Any]]] = [
 
 ENDS: list[tuple[int, Verdict, dict[str, Any]]] = [
     (4, Verdict.SUCCESS, {"exit_code": 0, "output": bytes(range(256)), "output_bytes": 256}),
+    (6, Verdict.CANCELLED, {"signal": 15, "stderr": b"e", "stderr_bytes": 1, "stderr_file": False}),
     (5, Verdict.FAILURE, {"signal": 9, "error": '{"type":"K","message":"m","traceback":""}'}),
     (3, Verdict.TIMEOUT, {}),
     (10, Verdict.SUCCESS, {"result": '{"x":[1]}'}),

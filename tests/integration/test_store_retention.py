@@ -61,16 +61,23 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def with_attempt(database: Database, id: int, folder: Path | None = None) -> None:
     """An ended job with one attempt, and its output in a file if there is a folder."""
     taken = claimed(database, a_job(id=id))
-    outcome = an_outcome(taken, output_bytes=5, output_file=folder is not None)
+    outcome = an_outcome(
+        taken,
+        output_bytes=5,
+        output_file=folder is not None,
+        stderr_bytes=None if folder is None else 5,
+        stderr_file=folder is not None,
+    )
     with database.transaction():
         jobs.succeed(database, [(START, id, taken.token)])
         attempts.add(
             database, [row_of(outcome, number=1, worker="w1", claimed_at=START, ran_with=None)]
         )
     if folder is not None:
-        path = output_file(folder / "output", id, 1)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"hello")
+        for is_stderr in (False, True):
+            path = output_file(folder / "output", id, 1, stderr=is_stderr)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"hello")
 
 
 def test_nothing_is_looked_at_before_the_first_pause_is_over(

@@ -48,6 +48,17 @@ def case(name: str, line: str, schema: str = "", **script: Any) -> Case:
 BACKUP = a_job(
     17, attempts=[answers.an_attempt(output_bytes=5000, output_tail="half a line\n" + "x\n" * 30)]
 )
+APART = a_job(
+    21,
+    attempts=[
+        answers.an_attempt(
+            output_bytes=4,
+            output_tail="one\n",
+            stderr_bytes=5000,
+            stderr_tail="half a line\n" + "x\n" * 30,
+        )
+    ],
+)
 JOBS = [
     WAITING,
     AD_HOC,
@@ -131,6 +142,7 @@ CASES = [
         submit={"jobs": [{"id": 21, "state": "PENDING", "duplicate": False}]},
     ),
     case("status", "status 17", status=BACKUP),
+    case("status-apart", "status 21", "status", status=APART),
     case("status-failed", "status 18", "status", status=FAILED),
     case("status-command", "status 19", "status", status=AD_HOC),
     case("status-hostile", "status 20", "status", status=WAITING | {"attempts": []}),
@@ -153,6 +165,16 @@ CASES = [
         logs=[
             {"data": "h\u00c3\u00a9llo\x1b[31m\n", "offset": 0},
             {"attempt": 1, "bytes": 13, "state": "SUCCESS"},
+        ],
+    ),
+    case(
+        "logs-apart",
+        "logs 21",
+        "logs",
+        logs=[
+            {"data": "h\u00c3\u00a9llo\n", "offset": 0},
+            {"data": "w\u00c3\u00a9lt\n", "offset": 0, "stream": "stderr"},
+            {"attempt": 1, "bytes": 7, "stderr_bytes": 6, "state": "SUCCESS"},
         ],
     ),
     case(

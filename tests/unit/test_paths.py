@@ -64,3 +64,4 @@ def test_a_thousand_jobs_share_a_folder_of_outputs() -> None:
     assert state.output_file(999, 1) == Path("/s/output/0/999.1")
     assert state.output_file(1000, 2) == Path("/s/output/1/1000.2")
     assert output_file(Path("/o"), 7, 3) == Path("/o/0/7.3")
+    assert state.output_file(1000, 2, stderr=True) == Path("/s/output/1/1000.2.err")

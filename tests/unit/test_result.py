@@ -30,6 +30,9 @@ def test_an_outcome_survives_json_whole() -> None:
         output=bytes(range(256)),
         output_bytes=9999,
         output_file=True,
+        stderr=b"\xfe\x00e",
+        stderr_bytes=77,
+        stderr_file=True,
         proof="subreaper",
         remaining=(12, 13),
     )
@@ -57,6 +60,8 @@ def test_an_exit_code_of_zero_is_no_default() -> None:
         {**LEAST, "finished_at": 1.5},
         {**LEAST, "output": 7},
         {**LEAST, "output": "€"},
+        {**LEAST, "stderr": "€"},
+        {**LEAST, "stderr_bytes": "7"},
         {**LEAST, "remaining": 7},
         {name: value for name, value in LEAST.items() if name != "job_id"},
     ],

@@ -197,7 +197,7 @@ EVERY_KEY: dict[str, object] = {
     "missed_within": "2h",
     "missed_limit": 7,
     "leftover": "kill",
-    "stderr": "merge",
+    "stderr": "separate",
     "max_output": "64KiB",
     "user": "root",
     "cwd": "/tmp",
@@ -239,12 +239,13 @@ def test_a_function_survives_json() -> None:
     assert Task.from_json(task.to_json()) == task
 
 
-def test_what_nothing_keeps_yet_is_refused_and_not_taken_for_a_slip() -> None:
+def test_standard_error_is_kept_apart_for_commands_only() -> None:
+    assert make_task("a", {"shell": "x", "stderr": "separate"}).stderr == "separate"
     with pytest.raises(InvalidValue) as refused:
-        make_task("a", {"shell": "x", "stderr": "separate"})
+        make_task("a", {"function": "shop:add", "stderr": "separate"})
     (fault,) = refused.value.faults
-    assert "not available yet" in fault.message
     assert "stderr" in str(fault.path)
+    assert "command" in f"{fault.message} {fault.hint}"
 
 
 def test_true_and_false_are_backoffs() -> None:

@@ -357,8 +357,10 @@ def _row(
         raise UsageError(f"retries lies between 0 and {MAX_RETRIES}")
     if (job.timeout_s or 0) < 0:
         raise UsageError("a timeout cannot be negative")
-    chosen = (("retries", job.retries), ("timeout_s", job.timeout_s), ("queue", job.queue))
-    overrides = {name: value for name, value in chosen if value is not None}
+    if job.stderr is not None:
+        _check_stderr(job.stderr, kind)
+    names = ("retries", "timeout_s", "queue", "stderr")
+    overrides = {name: value for name in names if (value := getattr(job, name)) is not None}
     if not -32768 <= priority <= 32767:
         raise UsageError("a priority lies between -32768 and 32767; higher goes first")
     if job.labels is not None:
@@ -404,6 +406,18 @@ def _row(
         expires_at=expires_at,
         reason=reason,
     )
+
+
+def _check_stderr(stderr: str, kind: str) -> None:
+    if kind != Kind.COMMAND.value:
+        raise UsageError(
+            "stderr is for commands; what a function prints is kept together",
+            hint="Leave it out, or make the task a command.",
+        )
+    if stderr not in ("merge", "separate"):
+        raise UsageError(
+            'stderr is "merge" or "separate"', hint='Write "separate" to keep it apart.'
+        )
 
 
 def _given(job: NewJob) -> Given:
@@ -579,7 +593,9 @@ def _describe_attempt(station: Station, row: Mapping[str, Any]) -> dict[str, Any
         "duration_s": max(row["finished_at"] - started_at, 0) / SECOND,
         "error": json.loads(row["error"]) if row["error"] else None,
         "output_bytes": row["output_bytes"],
-        "output_tail": _tail(station, row),
+        "output_tail": _tail(station, row, "output"),
+        "stderr_bytes": row["stderr_bytes"],
+        "stderr_tail": _tail(station, row, "stderr"),
         "user_s": row["user_s"],
         "system_s": row["system_s"],
         "max_rss_bytes": row["max_rss_bytes"],
@@ -590,11 +606,13 @@ def _describe_attempt(station: Station, row: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def _tail(station: Station, row: Mapping[str, Any]) -> str:
-    if not row["output_file"]:
-        return bytes(row["output"] or b"")[-TAIL_BYTES:].decode("latin-1")
-    path = station.state.output_file(row["job_id"], row["number"])
-    end = row["output_bytes"]
+def _tail(station: Station, row: Mapping[str, Any], stream: str) -> str:
+    """The end of an attempt's ``"output"`` or ``"stderr"``."""
+    if not row[f"{stream}_file"]:
+        return bytes(row[stream] or b"")[-TAIL_BYTES:].decode("latin-1")
+    is_stderr = stream == "stderr"
+    path = station.state.output_file(row["job_id"], row["number"], stderr=is_stderr)
+    end = row[f"{stream}_bytes"]
     try:
         parts = read_chunks(path, max(end - TAIL_BYTES, 0), end)
         return b"".join(data for _, data in parts).decode("latin-1")

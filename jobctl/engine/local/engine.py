@@ -190,12 +190,13 @@ class LocalEngine:
     # -- output -----------------------------------------------------------------------------------
 
     @property
-    def on_output(self) -> Callable[[int, int], None]:
-        """Called when a followed command has written: ``(token, bytes in all)``."""
+    def on_output(self) -> Callable[[int, Mapping[str, int]], None]:
+        """Called when a followed command has written, with its token and how far the files of its
+        streams go: of ``"stdout"``, and of ``"stderr"`` where that is kept apart."""
         return self._hearing.on_output
 
     @on_output.setter
-    def on_output(self, callback: Callable[[int, int], None]) -> None:
+    def on_output(self, callback: Callable[[int, Mapping[str, int]], None]) -> None:
         self._hearing.on_output = callback
 
     def follow(self, worker: str, token: int) -> bool:

@@ -14,7 +14,7 @@ from jobctl.engine.local import burial, messages
 from jobctl.logs import fields, logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from jobctl.engine.local.house import House
     from jobctl.engine.local.worker import Worker
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 class Hearing:
     """See the module.
 
-    ``on_output`` is called when a followed command has written: ``(token, bytes in all)``; ``on_idle``
-    when a keeper has nothing to do any more; ``on_serving`` when a worker takes work from now on.
+    ``on_output`` is called when a followed command has written, as
+    `jobctl.engine.local.engine.LocalEngine.on_output` says; ``on_idle`` when a keeper has nothing to do
+    any more; ``on_serving`` when a worker takes work from now on.
     """
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self.on_output: Callable[[int, int], None] = lambda _token, _bytes: None
+        self.on_output: Callable[[int, Mapping[str, int]], None] = lambda _token, _lengths: None
         self.on_idle: Callable[[Worker], None] = lambda _worker: None
         self.on_serving: Callable[[Worker], None] = lambda _worker: None
 
@@ -49,7 +50,7 @@ class Hearing:
                 worker.has_leftovers = False
                 self.on_idle(worker)
             case "wrote":
-                self.on_output(messages.number(message, "token"), messages.number(message, "bytes"))
+                self.on_output(messages.number(message, "token"), messages.lengths(message))
             case unknown:
                 logger.warning("a worker says what is not known", extra=fields(kind=unknown))
 

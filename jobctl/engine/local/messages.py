@@ -55,6 +55,15 @@ def numbers(message: Mapping[str, Any], name: str) -> list[int]:
     return value
 
 
+def lengths(message: Mapping[str, Any]) -> dict[str, int]:
+    """How long the streams of a followed command have become, by ``"stdout"`` and ``"stderr"``; the
+    latter is missing where it is part of the former. Raises ProtocolError."""
+    found = {"stdout": number(message, "bytes")}
+    if "stderr_bytes" in message:
+        found["stderr"] = number(message, "stderr_bytes")
+    return found
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerHello:
     """A worker's answer to the greeting.

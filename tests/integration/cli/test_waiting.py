@@ -114,6 +114,27 @@ def test_followed_output_goes_on_where_it_broke(run: Run, daemon: Start) -> None
     assert [request.get("offset", 0) for request in started.requests] == [0, 8]
 
 
+def test_both_streams_go_on_where_they_broke(run: Run, daemon: Start) -> None:
+    first = [
+        {"data": "one\n", "offset": 0},
+        {"data": "err\n", "offset": 0, "stream": "stderr"},
+        {"data": "two\n", "offset": 4},
+        BREAK,
+    ]
+    rest = [
+        {"data": "or\n", "offset": 104, "stream": "stderr"},
+        {"attempt": 1, "bytes": 8, "stderr_bytes": 107, "state": "SUCCESS"},
+    ]
+    started = daemon(logs=Turns([first, rest]))
+
+    shown = run("logs", "17", "--follow", "--attempt", "1")
+
+    assert (shown.code, shown.out) == (0, "one\ntwo\n")
+    assert shown.err == "err\njobctl: 100 bytes of standard error were not kept\nor\n"
+    offsets = [(r.get("offset", 0), r.get("stderr_offset", 0)) for r in started.requests]
+    assert offsets == [(0, 0), (8, 4)]
+
+
 def test_output_that_was_not_kept_is_told_beside_it(run: Run, daemon: Start) -> None:
     parts = [{"data": "head", "offset": 0}, {"data": "tail", "offset": 1000}]
     daemon(logs=[*parts, {"attempt": 1, "bytes": 1004, "state": "SUCCESS"}])
@@ -141,7 +162,8 @@ def test_any_bytes_of_output_come_out_as_they_are(
 ) -> None:
     written: list[bytes] = []
     monkeypatch.setattr(
-        "jobctl.cli.render.Screen.raw", lambda self, data: written.append(bytes(data))
+        "jobctl.cli.render.Screen.raw",
+        lambda self, data, *, is_error: written.append(bytes(data)),
     )
     every = bytes(range(256))
     daemon(

@@ -1,2 +1,3 @@
--- The numbers of a job's attempts whose output lies in a file.
-SELECT number FROM attempts WHERE job_id = ? AND output_file = 1
+-- A job's attempts of which a stream lies in a file, with "output_file" and "stderr_file".
+SELECT number, output_file, stderr_file FROM attempts
+WHERE job_id = ? AND (output_file = 1 OR stderr_file = 1)

@@ -91,6 +91,10 @@ CREATE TABLE attempts (
   output        BLOB,
   output_bytes  INTEGER NOT NULL DEFAULT 0,
   output_file   INTEGER NOT NULL DEFAULT 0 CHECK (output_file IN (0, 1)),
+  -- Standard error where it is kept apart; "stderr_bytes" is NULL where it is part of the output.
+  stderr        BLOB,
+  stderr_bytes  INTEGER,
+  stderr_file   INTEGER NOT NULL DEFAULT 0 CHECK (stderr_file IN (0, 1)),
   proof         TEXT,
   ran_with      TEXT,
   late          TEXT,
