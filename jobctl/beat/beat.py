@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -46,7 +47,13 @@ from jobctl.beat.rules import (
 from jobctl.clock import SECOND, HostClock, Moment, iso
 from jobctl.errors import JobctlError, NotFound, UsageError
 from jobctl.logs import fields, logger
-from jobctl.schedule import Schedule, ScheduleError, are_zones_stale, reread_zones
+from jobctl.schedule import (
+    IntervalSchedule,
+    Schedule,
+    ScheduleError,
+    are_zones_stale,
+    reread_zones,
+)
 from jobctl.store import fires as fire_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import schedules as schedule_rows
@@ -440,9 +447,12 @@ class Beat:
         self._refill()
 
     def _understand(self, entry: Entry) -> None:
-        if entry.rule.is_at_boot or isinstance(entry.rule, NoInstants):
-            return
-        entry.rule = rule_of(identity_of(entry.spec, self._host), entry.anchor_at)
+        """Give an entry the rule that its anchor makes of it."""
+        if isinstance(entry.rule, IntervalSchedule):
+            # Its texts are shared with the one before: there may be a hundred thousand.
+            entry.rule = replace(entry.rule, anchor_at=entry.anchor_at)
+        elif not isinstance(entry.rule, NoInstants):
+            entry.rule = rule_of(identity_of(entry.spec, self._host), entry.anchor_at)
 
     def _follow_zones(self) -> None:
         """The zone data of the host has changed: rules of the zones that differ go on by the new data."""

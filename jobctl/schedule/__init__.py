@@ -9,12 +9,14 @@ from jobctl.schedule.base import Kind, Schedule, ScheduleError
 from jobctl.schedule.bounded import BoundedSchedule, bounded
 from jobctl.schedule.clocked import moment_of
 from jobctl.schedule.fields import Dialect
+from jobctl.schedule.interval import IntervalSchedule
 from jobctl.schedule.parse import kind_of, parse_schedule
 from jobctl.schedule.zone import are_zones_stale, reread_zones, zone_named
 
 __all__ = [
     "BoundedSchedule",
     "Dialect",
+    "IntervalSchedule",
     "Kind",
     "Schedule",
     "ScheduleError",

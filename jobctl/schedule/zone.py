@@ -11,12 +11,13 @@ schedule that exists follows the new data from then on.
 
 from __future__ import annotations
 
+import zoneinfo
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from hashlib import blake2b
 from pathlib import Path
-from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from jobctl.schedule.base import ScheduleError
 
@@ -117,8 +118,9 @@ class Zone:
 
     def reread(self) -> None:
         """Forget what was learned and load the zone data again."""
-        self._tz = ZoneInfo.no_cache(self.name)
+        # First: what cannot be read is not tried again until its file is another one.
         self._stamp = _stamp_of(self.name)
+        self._tz = ZoneInfo.no_cache(self.name)
         self.data = _data_of(self.name)
         self._blocks.clear()
         self._last = Segment(0, 0, 0, 0)
@@ -206,7 +208,7 @@ def _load(name: str) -> ZoneInfo:
 
 def _file_of(name: str) -> Path | None:
     """Where zoneinfo finds the data of a zone on this host; None: in the package tzdata."""
-    for folder in TZPATH:
+    for folder in zoneinfo.TZPATH:
         file = Path(folder, name)
         if file.is_file():
             return file

@@ -13,6 +13,7 @@ from jobctl.store.database import open_database
 from tests.support.beating import Beating
 from tests.support.builders import a_schedule, a_task
 from tests.support.clock import START
+from tests.support.zone_files import zone_file, zones_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -876,3 +877,79 @@ def test_the_heap_does_not_grow_with_the_changes(beating: Beating) -> None:
 
     assert len(beating.beat._heap) < 1100
     assert beating.beat.next_due() == START + 2059 * SECOND
+
+
+# -- the zone data of the host ------------------------------------------------------------------------
+
+
+def test_new_zone_data_is_followed_while_the_daemon_runs(beating: Beating, tmp_path: Path) -> None:
+    with zones_from(tmp_path):
+        (tmp_path / "Moved").write_bytes(zone_file(3600))
+        (tmp_path / "Still").write_bytes(zone_file(3600))
+        moved = a_schedule(cron="0 12 * * *", timezone="Moved", on_overlap="allow")
+        still = a_schedule("still", cron="0 12 * * *", timezone="Still")
+        beating.take(moved, still)
+        beating.after(3 * 3600)
+
+        (tmp_path / "Moved").write_bytes(zone_file(7200))
+        (tmp_path / "Still").write_bytes(zone_file(3600))
+        beating.after(600)
+
+        entries = beating.beat.entries()
+        assert {name: entry.number for name, entry in entries.items()} == {"backup": 2, "still": 1}
+        day = 86_400 * SECOND
+        assert entries["backup"].next_at == START + 2 * 3600 * SECOND + day
+        assert entries["still"].next_at == START + 3 * 3600 * SECOND + day
+        beating.after(23 * 3600 - 600)
+        assert beating.fates() == [("submitted", 1)] * 2
+
+
+def test_new_zone_data_loses_no_instant_that_passed_without_a_daemon(
+    beating: Beating, tmp_path: Path
+) -> None:
+    with zones_from(tmp_path):
+        (tmp_path / "Moved").write_bytes(zone_file(3600))
+        beating.take(a_schedule(cron="0 12 * * *", timezone="Moved", on_missed="once"))
+        beating.clock.advance(3 * 86_400)
+
+        (tmp_path / "Moved").write_bytes(zone_file(7200))
+        beating.start()
+        beating.take_again()
+        beating.step()
+
+        assert beating.fates() == [("coalesced", 2), ("submitted", 1)]
+
+
+def test_new_zone_data_in_a_refused_turn_is_followed_in_the_next(
+    beating: Beating, tmp_path: Path
+) -> None:
+    with zones_from(tmp_path):
+        (tmp_path / "Moved").write_bytes(zone_file(3600))
+        beating.take(a_schedule(cron="0 12 * * *", timezone="Moved"))
+        (tmp_path / "Moved").write_bytes(zone_file(7200))
+        beating.clock.advance(600)
+        assert beating.beat.is_due(beating.clock.now())
+
+        beating.spoil()
+        assert beating.beat.entries()["backup"].number == 1
+        beating.step()
+
+        assert beating.beat.entries()["backup"].number == 2
+        assert beating.beat.next_due() == START + 2 * 3600 * SECOND
+
+
+def test_a_schedule_whose_zone_is_gone_is_held_and_stops_no_other(
+    beating: Beating, tmp_path: Path
+) -> None:
+    beating.take(every("1m"))
+    beating.plan = beating.plan.with_schedule(
+        a_schedule("lost", cron="0 12 * * *", timezone="Europe/Atlantis")
+    )
+    beating.take_again()
+
+    beating.after(60)
+
+    lost = beating.beat.entries()["lost"]
+    assert (lost.state, lost.next_at) == ("held", None)
+    assert "Atlantis" in (lost.held_because or "")
+    assert beating.fates() == [("submitted", 1)]

@@ -23,9 +23,11 @@ from jobctl.plan import (
     ScheduleSpec,
     WorkerGroup,
     check_file,
+    check_schedule,
     difference,
     merge,
     read_schedule,
+    read_stored,
 )
 from jobctl.plan.check import dotted
 from jobctl.plan.tables import TABLES, TASK_KEYS, read_task_table
@@ -235,9 +237,14 @@ def test_two_schedules_of_one_name_are_refused_and_both_places_are_named() -> No
 
 
 def test_a_stored_schedule_with_the_name_of_one_of_the_file_is_refused() -> None:
-    stored = dataclasses.replace(schedule(), source=Source(file="the store"))
-    [(_, message, _)] = refused(file(task(), schedule(line=5)), [], [stored])
+    [(_, message, _)] = refused(file(task(), schedule(line=5)), [], [stored()])
     assert "jobctl.toml:5" in message
+
+
+def test_at_start_the_file_goes_before_a_stored_schedule_of_its_name() -> None:
+    plan = merge(file(task(), schedule(line=5)), [], [stored()], strict=False)
+
+    assert not plan.schedules["nightly"].is_stored
 
 
 def test_an_override_without_its_task_is_refused_with_the_nearest_name() -> None:
@@ -330,9 +337,133 @@ def test_at_start_only_its_tasks_are_unavailable() -> None:
 
 
 def test_a_stored_schedule_without_its_task_is_held_not_refused() -> None:
-    plan = merge(file(), [], [schedule(task="gone")])
+    plan = merge(file(), [], [stored(task="gone")])
     assert plan.schedules["nightly"].task == "gone"
     assert plan.on_overlap_of(plan.schedules["nightly"]) == "skip"
+    assert plan.missed_limit_of(plan.schedules["nightly"]) == 100
+
+
+@pytest.mark.parametrize(
+    "written",
+    [{"cron": "0 2 * * *", "timezone": "Europe/Atlantis"}, {"args": ["a", "b"], "task": "f"}],
+)
+def test_a_stored_schedule_that_fits_no_more_does_not_refuse_the_plan(
+    written: dict[str, object],
+) -> None:
+    spec = stored(**written)
+    plan = merge(file(task(), task("f", function="m:f")), [report_of_f()], [spec])
+
+    assert plan.schedules["nightly"].is_stored
+
+
+def stored(**written: object) -> ScheduleSpec:
+    when = {} if written.keys() & {"cron", "at"} else {"every": "5m"}
+    return read_stored("nightly", json.dumps({"task": "backup", **when, **written}))
+
+
+def report_of_f() -> CodeReport:
+    return CodeReport(group="default", functions={"m:f": ()})
+
+
+# One schedule is added to a plan in force.
+
+NOW = 1_800_000_000 * 1_000_000
+
+
+def in_force(*parts: object) -> Plan:
+    return merge(file(task(), task("f", function="m:f"), *parts), [report_of_f()])
+
+
+def faults_of(spec: ScheduleSpec, plan: Plan, *, replaces: bool = False) -> list[tuple[str, str]]:
+    with pytest.raises(PlanRefused) as caught:
+        check_schedule(plan, spec, now=NOW, replaces=replaces)
+    return [(problem.key, problem.message) for problem in caught.value.problems]
+
+
+def test_a_schedule_that_fits_is_added_and_removed_without_a_merge() -> None:
+    plan = in_force()
+    spec = stored(start="2027-01-01", end="2027-01-15 08:00:01", at="2027-01-15 08:00:01")
+    check_schedule(plan, spec, now=NOW)
+
+    added = plan.with_schedule(spec)
+
+    assert added.schedules["nightly"] == dataclasses.replace(spec, timezone="UTC")
+    assert dict(plan.schedules) == {}
+    assert added.without_schedule("nightly") == plan
+    assert added.schedules_of("backup") == (added.schedules["nightly"],)
+
+
+def test_everything_wrong_with_an_added_schedule_is_told_at_once() -> None:
+    spec = stored(task="backpu", cron="0 25 * * *", timezone="Europe/Berln", end="2027")
+    told = faults_of(spec, in_force())
+
+    assert [key for key, _ in told] == [
+        "schedules.nightly.timezone",
+        "schedules.nightly.cron",
+        "schedules.nightly.end",
+        "schedules.nightly.task",
+    ]
+    assert all(message.startswith('schedule "nightly": ') for _, message in told)
+
+
+@pytest.mark.parametrize(
+    ("written", "key", "words"),
+    [
+        ({"at": "2027-01-15 08:00"}, "at", "2027-01-15 08:00 is past"),
+        ({"every": "1h", "end": "2027-01-15"}, "end", "the end, 2027-01-15, is past"),
+        ({"task": "f", "args": [1]}, "args", "its jobs could not run"),
+        ({"start": "2027-03-01", "end": "2027-02-01"}, "end", "is before the start"),
+        ({"cron": "0 0 29 2 *", "start": "2027-02-01", "end": "2027-04-01"}, "end", "no instant lies"),
+        ({"at": "2028-01-01", "end": "2027-04-01"}, "end", "no instant lies"),
+        ({"expires": "5m", "jitter": "5m"}, "expires", "could expire before they are made"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_an_added_schedule(
+    written: dict[str, object], key: str, words: str
+) -> None:
+    [(found, message)] = faults_of(stored(**written), in_force())
+    assert found == f"schedules.nightly.{key}"
+    assert words in message
+
+
+def test_a_name_that_is_taken_is_told_with_its_place() -> None:
+    [(_, message)] = faults_of(stored(), in_force(schedule(line=7)))
+    assert "the name is taken at jobctl.toml:7" in message
+    [(_, message)] = faults_of(stored(), in_force(schedule(line=7)), replaces=True)
+    assert "the name is taken at jobctl.toml:7" in message
+
+
+def test_a_stored_schedule_is_replaced_only_when_that_is_meant() -> None:
+    plan = in_force().with_schedule(stored())
+
+    check_schedule(plan, stored(every="9m"), now=NOW, replaces=True)
+    [(_, message)] = faults_of(stored(every="9m"), plan)
+    assert "there is one already" in message
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a table"),
+        ('{"task":"backup"}', "says when it is due"),
+        ('{"task":"backup","every":"5m","nights":1}', 'unknown key "nights"'),
+    ],
+)
+def test_a_stored_table_that_cannot_be_read_is_an_error(table: str, words: str) -> None:
+    with pytest.raises(InvalidValue, match=words):
+        read_stored("nightly", table)
+
+
+def test_a_task_may_be_disabled_and_bounded_in_its_own_table() -> None:
+    table = read_task_table(
+        "backup",
+        {"command": ["true"], "every": "5m", "enabled": False, "max_runs": 3, "end": "2030-01-01"},
+        source=at(1),
+    )
+    assert table.schedule is not None
+    assert (table.schedule.enabled, table.schedule.max_runs) == (False, 3)
+    assert table.schedule.end == "2030-01-01"
 
 
 # What a file is judged for by itself.

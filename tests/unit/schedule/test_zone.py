@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import zoneinfo
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from jobctl.schedule import ScheduleError, parse_schedule, reread_zones
-from jobctl.schedule.zone import zone_named
+from jobctl.schedule.zone import are_zones_stale, zone_named
+from tests.support.zone_files import zone_file, zones_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,30 +42,8 @@ def test_same_zone_for_the_same_name() -> None:
 
 @pytest.fixture
 def own_zone_files(tmp_path: Path) -> Iterator[Path]:
-    before = zoneinfo.TZPATH
-    zoneinfo.reset_tzpath([tmp_path])
-    yield tmp_path
-    zoneinfo.reset_tzpath(before)
-    reread_zones()
-
-
-def zone_file(offset_s: int, *changes: tuple[int, int]) -> bytes:
-    """A zone file of the second version (RFC 8536): an offset, then moments with new ones."""
-    offsets = [offset_s, *(offset for _, offset in changes)]
-
-    def block(width: int) -> bytes:
-        counts = (0, 0, 0, len(changes), len(offsets), 4)
-        return b"".join([
-            b"TZif2" + bytes(15),
-            *(count.to_bytes(4, "big") for count in counts),
-            *(moment.to_bytes(width, "big", signed=True) for moment, _ in changes),
-            bytes(range(1, len(changes) + 1)),
-            *(offset.to_bytes(4, "big", signed=True) + b"\0\0" for offset in offsets),
-            b"XXX\0",
-        ])  # fmt: skip
-
-    last = offsets[-1] // 3600
-    return block(4) + block(8) + f"\nXXX{-last}\n".encode()
+    with zones_from(tmp_path):
+        yield tmp_path
 
 
 def test_new_zone_data_moves_schedules_that_exist(own_zone_files: Path) -> None:
@@ -74,13 +52,21 @@ def test_new_zone_data_moves_schedules_that_exist(own_zone_files: Path) -> None:
     noon = int(datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp())
     assert schedule.next_after((noon - 7200) * US) == (noon - 3600) * US
 
+    data = zone_named("Moved").data
+    assert not zone_named("Moved").is_stale
+
     (own_zone_files / "Moved").write_bytes(zone_file(7200))
     assert schedule.next_after((noon - 7200) * US) == (noon - 3600) * US
+    assert zone_named("Moved").is_stale
+    assert are_zones_stale()
     reread_zones()
+    assert zone_named("Moved").data != data
+    assert not zone_named("Moved").is_stale
     assert schedule.next_after((noon - 7201) * US) == (noon - 7200) * US
 
     (own_zone_files / "Moved").unlink()
     reread_zones()
+    assert not zone_named("Moved").is_stale
     assert schedule.next_after((noon - 7201) * US) == (noon - 7200) * US
 
 
