@@ -723,8 +723,9 @@ class Beat:
     ) -> None:
         """Instants that make no job of their own; the row before is prolonged if it says the same."""
         count = 1 if first == last else entry.rule.count_between(first - 1, last)
-        if entry.tail is not None and entry.tail[1:] == (fate, reason):
-            fire_rows.prolong(
+        is_same = entry.tail is not None and entry.tail[1:] == (fate, reason)
+        if entry.tail is not None and is_same:
+            is_prolonged = fire_rows.prolong(
                 self._database,
                 schedule=entry.id,
                 rule=entry.number,
@@ -732,7 +733,8 @@ class Beat:
                 last=last,
                 count=count,
             )
-            return
+            if is_prolonged:
+                return
         entry.tail = (first, fate, reason)
         fire_rows.add(
             self._database,

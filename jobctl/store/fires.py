@@ -48,8 +48,11 @@ def add(database: Database, fire: Fire) -> None:
 
 def prolong(
     database: Database, *, schedule: int, rule: int, first: Moment, last: Moment, count: int
-) -> None:
-    """Add ``count`` instants up to ``last`` to the newest range of a rule, which begins at ``first``."""
+) -> bool:
+    """Add ``count`` instants up to ``last`` to the newest range of a rule, which begins at ``first``.
+
+    False when that range is gone: retention has removed it.
+    """
     bindings = {
         "schedule": schedule,
         "rule": rule,
@@ -58,6 +61,7 @@ def prolong(
         "count": count,
     }
     database.execute(statement("fires/prolong"), bindings)
+    return database.changes() == 1
 
 
 def of_schedule(

@@ -9,6 +9,7 @@ import pytest
 from jobctl.beat.beat import jitter_us
 from jobctl.clock import SECOND
 from jobctl.errors import NotFound, UsageError
+from jobctl.store import fires
 from jobctl.store.database import open_database
 from tests.support.beating import Beating
 from tests.support.builders import a_schedule, a_task
@@ -435,6 +436,18 @@ def test_a_range_that_was_rolled_back_is_not_prolonged(beating: Beating) -> None
     beating.after(60)
 
     assert beating.fates() == [("submitted", 1), ("skipped", 2)]
+
+
+def test_a_range_that_retention_has_removed_is_not_prolonged(beating: Beating) -> None:
+    beating.take(every("1m"))
+    for _ in range(3):
+        beating.after(60)
+    with beating.database.transaction():
+        fires.prune(beating.database, schedule=1, before=beating.clock.now() + 1, limit=9)
+
+    beating.after(60)
+
+    assert beating.fates() == [("skipped", 1)]
 
 
 def test_a_job_that_cannot_be_made_holds_its_instant_and_no_other(
