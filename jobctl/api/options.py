@@ -45,6 +45,8 @@ class TaskOptions(TypedDict, total=False):
     concurrency: int | None
     concurrency_key: str | None
     concurrency_per_key: int | None
+    rate_limit: str | None
+    rate_burst: int | None
     aliases: Sequence[str]
     on_overlap: str
     on_missed: str
@@ -100,7 +102,6 @@ _UNKEPT_OF_TASK: Final[dict[str, _Unkept]] = {
     "base": _Unkept((None,), "A task is a function; write what the class did as functions."),
     "soft_time_limit": _Unkept((None,), "Only timeout is kept: it ends the attempt's worker."),
     "soft_timeout": _Unkept((None,), "Only timeout is kept: it ends the attempt's worker."),
-    "rate_limit": _Unkept((None,), "Set concurrency = … on the task instead."),
     "ignore_result": _Unkept((False, None), "Results are small and removed by retention."),
     "store_errors_even_if_ignored": _Unkept((False, None), "Errors are always kept."),
     "track_started": _Unkept((True, None), "STARTED is always kept."),

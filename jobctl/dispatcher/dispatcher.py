@@ -33,6 +33,7 @@ from jobctl.retry import decide
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import queues as queue_rows
+from jobctl.store import rates as rate_rows
 from jobctl.store.jobs import (
     Claimed,
     Running,
@@ -141,6 +142,7 @@ class Dispatcher:
             self._walk = Walk(self._plan, self._hot)
         paused = queue_rows.all(self._database)
         self._paused = {name for name, moment in paused.items() if moment is not None}
+        self._allowances.refresh()
         self._next_eta = job_rows.next_eta(self._database)
         self._next_expiry = job_rows.next_expiry(self._database)
 
@@ -148,6 +150,7 @@ class Dispatcher:
         """Look at what a plan means for waiting jobs, inside a transaction; gives back what brings it into
         force here, to be called after the commit. Until then the old plan goes on."""
         wants_walk = is_new(self._database, plan)
+        rate_rows.prune(self._database, now=self._clock.now())
         if wants_walk:
             regate_running(self._database, plan)
 
@@ -216,8 +219,8 @@ class Dispatcher:
 
     def next_due(self) -> Moment | None:
         """When `advance` has something to do, on the wall clock; None: nothing waits."""
-        moments = [m for m in (self._next_eta, self._next_expiry) if m is not None]
-        return min(moments, default=None)
+        found = (self._next_eta, self._next_expiry, self._allowances.next_at)
+        return min((m for m in found if m is not None), default=None)
 
     def is_due(self, now: Moment) -> bool:
         """Some waiting job's time has come, or its expiry."""
@@ -302,7 +305,7 @@ class Dispatcher:
     def claim(self, now: Moment) -> None:
         """Give ready jobs to free slots."""
         self._has_more = False
-        self._allowances.begin()
+        self._allowances.begin(now)
         # The beat has made jobs since `advance`.
         self._admit()
         if not self.wants_claims():
@@ -345,19 +348,25 @@ class Dispatcher:
         line = lines[0] if len(lines) == 1 else self._first_line(lines)
         if line is None:
             return []
-        limit = min(1 if line[0] == "l" else slot.room, self._allowances.of(line))
+        allowance = self._allowances.of(line)
+        limit = min(1 if line[0] == "l" else slot.room, allowance)
         claimed = job_rows.claim(
             self._database, line=line, instance=slot.worker, limit=limit, now=now
         )
-        if len(claimed) < limit:
+        is_used_up = len(claimed) == allowance
+        if len(claimed) < limit or (is_used_up and self._is_empty(line)):
+            # Nobody is to be woken up for a line in which nobody waits.
             self._hot.discard(line)
-        self._allowances.note(line, len(claimed))
         in_place = claimed if self._walk is None else self._those_in_place(claimed, line)
         prepared = self._prepare(in_place, slot.worker, now)
+        self._allowances.note(line, len(prepared))
         if len(prepared) < len(claimed):
             # Some were put elsewhere: the slot has room that nothing else will call a turn for.
             self._has_more = True
         return prepared
+
+    def _is_empty(self, line: str) -> bool:
+        return job_rows.head(self._database, line=line) is None
 
     def _those_in_place(self, claimed: Sequence[Claimed], line: str) -> list[Claimed]:
         """The claimed jobs that belong where they were claimed; the others are brought to their place.
@@ -401,7 +410,7 @@ class Dispatcher:
             return None
         if not self._plan.groups_serving(queue):
             return f'no worker group serves queue "{queue}"'
-        return self._allowances.why_not(line)
+        return self._allowances.why_not(line, self._clock.now())
 
     def _first_line(self, lines: Iterable[str]) -> str | None:
         """The line whose first job has the highest priority, then the lowest id."""
@@ -429,7 +438,8 @@ class Dispatcher:
                     self._parked.add(job_rows.parked_line(job.task))
                     continue
             try:
-                attempt = self._orders.attempt_of(job, task)
+                is_paced = self._allowances.is_paced(job.queue, task)
+                attempt = self._orders.attempt_of(job, task, is_paced=is_paced)
             except InvalidArguments as error:
                 self._refuse(job, worker, error, now)
                 continue

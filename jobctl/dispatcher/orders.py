@@ -92,8 +92,9 @@ class Orders:
     def __init__(self, output_dir: Path) -> None:
         self._output_dir = output_dir
 
-    def attempt_of(self, job: Claimed, task: Task | None) -> Attempt:
-        """The attempt of a claimed job. ``task`` is None for an ad-hoc command.
+    def attempt_of(self, job: Claimed, task: Task | None, *, is_paced: bool = False) -> Attempt:
+        """The attempt of a claimed job. ``task`` is None for an ad-hoc command; ``is_paced``: a rate says
+        when it starts.
 
         Raises:
             InvalidArguments: the plan's task cannot take the job's arguments (any more).
@@ -110,7 +111,7 @@ class Orders:
                 claimed_at=job.started_at,
                 payload=job.payload,
                 timeout_s=timeout_s,
-                may_share=timeout_s is None,
+                may_share=timeout_s is None and not is_paced,
             )
         payload = json.loads(job.payload)
         order = self._order(job, task, payload)

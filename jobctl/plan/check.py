@@ -30,6 +30,7 @@ from jobctl.plan.tables import (
     WorkerGroup,
     build_schedule,
 )
+from jobctl.task import burst_faults
 from jobctl.task.keys import nearest, read_values
 from jobctl.task.template import read_template
 from jobctl.task.units import Fault, format_span, shown
@@ -67,6 +68,7 @@ def check_file(
     for spec in specs:
         faults.extend(schedule_faults(spec, path_of(spec, owners), fallback))
     faults.extend(alias_faults(file.tasks))
+    faults.extend(rate_faults(file.queues))
     if whole:
         faults.extend(queue_faults(file.tasks, file.queues, file.groups))
     for task in file.tasks:
@@ -188,6 +190,13 @@ def alias_faults(tasks: Iterable[Task]) -> Iterator[Fault]:
                 yield Fault(path=path, message=message, hint=hint)
             else:
                 taken[alias] = task
+
+
+def rate_faults(queues: Iterable[Queue]) -> Iterator[Fault]:
+    """Find queues whose keys of a rate contradict each other."""
+    for queue in queues:
+        for fault in burst_faults({"rate_limit": queue.rate_limit, "rate_burst": queue.rate_burst}):
+            yield fault.under("queues", queue.name)
 
 
 def queue_faults(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jobctl.arguments import Parameter
+    from jobctl.plan.force import Plan
     from jobctl.task import Task
     from jobctl.task.keys import Json
 
@@ -49,6 +50,13 @@ def task_of_gate(gate: str) -> str:
 def key_of_gate(gate: str) -> str:
     """Give the text that the key of the task became."""
     return gate.partition("/")[2]
+
+
+def is_paced(plan: Plan, queue: str, task: Task | None) -> bool:
+    """Tell whether a rate says when jobs of this queue and task start."""
+    if plan.queue(queue).rate_limit is not None:
+        return True
+    return task is not None and task.rate_limit is not None
 
 
 def positional_names(parameters: Sequence[Parameter] | None) -> tuple[str, ...]:

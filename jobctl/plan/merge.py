@@ -28,6 +28,7 @@ from jobctl.plan.check import (
     own_schedule,
     path_of,
     queue_faults,
+    rate_faults,
     schedule_faults,
     subject,
     task_reference_faults,
@@ -268,6 +269,7 @@ class _Merge:
                 found = self.parameters.get(task.name)
                 self.faults.extend(argument_faults(spec, task, found, path))
         self.faults.extend(alias_faults(tasks))
+        self.faults.extend(rate_faults(self.file.queues))
         self.faults.extend(queue_faults(tasks, self.file.queues, self.groups))
         for task in tasks:
             self.faults.extend(command_faults(task))

@@ -35,6 +35,7 @@ from jobctl.task.keys import (
     MODULE,
     NAME,
     POSITIVE_SPAN,
+    RATE,
     SPAN,
     TEXT,
     USER,
@@ -51,7 +52,7 @@ from jobctl.task.keys import (
     write_some,
     write_values,
 )
-from jobctl.task.units import Fault, InvalidValue, format_span, parse_span, shown
+from jobctl.task.units import Fault, InvalidValue, Rate, format_span, parse_span, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -253,6 +254,24 @@ class Queue:
         default=None,
         metadata=key(
             "concurrency", _COUNT, "How many of its jobs run at once.", default_text="no limit"
+        ),
+    )
+    rate_limit: Rate | None = field(
+        default=None,
+        metadata=key(
+            "rate_limit",
+            RATE,
+            "How many attempts of its jobs may begin in a span; spread evenly.",
+            default_text="no limit",
+        ),
+    )
+    rate_burst: int | None = field(
+        default=None,
+        metadata=key(
+            "rate_burst",
+            _COUNT,
+            "How many of them may begin at once after a pause.",
+            default_text="what the rate gives in 0.1 s, at least 1",
         ),
     )
     description: str = field(
@@ -581,7 +600,7 @@ TABLES: Final[Mapping[str, Table]] = {
             named=True,
             help="Limits of queues. A queue needs a table only to have options.",
             keys=keys_of(Queue),
-            later=frozenset({"paused", "priority", "rate_limit"}),
+            later=frozenset({"paused", "priority"}),
         ),
         Table(
             name="tasks",
@@ -594,7 +613,6 @@ TABLES: Final[Mapping[str, Table]] = {
                 {
                     "soft_timeout",
                     "unique",
-                    "rate_limit",
                     "retry_on",
                     "autoretry_for",
                     "dont_autoretry_for",

@@ -24,6 +24,7 @@ from jobctl.task.keys import (
     KWARGS,
     NAME,
     POSITIVE_SPAN,
+    RATE,
     SIZE,
     SPAN,
     TEXT,
@@ -48,7 +49,7 @@ from jobctl.task.stop import (
     parse_stop,
 )
 from jobctl.task.template import read_template
-from jobctl.task.units import Fault, InvalidValue
+from jobctl.task.units import Fault, InvalidValue, Rate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -398,6 +399,24 @@ class Task:
             default_text="`1`",
         ),
     )
+    rate_limit: Rate | None = field(
+        default=None,
+        metadata=key(
+            "rate_limit",
+            RATE,
+            "How many of its attempts may begin in a span, whatever their queues; spread evenly.",
+            default_text="no limit",
+        ),
+    )
+    rate_burst: int | None = field(
+        default=None,
+        metadata=key(
+            "rate_burst",
+            whole(1, 1_000_000),
+            "How many of them may begin at once after a pause.",
+            default_text="what the rate gives in 0.1 s, at least 1",
+        ),
+    )
     aliases: tuple[str, ...] = field(
         default=(),
         metadata=key(
@@ -419,7 +438,7 @@ class Task:
     @property
     def has_own_line(self) -> bool:
         """Its ready jobs wait apart from those of other tasks: it may be at a limit when others are not."""
-        return self.concurrency is not None
+        return self.concurrency is not None or self.rate_limit is not None
 
     def to_json(self, *, brief: bool = False) -> dict[str, Json]:
         """Give ``name``, ``source`` and the keys of its table.
@@ -477,12 +496,22 @@ def task_faults(values: Mapping[str, object]) -> tuple[Fault, ...]:
     if bodies == ["function"]:
         faults.extend(_faults_of_function(values))
     faults.extend(_faults_of_limits(values))
+    faults.extend(burst_faults(values))
     command = values.get("command")
     if isinstance(command, tuple) and command and not command[0].strip():
         faults.append(Fault(path=("command", 0), message="the program has no name"))
     if values.get("shell") is not None and not str(values["shell"]).strip():
         faults.append(Fault(path=("shell",), message="the shell line is empty"))
     return tuple(faults)
+
+
+def burst_faults(values: Mapping[str, object]) -> list[Fault]:
+    """Judge the keys of a rate against each other: of a task's table, or of a queue's."""
+    if values.get("rate_burst") is None or values.get("rate_limit") is not None:
+        return []
+    message = "rate_burst belongs to a rate, but there is no rate_limit"
+    hint = 'Write rate_limit = "10/s" too.'
+    return [Fault(path=("rate_burst",), message=message, hint=hint, on_key=True)]
 
 
 def _faults_of_limits(values: Mapping[str, object]) -> list[Fault]:

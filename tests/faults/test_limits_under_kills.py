@@ -126,3 +126,26 @@ def all_ended(daemon: Daemon) -> bool:
         return bool(daemon.call(requests.List(states=states, count=True))["count"] == 0)
     except JobctlError:
         return False
+
+
+def test_a_rate_holds_over_killed_daemons() -> None:
+    config = "[workers.default]\ncommands = 8\n[tasks.mail]\nshell = 'date +%s.%N >>\"$1\"'\n"
+    with running_daemon(config + 'rate_limit = "10/s"\non_lost = "retry"\n') as daemon:
+        ledger = daemon.folder / "ledger"
+        jobs = [{"task": "mail", "args": [str(ledger)], "typed": True} for _ in range(31)]
+        ids = daemon.submit_many(jobs)
+        for kills in range(3):
+            daemon.until(
+                f"some more jobs before kill {kills + 1}",
+                lambda most=5 * (kills + 1): (
+                    ledger.exists() and len(ledger.read_text().splitlines()) >= most
+                ),
+            )
+            daemon.kill()
+            daemon.start()
+        daemon.wait(*ids)
+
+        begun = sorted(float(line) for line in ledger.read_text().splitlines())
+        # 31 starts have 30 spacings between them; the first process may have come late, the last early.
+        assert len(begun) >= 31
+        assert begun[-1] - begun[0] > 3.0 - 0.7

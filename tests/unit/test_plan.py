@@ -483,6 +483,7 @@ def test_a_task_may_be_disabled_and_bounded_in_its_own_table() -> None:
         ([task("a", aliases=["b"]), task("b")], "tasks.a.aliases[0]", "taken by task"),
         ([task("a", aliases=["x"]), task("b", aliases=["x"])], "tasks.b.aliases[0]", "taken by task"),
         ([task(queue="io"), WorkerGroup(name="g", queues=("default",))], "tasks.backup.queue", "no worker group serves"),
+        ([task(), Queue(name="io", rate_burst=2)], "queues.io.rate_burst", "there is no rate_limit"),
         ([Queue(name="io"), WorkerGroup(name="g", queues=("default",))], "queues.io", "no worker group serves"),
     ],
 )  # fmt: skip

@@ -208,6 +208,8 @@ EVERY_KEY: dict[str, object] = {
     "concurrency": 4,
     "concurrency_key": "{1}",
     "concurrency_per_key": 2,
+    "rate_limit": "10/m",
+    "rate_burst": 3,
 }
 
 
@@ -226,6 +228,8 @@ def test_every_key_is_read_and_survives_json() -> None:
         ({"concurrency": 0}, "out of range"),
         ({"concurrency_key": "{customer"}, "not understood"),
         ({"concurrency_per_key": 2}, "there is no concurrency_key"),
+        ({"rate_limit": 3}, "not a rate"),
+        ({"rate_burst": 3}, "there is no rate_limit"),
         ({"concurrency_key": "{1}", "concurrency_per_key": 3, "concurrency": 2}, "never run at once"),
     ],
 )  # fmt: skip

@@ -22,7 +22,7 @@ from jobctl.daemon.following import read_chunks
 from jobctl.daemon.station import Pattern
 from jobctl.errors import Conflict, NotAllowed, NotFound, UsageError
 from jobctl.job import FINAL, Reason, State
-from jobctl.plan.gates import gate_of, key_of_gate, task_of_gate
+from jobctl.plan.gates import gate_of, is_paced, key_of_gate, task_of_gate
 from jobctl.protocol.requests import NewJob, check
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import jobs as job_rows
@@ -264,8 +264,10 @@ def new_task_row(
     call = _call(station, task, with_defaults(given, task.args, task.kwargs))
     parameters = station.plan.parameters.get(task.name)
     timeout_s = job.timeout_s if job.timeout_s is not None else task.timeout_s
+    queue = job.queue if job.queue is not None else task.queue
     kind = task.kind.value
-    if task.kind is Kind.FUNCTION and timeout_s is not None:
+    is_alone = timeout_s is not None or is_paced(station.plan, queue, task)
+    if task.kind is Kind.FUNCTION and is_alone:
         kind = "limited"
     unavailable = station.plan.unavailable.get(task.name)
     return _row(
@@ -278,7 +280,7 @@ def new_task_row(
         payload=_text_of(call),
         own_line=task.name if task.has_own_line else None,
         gate=gate_of(task, call.args, call.kwargs, parameters),
-        queue=job.queue if job.queue is not None else task.queue,
+        queue=queue,
         priority=job.priority if job.priority is not None else task.priority,
         expires_s=task.expires_s,
         schedule=schedule,

@@ -110,6 +110,13 @@ CREATE TABLE keys (
   PRIMARY KEY (uid, key)
 ) STRICT, WITHOUT ROWID;
 
+-- What remains of the rate of a queue or a task: the moment up to which what has started uses it up. A row
+-- whose moment has passed says nothing any more.
+CREATE TABLE rates (
+  name       TEXT PRIMARY KEY,
+  used_until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE queues (
   name         TEXT PRIMARY KEY,
   paused_at    INTEGER

@@ -1,0 +1,2 @@
+-- Every rate that something was started by.
+SELECT name, used_until FROM rates
