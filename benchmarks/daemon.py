@@ -14,10 +14,12 @@ from benchmarks.processes import ROOT, family, naming, start
 from benchmarks.waiting import until
 from jobctl.client import Client
 from jobctl.errors import JobctlError
+from jobctl.paths import StateDirectory
 from jobctl.protocol import requests
 from jobctl.protocol.key import make_key
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from subprocess import Popen  # noqa: TID251 -- the type only
     from types import TracebackType
@@ -32,7 +34,7 @@ _RUN = (
     "import sys; from pathlib import Path; from jobctl.daemon.main import run; "
     "sys.exit(run(Path(sys.argv[1]), state_dir=Path(sys.argv[2]), socket=Path(sys.argv[3])))"
 )
-_PATIENCE_S = 30.0
+_PATIENCE_S = 120.0
 _LAST = 500
 
 Job = dict[str, Any]
@@ -42,15 +44,19 @@ Job = dict[str, Any]
 class BenchDaemon:
     """A daemon for the length of a ``with``; afterwards nothing of it is left.
 
-    ``processes`` functions and ``commands`` commands at once.
+    ``processes`` functions and ``commands`` commands at once; ``parts``: TOML, each the text of a file
+    more of its configuration. A folder that has had a daemon before keeps its store.
 
     Raises:
         ContestantFailed: it does not start, refuses, or leaves a process behind.
     """
 
-    def __init__(self, folder: Path, *, processes: int = 2, commands: int = 4) -> None:
+    def __init__(
+        self, folder: Path, *, processes: int = 2, commands: int = 4, parts: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         self.socket = folder / "sock"
+        self._state = StateDirectory(folder / "state")
         self._log = folder / "log"
         self._config = folder / "jobctl.toml"
         # A daemon of root imports no module as root unless that is written down.
@@ -64,11 +70,14 @@ class BenchDaemon:
             f'[tasks.noop]\nfunction = "benchmarks.tasks:noop"\n'
             f'[tasks.stamp]\nfunction = "benchmarks.tasks:stamp"\n'
         )
+        (folder / "conf.d").mkdir(exist_ok=True)
+        for number, part in enumerate(parts):
+            (folder / "conf.d" / f"{number:03}.toml").write_text(part)
         self._process: Popen[bytes] | None = None
         self.client = Client(self.socket, timeout_s=300.0)
 
     def __enter__(self) -> BenchDaemon:
-        state_dir = str(self.folder / "state")
+        state_dir = str(self._state.root)
         argv = [sys.executable, "-c", _RUN, str(self._config), state_dir, str(self.socket)]
         self._process = start(argv, log=self._log)
         try:
@@ -113,10 +122,20 @@ class BenchDaemon:
     def _left(self) -> list[int]:
         return naming(str(self.folder))
 
+    @property
+    def database(self) -> Path:
+        """The store, for looking into it when the daemon has ended."""
+        return self._state.database
+
+    @property
+    def pid(self) -> int:
+        """The process id of the daemon itself."""
+        assert self._process is not None
+        return self._process.pid
+
     def processes(self) -> list[int]:
         """The daemon, its templates, workers and keepers, and what these run."""
-        assert self._process is not None
-        return family(self._process.pid)
+        return family(self.pid)
 
     # -- requests ---------------------------------------------------------------------------------
 

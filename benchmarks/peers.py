@@ -18,7 +18,14 @@ from benchmarks.processes import ROOT, output_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PYTHON_PACKAGES = ("huey",)
+PYTHON_PACKAGES = {
+    "huey": "huey",
+    "celery": "celery[redis]",
+    "redis": "redis",
+    "apscheduler": "apscheduler<4",
+}
+"""Package → what is asked of pip."""
+
 DEBIAN_PACKAGES = {"task-spooler": "tsp"}
 """Package → the program of it that is used."""
 
@@ -55,7 +62,7 @@ class Peers:
     def _install_python_package(self, package: str) -> None:
         if not self.python.exists():
             output_of([sys.executable, "-m", "venv", str(self._folder / "venv")])
-        output_of([str(self.python), "-m", "pip", "install", "--quiet", package])
+        output_of([str(self.python), "-m", "pip", "install", "--quiet", PYTHON_PACKAGES[package]])
 
     def _unpack_debian_package(self, package: str) -> None:
         # apt-get writes into its working folder, and says nothing about the file's name.

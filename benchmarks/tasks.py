@@ -9,6 +9,10 @@ def noop() -> None:
     """Do nothing: all that is measured is the way there and back."""
 
 
+def visit(number: int) -> None:
+    """Do nothing for one of many: what a schedule of each is for."""
+
+
 def stamp() -> int:
     """The moment of the start, in ns since the epoch."""
     return time.time_ns()

@@ -16,6 +16,16 @@ def pause(seconds: float) -> None:
     time.sleep(seconds)  # noqa: TID251 -- a driver outside jobctl, which has no loop to wait in
 
 
+def now_s() -> float:
+    """Seconds since the epoch, by the clock that schedules go by."""
+    return time.time_ns() / 1e9
+
+
+def pause_until(moment_s: float) -> None:
+    """Do nothing until a moment of that clock; nothing at all when it has passed."""
+    pause(max(0.0, moment_s - now_s()))
+
+
 def until(what: str, look: Callable[[], T], *, limit_s: float, every_s: float = 0.005) -> T:
     """Look until something true is seen, and give it back.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measure import Budget, Contestant, ContestantFailed, Kind, Measure, Metric, Round
-from benchmarks.measures import MEASURES
+from benchmarks.measures import AWAITING_PAGE, MEASURES
 from benchmarks.page import budget_table, measure_table, page
 from benchmarks.peers import Peers
 from benchmarks.run import Outcome, Row, Spread, take
@@ -52,7 +52,7 @@ def taken(measure: Measure, *, repeat: int = 1, peers: bool = True) -> Outcome:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
+@pytest.mark.parametrize("measure", [*MEASURES, *AWAITING_PAGE], ids=lambda measure: measure.name)
 def test_a_measure_gives_a_figure_for_each_metric_of_jobctl(measure: Measure) -> None:
     outcome = taken(measure, peers=False)
 
