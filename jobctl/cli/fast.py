@@ -203,12 +203,15 @@ def _show_status(screen: Screen, line: Line, job: dict[str, Any]) -> int:
 
 
 def _show_waited(screen: Screen, line: Line, answer: dict[str, Any]) -> int:
-    from jobctl.cli.verdict import exit_code_of
+    from jobctl.cli.verdict import exit_code_of, notes_of
 
     if line.as_json:
         from jobctl.cli import shapes
 
         screen.json(shapes.waited(answer))
+    else:
+        for note in notes_of(answer):
+            screen.note(f"jobctl: {note}")
     return exit_code_of(answer)
 
 

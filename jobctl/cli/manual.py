@@ -71,6 +71,8 @@ When no daemon listens there, commands that only read answer from the state dire
 | 124 | the wait itself timed out; the job goes on |
 | 125 | jobctl could not tell: the job was lost, revoked before it ran, or the daemon stayed away |
 
+An end that is not the command's own exit code is told in one line on standard error.
+
 An error of jobctl is one line on standard error and a second with what to do now.
 With `--json` it is `{"error": {"code", "message", "hint"}}` on standard output.
 

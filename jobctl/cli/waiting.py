@@ -58,6 +58,8 @@ def wait_for(
 ) -> tuple[dict[str, Any] | None, int]:
     """Wait for jobs over restarts of the daemon: its answer, and the exit code that follows from it.
 
+    An end that the exit code does not explain has been told in a line, unless the answer is JSON.
+
     The answer is None, and the failure has been shown, when the daemon stayed away. Raises JobctlError
     for what the daemon refuses and DaemonNotRunning when none was there to begin with.
     """
@@ -77,4 +79,7 @@ def wait_for(
     except (Unreachable, DaemonNotRunning) as error:
         session.screen.failure(error, as_json=session.as_json)
         return None, verdict.UNKNOWN
+    if not session.as_json:
+        for note in verdict.notes_of(answer):
+            session.screen.note(f"jobctl: {note}")
     return answer, verdict.exit_code_of(answer)
