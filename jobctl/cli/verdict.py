@@ -66,7 +66,7 @@ def note_of_job(job: dict[str, Any]) -> str:
     if verdict == "timeout":
         return f"{name} was stopped at its time limit"
     if verdict == "lost":
-        return f"{name} was lost: {message}"
+        return f"{name} was {job.get('reason') or 'lost'}: {message}"
     if job.get("kind") == "function":
         what = ": ".join(part for part in (str(error.get("type") or ""), message) if part)
         return f"{name} failed: {what or job.get('reason')}"

@@ -65,6 +65,10 @@ def error(kind: str, message: str) -> dict[str, str]:
             ended(verdict="lost", error=error("Lost", "its keeper was killed by SIGKILL")),
             "job 1 was lost: its keeper was killed by SIGKILL",
         ),
+        (
+            ended(verdict="lost", reason="lost too often", error=error("Lost", "it died")),
+            "job 1 was lost too often: it died",
+        ),
         (ended("REVOKED", verdict=None, reason="expired"), "job 1 was revoked: expired"),
         (
             {"id": 1, "state": None, "reason": "removed"},
