@@ -74,7 +74,40 @@ def test_a_right_configuration_is_ok(run: Run, tmp_path: Path) -> None:
     assert document(run("--config", str(config), "check", "--json"), "check") == {
         "ok": True,
         "errors": [],
+        "warnings": [],
     }
+
+
+def test_what_is_seldom_meant_is_a_warning(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "jobctl.toml"
+    config.write_text(
+        '[daemon]\ntimezone = "UTC"\n'
+        '[tasks.a]\ncommand = ["true"]\nat = "2020-01-01 12:00"\n'
+        '[schedules.seven]\ntask = "a"\ncron = "*/7 * * * *"\n'
+        '[schedules.over]\ntask = "a"\nevery = "1h"\nend = "2021-01-01"\n'
+        '[schedules.off]\ntask = "a"\nat = "2020-01-01"\nenabled = false\n'
+    )
+
+    shown, as_json = run("check", str(config)), run("check", str(config), "--json")
+
+    assert (shown.code, as_json.code) == (0, 0)
+    lines = shown.out.splitlines()
+    assert lines[0] == f"{config}: ok, 1 task, 4 schedules"
+    assert [line.partition(": ")[2] for line in lines[1:]] == [
+        'warning: schedule "a": never-fires: It never fires again: no instant is left.',
+        'warning: schedule "seven": uneven-step: minute "*/7": means '
+        "0,7,14,21,28,35,42,49,56: the last gap is 4, the others are 7.",
+        'warning: schedule "over": never-fires: It never fires again: no instant is left.',
+    ]
+    assert [line.partition(": ")[0] for line in lines[1:]] == [
+        f"{config}:{line}" for line in (3, 6, 9)
+    ]
+    found = document(as_json, "check")["warnings"]
+    assert [warning["code"] for warning in found] == [  # type: ignore[attr-defined]
+        "never-fires",
+        "uneven-step",
+        "never-fires",
+    ]
 
 
 def test_a_wrong_configuration_tells_every_fault_and_is_78(run: Run, tmp_path: Path) -> None:
