@@ -54,7 +54,7 @@ def submit(call: Signature[R]) -> AsyncResult[R]:
         (answer,) = session.call(Submit(jobs=[job]))["jobs"]
     except InvalidArguments as error:
         raise InvalidArguments(f'task "{call.task}": {error.message}', hint=error.hint) from None
-    return AsyncResult(answer["id"])
+    return AsyncResult(answer["id"], duplicate=answer["duplicate"])
 
 
 def submit_many(calls: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
@@ -72,7 +72,7 @@ def submit_many(calls: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
     results: list[AsyncResult[Any]] = []
     for part in _parts(jobs):
         answer = session.call(Submit(jobs=part))
-        results.extend(AsyncResult(job["id"]) for job in answer["jobs"])
+        results.extend(AsyncResult(job["id"], duplicate=job["duplicate"]) for job in answer["jobs"])
     return results
 
 

@@ -47,6 +47,7 @@ class TaskOptions(TypedDict, total=False):
     concurrency_per_key: int | None
     rate_limit: str | None
     rate_burst: int | None
+    unique: str | None
     aliases: Sequence[str]
     on_overlap: str
     on_missed: str

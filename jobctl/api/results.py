@@ -17,22 +17,26 @@ _ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 
 
 class AsyncResult(Generic[R]):
-    """A job, by its id. Nothing is remembered: each question is put to the daemon.
+    """A job, by its id. Nothing of it is remembered: each question is put to the daemon.
+
+    ``duplicate``: the submit that gave it made no job, because this one was there already: its ``task_id``
+    was used before, or its task is unique.
 
     Raises, from everything that asks the daemon:
         NotFound: there is no such job (any more); it is never reported as PENDING.
         DaemonNotRunning, Unreachable: no daemon answered within the patience (see `configure`).
     """
 
-    __slots__ = ("id",)
+    __slots__ = ("duplicate", "id")
 
-    def __init__(self, id: int | str) -> None:
+    def __init__(self, id: int | str, *, duplicate: bool = False) -> None:
         """Take an id, or its digits as they came through a URL or a session: as they were printed."""
         # Not `int` alone, which reads "1_0", " 12" and digits of every script.
         number = int(id) if isinstance(id, str) and _ID.fullmatch(id) else id
         if type(number) is not int or not 0 < number < 2**63:
             raise UsageError(f"{shown(id)} is not the id of a job")
         self.id = number
+        self.duplicate = duplicate
 
     @property
     def task_id(self) -> int:

@@ -76,12 +76,20 @@ DISABLED: Final = "the schedule was disabled"
 NOTICED_LATE: Final = "it was noticed too late: the daemon could not work"
 
 
+class DuplicateJob(Exception):
+    """A task is unique, and a job that does the same waits or runs."""
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+
 class Submit(Protocol):
     """Adds the job of an instant inside the turn's transaction."""
 
     def __call__(self, spec: ScheduleSpec, schedule: int, instant: Moment, *, waits: bool) -> int:
         """Give back the job's id. With ``waits`` it stands in the line of its schedule until somebody
-        lets it go."""
+        lets it go. Raises DuplicateJob, and has written nothing then."""
         ...
 
 
@@ -680,6 +688,11 @@ class Beat:
                 waits = True
         try:
             job_id = self._submit(entry.spec, entry.id, instant, waits=waits)
+        except DuplicateJob as duplicate:
+            job_id = duplicate.job_id
+            reason = f"job {job_id} does the same already"
+            self._pass(entry, instant, instant, "skipped", reason, earlier_job=job_id)
+            return
         except JobctlError as error:
             # The plan was checked; only what changed since then (a user, a group) can end up here.
             logger.error(

@@ -183,6 +183,8 @@ def _answer(line: Line, environ: Mapping[str, str]) -> int:
 def _show_submitted(screen: Screen, line: Line, job: dict[str, Any]) -> int:
     if not line.as_json:
         screen.line(str(job["id"]))
+        if job.get("reason"):
+            screen.note(f"jobctl: {job['reason']}; no other one was made")
         return 0
     from jobctl.cli import shapes
 

@@ -64,8 +64,8 @@ _SCHEDULE = (
 
 
 def submitted(job: dict[str, Any]) -> dict[str, Any]:
-    """``submit``: ``id``, ``state``, ``duplicate``."""
-    return _pick(job, ("id", "state", "duplicate"))
+    """``submit``: ``id``, ``state``, ``duplicate``, ``reason`` (why it is one, where the task says so)."""
+    return _pick(job, ("id", "state", "duplicate", "reason"))
 
 
 def job(data: dict[str, Any]) -> dict[str, Any]:

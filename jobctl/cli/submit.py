@@ -229,6 +229,8 @@ def submit(
         session.screen.note(f"job {job['id']}")
     else:
         session.screen.line(str(job["id"]))
+    if job.get("reason") and not session.as_json:
+        session.screen.note(f"jobctl: {job['reason']}; no other one was made")
     if not (wait or follow):
         return 0
     from jobctl.cli.waiting import follow_output, wait_for

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from jobctl import __version__, paths
 from jobctl.arguments import Given
-from jobctl.beat import Beat
+from jobctl.beat import Beat, DuplicateJob
 from jobctl.clock import SECOND, HostClock, Moment, SystemClock
 from jobctl.config import load_in_child, problems_text
 from jobctl.daemon import first_process
@@ -27,7 +27,7 @@ from jobctl.daemon.alarm import Alarm
 from jobctl.daemon.daemon import Daemon
 from jobctl.daemon.following import Followers
 from jobctl.daemon.groups import keeper_recipe
-from jobctl.daemon.handlers.jobs import announce, new_task_row
+from jobctl.daemon.handlers.jobs import announce, new_task_row, twin_of
 from jobctl.daemon.loop import Loop
 from jobctl.daemon.notify import Notifier
 from jobctl.daemon.retention import Retention
@@ -213,6 +213,9 @@ def build(
             options=options,
             schedule=schedule,
         )
+        twin = twin_of(station, row.task, row.unique_key) if row.unique_key is not None else None
+        if twin is not None:
+            raise DuplicateJob(twin[0])
         if waits and not row.line.startswith("task/"):
             reason = Reason.EARLIER.value
             row = row._replace(line=job_rows.schedule_line(schedule), reason=reason)

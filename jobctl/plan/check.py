@@ -20,7 +20,7 @@ from jobctl.arguments import (
 )
 from jobctl.arguments import malformed_placeholders as malformed
 from jobctl.errors import InvalidArguments
-from jobctl.plan.gates import gate_of
+from jobctl.plan.gates import gate_of, unique_key_of
 from jobctl.plan.tables import (
     KINDS,
     TABLES,
@@ -76,6 +76,7 @@ def check_file(
     for spec in specs:
         if spec.task in tasks:
             faults.extend(argument_faults(spec, tasks[spec.task], None, path_of(spec, owners)))
+            faults.extend(overlap_faults(spec, tasks[spec.task], path_of(spec, owners)))
     if whole and not file.imports:
         faults.extend(body_faults(file.overrides, ()))
         known = {*tasks, *owners, *(alias for task in file.tasks for alias in task.aliases)}
@@ -228,6 +229,19 @@ def command_faults(task: Task) -> Iterator[Fault]:
         yield Fault(path=("tasks", task.name, "command", position), message=message, hint=hint)
 
 
+def overlap_faults(spec: ScheduleSpec, task: Task, path: Path) -> Iterator[Fault]:
+    """Find a schedule that wants a second job beside one that is unique: all its jobs are alike."""
+    overlap = spec.on_overlap or task.on_overlap
+    if task.unique is None or overlap not in ("queue", "replace"):
+        return
+    where = (*path, "on_overlap") if spec.on_overlap is not None else path
+    message = (
+        f'on_overlap = "{overlap}" makes a second job, and unique = "{task.unique}" allows none'
+    )
+    hint = 'Write on_overlap = "skip", or remove unique.'
+    yield Fault(path=where, message=message, hint=hint)
+
+
 def key_faults(task: Task, parameters: tuple[Parameter, ...] | None) -> Iterator[Fault]:
     """Find places of a task's keys for which its function has no parameter."""
     if parameters is None:
@@ -237,7 +251,7 @@ def key_faults(task: Task, parameters: tuple[Parameter, ...] | None) -> Iterator
     positions = sum(
         p.kind in (ParameterKind.POSITIONAL_ONLY, ParameterKind.EITHER) for p in parameters
     )
-    for key, text in (("concurrency_key", task.concurrency_key),):
+    for key, text in (("concurrency_key", task.concurrency_key), ("unique", task.unique)):
         for place in read_template(text).places if text is not None else ():
             if place.isdecimal():
                 is_there = int(place) <= positions or ParameterKind.VAR_POSITIONAL in kinds
@@ -263,9 +277,11 @@ def argument_faults(
             if task.command is not None:
                 build_argv(task.command, found)
             gate_of(task, found.args, found.kwargs, None)
+            unique_key_of(task, found.args, found.kwargs, None)
         elif parameters is not None:
             call = bind(parameters, given)
             gate_of(task, call.args, call.kwargs, parameters)
+            unique_key_of(task, call.args, call.kwargs, parameters)
     except InvalidArguments as error:
         where = "args" if spec.args is not None else "kwargs" if spec.kwargs else None
         inside = (*path, where) if where else path

@@ -1,11 +1,15 @@
-"""The gate of a job: what it shares with the jobs that must not run at the same time as it.
+"""What a job shares with others by its arguments: its gate, and what of it is unique.
 
-A task with a ``concurrency_key`` has a gate for each text that this key becomes with a job's arguments.
-The gate's name is the task's, a slash, and that text: names of tasks hold no slash.
+A task with a ``concurrency_key`` has a gate for each text that this key becomes with a job's arguments: the
+jobs of a gate must not all run at the same time. Its name is the task's, a slash, and that text; names of
+tasks hold no slash. What is unique of a job of a task with ``unique`` is a text too: while a job with that
+text waits or runs, no second one is made.
 """
 
 from __future__ import annotations
 
+import json
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from jobctl.arguments import ParameterKind
@@ -35,6 +39,37 @@ def gate_of(
         return None
     key = read_template(task.concurrency_key).fill(args, kwargs, positional_names(parameters))
     return f"{task.name}/{short_key(key)}"
+
+
+def unique_key_of(
+    task: Task,
+    args: Sequence[Json],
+    kwargs: Mapping[str, Json],
+    parameters: Sequence[Parameter] | None,
+) -> str | None:
+    """Give what is unique of a job with these arguments, None when its task says nothing of it.
+
+    It is ``args``, ``task`` or ``key``, a slash, the task's name, and what else there is. Raises as `gate_of`
+    does.
+    """
+    name = task.name
+    match task.unique:
+        case None:
+            return None
+        case "task":
+            return f"task/{name}"
+        case "args":
+            return f"args/{name}/{_digest(args, kwargs, positional_names(parameters))}"
+        case template:
+            key = read_template(template).fill(args, kwargs, positional_names(parameters))
+            return f"key/{name}/{short_key(key)}"
+
+
+def _digest(args: Sequence[Json], kwargs: Mapping[str, Json], names: Sequence[str]) -> str:
+    """The same for the same call of a function, whether its arguments come by position or by name."""
+    named = {**dict(zip(names, args, strict=False)), **kwargs}
+    text = json.dumps([list(args[len(names) :]), named], sort_keys=True)
+    return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def keyless_gate(task: Task) -> str:

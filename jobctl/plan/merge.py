@@ -25,6 +25,7 @@ from jobctl.plan.check import (
     dotted,
     key_faults,
     moment_faults,
+    overlap_faults,
     own_schedule,
     path_of,
     queue_faults,
@@ -268,6 +269,7 @@ class _Merge:
             if task is not None and not spec.is_stored:
                 found = self.parameters.get(task.name)
                 self.faults.extend(argument_faults(spec, task, found, path))
+                self.faults.extend(overlap_faults(spec, task, path))
         self.faults.extend(alias_faults(tasks))
         self.faults.extend(rate_faults(self.file.queues))
         self.faults.extend(queue_faults(tasks, self.file.queues, self.groups))
@@ -320,6 +322,7 @@ def check_schedule(plan: Plan, spec: ScheduleSpec, *, now: Moment, replaces: boo
     task = plan.find(spec.task)
     if task is not None:
         faults.extend(argument_faults(spec, task, plan.parameters.get(task.name), path))
+        faults.extend(overlap_faults(spec, task, path))
     elif spec.task not in plan.unavailable:
         faults.extend(task_reference_faults([spec], [*plan.tasks, *plan.aliases], {}))
     if faults:

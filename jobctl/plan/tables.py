@@ -612,7 +612,6 @@ TABLES: Final[Mapping[str, Table]] = {
             later=frozenset(
                 {
                     "soft_timeout",
-                    "unique",
                     "retry_on",
                     "autoretry_for",
                     "dont_autoretry_for",

@@ -53,7 +53,8 @@ class Hello(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submit(Request):
-    """Submit jobs, all or none. Answer: ``jobs``, a list of ``id``, ``state``, ``duplicate``.
+    """Submit jobs, all or none. Answer: ``jobs``, a list of ``id``, ``state``, ``duplicate``
+    and, where that is because a task is unique, ``reason``.
 
     The answer is sent after the commit is on stable storage. Each job is a mapping with the fields of
     `NewJob`.

@@ -91,6 +91,7 @@ class NewJob(NamedTuple):
     eta: Moment | None
     expires_at: Moment | None
     reason: str | None
+    unique_key: str | None = None
 
 
 class Claimed(NamedTuple):
@@ -304,9 +305,18 @@ def ripen(database: Database, *, now: Moment, limit: int) -> list[Standing]:
     return _standing(database, "jobs/ripen", {"now": now, "limit": limit})
 
 
-def renew(database: Database, *, id: int) -> Standing | None:
-    """Begin a fresh round of an ended job; where it stands now, or None when it has not ended."""
-    row = database.row(statement("jobs/renew"), {"id": id})
+def unfinished_with(database: Database, *, unique_key: str) -> tuple[int, str] | None:
+    """``(id, state)`` of the job with a unique key that waits or runs, or None."""
+    row = database.row(statement("jobs/unfinished_with"), (unique_key,))
+    return None if row is None else (row[0], row[1])
+
+
+def renew(database: Database, *, id: int, unique_key: str | None = None) -> Standing | None:
+    """Begin a fresh round of an ended job; where it stands now, or None when it has not ended.
+
+    No other job with ``unique_key`` may wait or run.
+    """
+    row = database.row(statement("jobs/renew"), {"id": id, "unique_key": unique_key})
     return None if row is None else Standing._make(row)
 
 

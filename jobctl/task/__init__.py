@@ -49,7 +49,7 @@ from jobctl.task.stop import (
     parse_stop,
 )
 from jobctl.task.template import read_template
-from jobctl.task.units import Fault, InvalidValue, Rate
+from jobctl.task.units import Fault, InvalidValue, Rate, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +70,8 @@ __all__ = [
 DEFAULT_QUEUE: Final = "default"
 DEFAULT_MISSED_LIMIT: Final = 100
 DEFAULT_OUTPUT_CAP_BYTES: Final = 1 << 20
+
+UNIQUE_WORDS: Final = ("args", "task")
 
 ON_LOST: Final = choice("fail", "retry")
 ON_OVERLAP: Final = choice("skip", "queue", "replace", "allow")
@@ -102,6 +104,24 @@ _KEY: Final = Mark(
     read=_read_key,
     write=TEXT.write,
     schema={"type": "string", "examples": ["{customer}", "{1}"]},
+)
+
+
+def _read_unique(value: object) -> str:
+    text = _read_key(value)
+    if text not in UNIQUE_WORDS and not read_template(text).places:
+        raise InvalidValue(
+            f"{shown(text)} says nothing of what is unique",
+            hint='Write "args", "task", or a key such as "{customer}".',
+        )
+    return text
+
+
+_UNIQUE: Final = Mark(
+    word='`"args"` \\| `"task"` \\| text with `{name}` or `{1}`',
+    read=_read_unique,
+    write=TEXT.write,
+    schema={"type": "string", "examples": ["args", "task", "{customer}"]},
 )
 
 
@@ -415,6 +435,16 @@ class Task:
             whole(1, 1_000_000),
             "How many of them may begin at once after a pause.",
             default_text="what the rate gives in 0.1 s, at least 1",
+        ),
+    )
+    unique: str | None = field(
+        default=None,
+        metadata=key(
+            "unique",
+            _UNIQUE,
+            "Whether a second job is made while one waits or runs: not with the same arguments, not of this "
+            "task at all, or not with the same key. The submit gives the job that is there.",
+            default_text="any number of them",
         ),
     )
     aliases: tuple[str, ...] = field(

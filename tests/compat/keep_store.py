@@ -46,7 +46,7 @@ JOBS: list[tuple[str, dict[str, Any]]] = [
             "uid": 1000,
         },
     ),
-    ("PENDING", {"line": "gate/sync/acme", "task": "sync"}),
+    ("PENDING", {"line": "gate/sync/acme", "task": "sync", "unique_key": "key/sync/1"}),
     ("PENDING", {"line": "c/default/sync", "task": "sync"}),
 ]
 """A job of every state and line, by rising id from 1."""

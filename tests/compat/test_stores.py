@@ -103,6 +103,10 @@ def test_who_holds_a_gate_and_who_waits_there_is_known(database: Database) -> No
     assert [job.id for job in jobs.first_in(database, line="gate/sync/acme", limit=9)] == [13]
 
 
+def test_what_is_unique_is_known(database: Database) -> None:
+    assert jobs.unfinished_with(database, unique_key="key/sync/1") == (13, "PENDING")
+
+
 def test_keys_schedules_pauses_and_fates_hold(database: Database) -> None:
     assert keys.get(database, uid=0, key="k1") == (1, bytes(16))
     assert queues.all(database)["other"] is not None

@@ -6,16 +6,21 @@ however that ends. An attempt that finds all of them taken has met too many othe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jobctl.client import Client
 from jobctl.errors import JobctlError
 from jobctl.protocol import requests
+from jobctl.protocol.key import make_key
 from tests.faults.kill_daemon import kill_a_worker
 from tests.support.configurations import CODE
 from tests.support.daemon import Daemon, running_daemon
@@ -149,3 +154,49 @@ def test_a_rate_holds_over_killed_daemons() -> None:
         # 31 starts have 30 spacings between them; the first process may have come late, the last early.
         assert len(begun) >= 31
         assert begun[-1] - begun[0] > 3.0 - 0.7
+
+
+def test_clients_that_submit_at_once_make_one_job_also_while_daemons_are_killed() -> None:
+    """Each run holds the lock of its name: a second one that waits or runs beside it would be seen."""
+    line = 'exec 9>>"$1"; flock -n 9 || { echo twice; exit 1; }; sleep 0.03 9>&-'
+    config = f"[workers.default]\ncommands = 8\n[tasks.one]\nshell = '{line}'\nunique = \"task\"\n"
+    with running_daemon(config + 'on_lost = "retry"\n') as daemon:
+        lock = str(daemon.folder / "lock")
+        is_over = threading.Event()
+        answers: list[list[dict[str, Any]]] = [[] for _ in range(4)]
+
+        def submit(told: list[dict[str, Any]]) -> None:
+            while not is_over.is_set():
+                job = {"task": "one", "args": [lock], "key": make_key()}
+                with (
+                    contextlib.suppress(JobctlError),
+                    Client(daemon.socket, timeout_s=30) as client,
+                ):
+                    told += client.call(requests.Submit(jobs=[job]))["jobs"]
+
+        clients = [threading.Thread(target=submit, args=(told,)) for told in answers]
+        for client in clients:
+            client.start()
+        try:
+            for kills in range(4):
+                daemon.until(
+                    f"many answers before kill {kills + 1}",
+                    lambda least=50 * (kills + 1): sum(map(len, answers)) >= least,
+                )
+                daemon.kill()
+                daemon.start()
+        finally:
+            is_over.set()
+            for client in clients:
+                client.join()
+        told = [job for each in answers for job in each]
+        made = {job["id"] for job in told}
+        daemon.wait(*made)
+
+        assert any(job["duplicate"] for job in told)
+        assert len(made) > 1
+        jobs = daemon.call(requests.List(limit=1000))["jobs"]
+        assert {job["state"] for job in jobs} == {"SUCCESS"}
+        spans = sorted((job["submitted_at"], job["finished_at"], job["id"]) for job in jobs)
+        for (_, end, first), (begin, _, second) in pairwise(spans):
+            assert end <= begin, f"jobs {first} and {second} were there at the same time"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 import pytest
 
+from jobctl.errors import StorageError
 from jobctl.job import Change, State
 from jobctl.store import attempts, daemons, fires, jobs, keys, queues, schedules
 from jobctl.store import rules as store_rules
@@ -64,6 +65,7 @@ def steps_of(database: Database, name: str) -> list[str]:
         ("jobs/first_in", "jobs_line"),
         ("jobs/next_line", "jobs_line"),
         ("jobs/holders", "jobs_gate"),
+        ("jobs/unfinished_with", "jobs_unique"),
         ("jobs/gates_of", "PRIMARY KEY"),
         ("jobs/gate", "PRIMARY KEY"),
         ("jobs/payload", "PRIMARY KEY"),
@@ -314,6 +316,19 @@ def test_a_pause_keeps_its_first_moment(database: Database) -> None:
     queues.resume(database, name="q")
     queues.resume(database, name="never-paused")
     assert queues.all(database) == {"q": None}
+
+
+def test_the_database_itself_refuses_a_second_unfinished_job_with_a_unique_key(
+    database: Database,
+) -> None:
+    first = in_state(database, "SUCCESS", unique_key="task/a")
+    submitted(database, a_job(id=70, unique_key="task/a"))
+    assert jobs.unfinished_with(database, unique_key="task/a") == (70, "PENDING")
+
+    with pytest.raises(StorageError), database.transaction():
+        jobs.submit(database, [a_job(id=71, unique_key="task/a")])
+    with pytest.raises(StorageError), database.transaction():
+        jobs.renew(database, id=first, unique_key="task/a")
 
 
 def test_a_watermark_never_moves_back(database: Database) -> None:

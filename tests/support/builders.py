@@ -45,6 +45,7 @@ def a_job(
         "eta": None,
         "expires_at": None,
         "reason": None,
+        "unique_key": None,
         **others,
     }
     return NewJob(

@@ -210,6 +210,7 @@ EVERY_KEY: dict[str, object] = {
     "concurrency_per_key": 2,
     "rate_limit": "10/m",
     "rate_burst": 3,
+    "unique": "args",
 }
 
 
@@ -229,6 +230,8 @@ def test_every_key_is_read_and_survives_json() -> None:
         ({"concurrency_key": "{customer"}, "not understood"),
         ({"concurrency_per_key": 2}, "there is no concurrency_key"),
         ({"rate_limit": 3}, "not a rate"),
+        ({"unique": "arg"}, "says nothing of what is unique"),
+        ({"unique": "{"}, "not understood"),
         ({"rate_burst": 3}, "there is no rate_limit"),
         ({"concurrency_key": "{1}", "concurrency_per_key": 3, "concurrency": 2}, "never run at once"),
     ],

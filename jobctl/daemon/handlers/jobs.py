@@ -20,9 +20,9 @@ from jobctl.arguments import (
 from jobctl.clock import SECOND, Moment
 from jobctl.daemon.following import read_chunks
 from jobctl.daemon.station import Pattern
-from jobctl.errors import Conflict, NotAllowed, NotFound, UsageError
+from jobctl.errors import Conflict, InvalidArguments, NotAllowed, NotFound, UsageError
 from jobctl.job import FINAL, Reason, State
-from jobctl.plan.gates import gate_of, is_paced, key_of_gate, task_of_gate
+from jobctl.plan.gates import gate_of, is_paced, key_of_gate, task_of_gate, unique_key_of
 from jobctl.protocol.requests import NewJob, check
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import jobs as job_rows
@@ -96,6 +96,7 @@ def submit(station: Station, call: Call, request: requests.Submit) -> dict[str, 
     rows: list[job_rows.NewJob] = []
     bound: dict[str, tuple[int, bytes]] = {}
     answers: list[dict[str, Any]] = []
+    unique: dict[str, tuple[int, str]] = {}
     keys = [key for data in request.jobs if isinstance(key := data.get("key"), str)]
     used = key_rows.find(
         station.database, uid=call.uid, keys=[key for key in keys if key.isprintable()]
@@ -123,6 +124,16 @@ def submit(station: Station, call: Call, request: requests.Submit) -> dict[str, 
         row = _plain_row(station, call.uid, data, now)
         if row is None:
             row = _new_row(station, call, NewJob(**data), now)
+        twin = unique.get(row.unique_key) if row.unique_key is not None else None
+        if twin is None and row.unique_key is not None:
+            twin = twin_of(station, row.task, row.unique_key)
+            unique[row.unique_key] = twin or (row.id, State.PENDING.value)
+        if twin is not None:
+            # The key is bound to it too: when this request is repeated, it means the same job again.
+            if key is not None:
+                bound[key] = (twin[0], digest)
+            answers.append(_twin_answer(row.task, twin))
+            continue
         rows.append(row)
         if key is not None:
             bound[key] = (row.id, digest)
@@ -164,7 +175,8 @@ def _plain_row(
     task = station.plan.task(name)
     if task.expires_s is not None or task.name in station.plan.unavailable:
         return None
-    if task.concurrency_key is not None:
+    if task.concurrency_key is not None or task.unique is not None:
+        # What follows from the arguments is worked out for each job.
         return None
     args, kwargs = data.get("args"), data.get("kwargs")
     pattern = station.patterns.get(name)
@@ -181,6 +193,25 @@ def _plain_row(
     else:
         payload = pattern.payload
     return pattern.row._replace(id=station.ids.take(), uid=uid, payload=payload, submitted_at=now)
+
+
+def twin_of(station: Station, task: str | None, unique_key: str) -> tuple[int, str] | None:
+    """``(id, state)`` of the job that waits or runs and of which there may be only one, or None."""
+    found = job_rows.unfinished_with(station.database, unique_key=unique_key)
+    if found is not None or task is None:
+        return found
+    # Jobs that were submitted before the task was renamed.
+    kind, _, rest = unique_key.partition("/")
+    for alias in station.plan.tasks[task].aliases:
+        before = f"{kind}/{alias}{rest.removeprefix(task)}"
+        found = found or job_rows.unfinished_with(station.database, unique_key=before)
+    return found
+
+
+def _twin_answer(task: str | None, twin: tuple[int, str]) -> dict[str, Any]:
+    job_id, state = twin
+    reason = f'task "{task}" is unique, and job {job_id} is {state}'
+    return {"id": job_id, "state": state, "duplicate": True, "reason": reason}
 
 
 class _Digests:
@@ -280,6 +311,7 @@ def new_task_row(
         payload=_text_of(call),
         own_line=task.name if task.has_own_line else None,
         gate=gate_of(task, call.args, call.kwargs, parameters),
+        unique_key=unique_key_of(task, call.args, call.kwargs, parameters),
         queue=queue,
         priority=job.priority if job.priority is not None else task.priority,
         expires_s=task.expires_s,
@@ -324,6 +356,7 @@ def _new_command_row(station: Station, call: Call, job: NewJob, now: Moment) -> 
         payload=_dumps(payload),
         own_line=None,
         gate=None,
+        unique_key=None,
         queue=job.queue if job.queue is not None else DEFAULT_QUEUE,
         priority=job.priority or 0,
         expires_s=None,
@@ -343,6 +376,7 @@ def _row(
     payload: str,
     own_line: str | None,
     gate: str | None,
+    unique_key: str | None,
     queue: str,
     priority: int,
     expires_s: float | None,
@@ -407,6 +441,7 @@ def _row(
         eta=eta,
         expires_at=expires_at,
         reason=reason,
+        unique_key=unique_key,
     )
 
 
@@ -807,7 +842,15 @@ def _describe_cancelled(station: Station, job_id: int) -> dict[str, Any]:
 def retry(station: Station, call: Call, request: requests.Retry) -> dict[str, Any]:
     """Begin a fresh round of a job that has ended."""
     row = found(station, request.job)
-    renewed = job_rows.renew(station.database, id=request.job)
+    unique_key = _unique_key_now(station, row)
+    if unique_key is not None and State(row["state"]) in FINAL:
+        twin = twin_of(station, station.plan.task(row["task"]).name, unique_key)
+        if twin is not None:
+            raise Conflict(
+                f'task "{row["task"]}" is unique, and job {twin[0]} is {twin[1]}',
+                hint=f"Wait for it: jobctl wait {twin[0]}.",
+            )
+    renewed = job_rows.renew(station.database, id=request.job, unique_key=unique_key)
     if renewed is None:
         raise Conflict(
             f"job {request.job} is {row['state']}: it has not ended",
@@ -815,3 +858,18 @@ def retry(station: Station, call: Call, request: requests.Retry) -> dict[str, An
         )
     station.dispatcher.note_standing(renewed)
     return {"id": request.job, "state": State.PENDING.value}
+
+
+def _unique_key_now(station: Station, row: Mapping[str, Any]) -> str | None:
+    """What is unique of a job by the plan in force, None when nothing is."""
+    task = station.plan.find(row["task"]) if row["task"] is not None else None
+    if task is None or task.unique is None:
+        return None
+    given = json.loads(job_rows.payload(station.database, row["id"]))
+    try:
+        return unique_key_of(
+            task, given["args"], given["kwargs"], station.plan.parameters.get(task.name)
+        )
+    except InvalidArguments:
+        # Submitted before the key named an argument that it has not: it is like no other.
+        return None

@@ -85,6 +85,7 @@ CREATE TABLE jobs (
   uid          INTEGER NOT NULL,
   schedule     INTEGER,
   gate         TEXT,
+  unique_key   TEXT,
   submitted_at INTEGER NOT NULL,
   eta          INTEGER,
   expires_at   INTEGER,
@@ -108,26 +109,28 @@ CREATE TABLE jobs (
     WHEN 'REVOKED' THEN line IS NULL     AND finished_at IS NOT NULL AND token IS NULL
     ELSE FALSE END)
 ) STRICT;
-INSERT INTO jobs VALUES(1,'PENDING','command','backup','default',0,'c/default','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,1800000000000000,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO jobs VALUES(2,'STARTED','command','backup','default',0,'w/w1','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,1800000000000000,NULL,NULL,NULL,1,0,0,22,1800000000000000,NULL,NULL,NULL);
-INSERT INTO jobs VALUES(3,'RETRY','command','backup','default',0,'eta','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,1800000000000000,1800000000000000,NULL,'failed',1,1,0,NULL,1800000000000000,NULL,NULL,NULL);
-INSERT INTO jobs VALUES(4,'SUCCESS','command','backup','default',0,NULL,'{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,1800000000000000,NULL,NULL,NULL,1,0,0,NULL,1800000000000000,NULL,NULL,1800000000000000);
-INSERT INTO jobs VALUES(5,'FAILURE','command','backup','default',0,NULL,'{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,1800000000000000,NULL,NULL,'failed',1,1,0,NULL,1800000000000000,NULL,NULL,1800000000000000);
-INSERT INTO jobs VALUES(6,'REVOKED','command','backup','default',0,NULL,'{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,1800000000000000,NULL,NULL,'cancelled',0,0,0,NULL,NULL,NULL,NULL,1800000000000000);
-INSERT INTO jobs VALUES(7,'PENDING','command','backup','default',0,'eta','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,1800000000000000,1800003600000000,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO jobs VALUES(8,'PENDING','command','gone','default',0,'task/gone','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,1800000000000000,NULL,NULL,'no such task',0,0,0,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO jobs VALUES(9,'PENDING','limited','f','default',0,'l/default','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,1800000000000000,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO jobs VALUES(10,'SUCCESS','function','backup','default',0,NULL,'{"args":[1,"é"],"kwargs":{"a":null}}',NULL,NULL,0,NULL,NULL,1800000000000000,NULL,NULL,NULL,1,0,0,NULL,1800000000000000,NULL,NULL,1800000000000000);
-INSERT INTO jobs VALUES(11,'PENDING','command','backup','default',0,'schedule/1','{"args":[],"kwargs":{}}',NULL,NULL,0,1,NULL,1800000000000000,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO jobs VALUES(12,'PENDING','command','backup','other',-5,'c/other','{"args":[],"kwargs":{}}','{"retries":2,"queue":"other"}','{"a":"b"}',1000,NULL,NULL,1800000000000000,NULL,1800003600000000,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO jobs VALUES(13,'PENDING','command','sync','default',0,'gate/sync/acme','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,1800000000000000,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO jobs VALUES(14,'PENDING','command','sync','default',0,'c/default/sync','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,'sync/acme',1800000000000000,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO jobs VALUES(1,'PENDING','command','backup','default',0,'c/default','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,NULL,1800000000000000,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO jobs VALUES(2,'STARTED','command','backup','default',0,'w/w1','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,NULL,1800000000000000,NULL,NULL,NULL,1,0,0,22,1800000000000000,NULL,NULL,NULL);
+INSERT INTO jobs VALUES(3,'RETRY','command','backup','default',0,'eta','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,NULL,1800000000000000,1800000000000000,NULL,'failed',1,1,0,NULL,1800000000000000,NULL,NULL,NULL);
+INSERT INTO jobs VALUES(4,'SUCCESS','command','backup','default',0,NULL,'{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,NULL,1800000000000000,NULL,NULL,NULL,1,0,0,NULL,1800000000000000,NULL,NULL,1800000000000000);
+INSERT INTO jobs VALUES(5,'FAILURE','command','backup','default',0,NULL,'{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,NULL,1800000000000000,NULL,NULL,'failed',1,1,0,NULL,1800000000000000,NULL,NULL,1800000000000000);
+INSERT INTO jobs VALUES(6,'REVOKED','command','backup','default',0,NULL,'{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,NULL,1800000000000000,NULL,NULL,'cancelled',0,0,0,NULL,NULL,NULL,NULL,1800000000000000);
+INSERT INTO jobs VALUES(7,'PENDING','command','backup','default',0,'eta','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,NULL,1800000000000000,1800003600000000,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO jobs VALUES(8,'PENDING','command','gone','default',0,'task/gone','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,NULL,1800000000000000,NULL,NULL,'no such task',0,0,0,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO jobs VALUES(9,'PENDING','limited','f','default',0,'l/default','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,NULL,1800000000000000,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO jobs VALUES(10,'SUCCESS','function','backup','default',0,NULL,'{"args":[1,"é"],"kwargs":{"a":null}}',NULL,NULL,0,NULL,NULL,NULL,1800000000000000,NULL,NULL,NULL,1,0,0,NULL,1800000000000000,NULL,NULL,1800000000000000);
+INSERT INTO jobs VALUES(11,'PENDING','command','backup','default',0,'schedule/1','{"args":[],"kwargs":{}}',NULL,NULL,0,1,NULL,NULL,1800000000000000,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO jobs VALUES(12,'PENDING','command','backup','other',-5,'c/other','{"args":[],"kwargs":{}}','{"retries":2,"queue":"other"}','{"a":"b"}',1000,NULL,NULL,NULL,1800000000000000,NULL,1800003600000000,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO jobs VALUES(13,'PENDING','command','sync','default',0,'gate/sync/acme','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,'key/sync/1',1800000000000000,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO jobs VALUES(14,'PENDING','command','sync','default',0,'c/default/sync','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,'sync/acme',NULL,1800000000000000,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
 CREATE INDEX jobs_eta ON jobs (eta) WHERE line = 'eta';
 CREATE INDEX jobs_expiry ON jobs (expires_at)
   WHERE expires_at IS NOT NULL AND state IN ('PENDING', 'RETRY');
 CREATE INDEX jobs_gate ON jobs (gate) WHERE gate IS NOT NULL AND line IS NOT NULL;
 CREATE INDEX jobs_line ON jobs (line, priority DESC, id) WHERE line IS NOT NULL;
 CREATE INDEX jobs_schedule ON jobs (schedule) WHERE schedule IS NOT NULL AND line IS NOT NULL;
+CREATE UNIQUE INDEX jobs_unique ON jobs (unique_key)
+  WHERE unique_key IS NOT NULL AND line IS NOT NULL;
 
 DROP TABLE IF EXISTS keys;
 CREATE TABLE keys (

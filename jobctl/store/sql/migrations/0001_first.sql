@@ -35,6 +35,7 @@ CREATE TABLE jobs (
   uid          INTEGER NOT NULL,
   schedule     INTEGER,
   gate         TEXT,
+  unique_key   TEXT,
   submitted_at INTEGER NOT NULL,
   eta          INTEGER,
   expires_at   INTEGER,
@@ -66,6 +67,9 @@ CREATE INDEX jobs_expiry ON jobs (expires_at)
   WHERE expires_at IS NOT NULL AND state IN ('PENDING', 'RETRY');
 -- Overlap: the unfinished jobs of a schedule.
 CREATE INDEX jobs_schedule ON jobs (schedule) WHERE schedule IS NOT NULL AND line IS NOT NULL;
+-- Of the jobs with one "unique_key" one waits or runs.
+CREATE UNIQUE INDEX jobs_unique ON jobs (unique_key)
+  WHERE unique_key IS NOT NULL AND line IS NOT NULL;
 -- The jobs that hold a gate.
 CREATE INDEX jobs_gate ON jobs (gate) WHERE gate IS NOT NULL AND line IS NOT NULL;
 
@@ -166,7 +170,7 @@ CREATE TABLE rules (
 ) STRICT, WITHOUT ROWID;
 
 -- One instant with its job, or a closed range of instants that share a fate. "rule" is the number of the
--- rule that gave it, "earlier_job" the unfinished job of the schedule because of which it made none.
+-- rule that gave it, "earlier_job" the unfinished job because of which it made none.
 CREATE TABLE fires (
   schedule  INTEGER NOT NULL,
   first     INTEGER NOT NULL,
