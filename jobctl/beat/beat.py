@@ -137,6 +137,8 @@ class Beat:
         """
         if self._began_at is None:
             self._began_at = now
+        if not self._hands.is_known:
+            # Not once for all: the transaction of the first plan may be refused.
             self._take_up_clock()
         if are_zones_stale():
             reread_zones()

@@ -183,6 +183,27 @@ def test_what_passes_while_no_daemon_runs(
     assert beating.fates() == fates
 
 
+@pytest.mark.parametrize(
+    ("on_missed", "fates"),
+    [
+        ("skip", [("missed", 259_140), ("coalesced", 60), ("submitted", 1)]),
+        ("once", [("coalesced", 259_200), ("submitted", 1)]),
+        ("all", [("missed", 259_101), *[("submitted", 1)] * 100]),
+    ],
+)
+def test_three_days_of_seconds_without_a_daemon_are_no_storm(
+    beating: Beating, on_missed: str, fates: list[tuple[str, int]]
+) -> None:
+    beating.take(every("1s", on_missed=on_missed, on_overlap="allow"))
+
+    beating.clock.advance(3 * 86_400)
+    beating.start()
+    beating.take_again()
+    beating.after(1)
+
+    assert beating.fates() == fates
+
+
 def test_a_daemon_that_was_away_for_a_moment_misses_nothing(beating: Beating) -> None:
     beating.take(every("10m"))
 
@@ -576,6 +597,21 @@ def test_an_interval_does_not_look_at_a_clock_that_was_set_while_no_daemon_ran(
     beating.after(40)
 
     assert beating.fates() == [("submitted", 1)] * 2
+
+
+def test_a_first_plan_that_was_refused_leaves_intervals_as_they_are(beating: Beating) -> None:
+    beating.plan = beating.plan.with_schedule(every("1m", on_overlap="allow"))
+    beating.database.begin()
+    beating.beat.prepare(beating.plan, beating.clock.now())
+    beating.database.rollback()
+    beating.beat.recover()
+    beating.take_again()
+
+    beating.clock.step(3600)
+    beating.step()
+    beating.after(60)
+
+    assert beating.fates() == [("submitted", 1)]
 
 
 def test_after_a_reboot_the_wall_clock_is_right(beating: Beating) -> None:
