@@ -23,6 +23,7 @@ from jobctl.cli import (
     queues,
     schedules,
     submit,
+    why,
 )
 from jobctl.cli.render import process_screen
 from jobctl.cli.session import process_session
@@ -94,6 +95,7 @@ app.command("cancel")(jobs.cancel)
 app.command("retry")(jobs.retry)
 app.command("next")(schedules.next_fires)
 app.command("history")(schedules.history)
+app.command("why")(why.why)
 app.add_typer(schedules.app, name="schedule")
 app.add_typer(queues.app, name="queue")
 app.add_typer(inspect.app, name="inspect")

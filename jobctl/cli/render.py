@@ -144,6 +144,19 @@ class Screen:
             _print(self.out, f"{clean(shown):<{width}}  {words}".rstrip())
             previous = label
 
+    def prose(self, sentences: Iterable[str]) -> None:
+        """Sentences, a line each; on a terminal those that are too long go on below, indented."""
+        for sentence in sentences:
+            lines = [clean(sentence)]
+            if self.is_terminal:
+                import textwrap
+
+                lines = textwrap.wrap(
+                    lines[0], max(self.width, 20), subsequent_indent="  ", break_on_hyphens=False
+                )
+            for line in lines:
+                _print(self.out, line)
+
     def _styled(self, label: str, text: str) -> str:
         word = text.split(" ", 1)[0].rstrip(",")
         if not self.color or word not in _STYLES or not label.startswith(("state", "attempt")):

@@ -290,6 +290,74 @@ def _all_fires(client: Client, request: History) -> Iterable[dict[str, Any]]:
         request = replace(request, cursor=answer["next"])
 
 
+@app.command("audit")
+def audit(
+    ctx: typer.Context,
+    schedule: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TASK|SCHEDULE]",
+            help="Only this one; else all, those that were removed included.",
+            autocompletion=complete.schedule_or_task_names,
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> int:
+    """Prove that every instant of the schedules has one fate.
+
+    Each rule that a schedule ever had is replayed and laid beside what is recorded: instants without a
+    fate or with two, wrong counts, jobs that are not there. Exits with 1 when something is wrong. Also
+    answers when no daemon runs, and says so.
+    """
+    from jobctl.protocol.requests import Audit
+
+    session = session_of(ctx, as_json=as_json)
+    with session.reader(timeout_s=None) as client:
+        answer = client.call(Audit(schedule=schedule))
+    code = 1 if answer["count"] else 0
+    screen = session.screen
+    if session.as_json:
+        screen.json(shapes.audit(answer))
+        return code
+    if answer["count"]:
+        _show_violations(session, answer)
+    for one in answer["unjudged"]:
+        screen.note(f'not judged: rule {one["rule"]} of "{one["schedule"]}": {one["why"]}')
+    many = answer["schedules"] != 1
+    told = f"{answer['schedules']} schedule{'s' if many else ''}, {answer['instants']} instants"
+    if answer["count"]:
+        screen.note(f"{told}: {answer['count']} faults")
+    else:
+        screen.line(f"{told}: each has one fate")
+    return code
+
+
+def _show_violations(session: Session, answer: dict[str, Any]) -> None:
+    columns = [
+        Column("SCHEDULE", may_be_cut=True),
+        Column("WRONG"),
+        Column("FIRST"),
+        Column("LAST"),
+        Column("COUNT", is_number=True),
+        Column("DETAIL", may_be_cut=True),
+    ]
+    session.screen.table(
+        columns,
+        (
+            (
+                one["schedule"],
+                one["wrong"],
+                _moment(session, one["first"]),
+                _moment(session, one["last"]) if one["last"] != one["first"] else None,
+                one["count"],
+                one["detail"],
+            )
+            for one in answer["violations"]
+        ),
+        caption=_zone(session),
+    )
+
+
 def _moment(session: Session, moment_us: int | None) -> str | None:
     if moment_us is None:
         return None

@@ -49,6 +49,18 @@ _ATTEMPT = (
     "stderr_bytes",
 )
 _FIRE = ("schedule", "task", "at", "fate", "job_id", "reason", "last", "count")
+_WHY_RULE = ("kind", "expression", "timezone", "begins_at", "ends_at")
+_WHY_JOB = (
+    "id",
+    "state",
+    "reason",
+    "attempts",
+    "exit_code",
+    "signal",
+    "said",
+    "started_at",
+    "finished_at",
+)
 _SCHEDULE = (
     "name",
     "task",
@@ -155,6 +167,50 @@ def _fire(data: dict[str, Any]) -> dict[str, Any]:
     shape["at"] = iso_or_none(shape["at"])
     shape["last"] = iso_or_none(shape["last"])
     return shape
+
+
+def why(answer: dict[str, Any]) -> dict[str, Any]:
+    """``why``: ``name``, ``fires`` (the keys of ``history``, and ``is_exact next rule job earlier_job
+    sentences``), ``job`` (null, or how a job stands), ``sentences``: all of them in order."""
+    return {
+        "name": answer["name"],
+        "fires": [_why_fire(data) for data in answer["fires"]],
+        "job": _why_job(answer.get("job")),
+        "sentences": list(answer["sentences"]),
+    }
+
+
+def _why_fire(data: dict[str, Any]) -> dict[str, Any]:
+    rule = data.get("rule")
+    return {
+        **_fire(data),
+        "is_exact": data.get("is_exact"),
+        "next": iso_or_none(data.get("next")),
+        "rule": None if rule is None else with_times(_pick(rule, _WHY_RULE)),
+        "job": _why_job(data.get("job")),
+        "earlier_job": _why_job(data.get("earlier_job")),
+        "sentences": list(data["sentences"]),
+    }
+
+
+def _why_job(data: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if data is None else with_times(_pick(data, _WHY_JOB))
+
+
+def audit(answer: dict[str, Any]) -> dict[str, Any]:
+    """``schedule audit``: ``ok``, ``schedules``, ``rows``, ``instants``, ``violations`` (``schedule wrong
+    first last count detail``), ``count``, ``unjudged`` (``schedule rule why``)."""
+    names = ("schedule", "wrong", "first", "last", "count", "detail")
+    return {
+        "ok": answer["count"] == 0,
+        **_pick(answer, ("schedules", "rows", "instants")),
+        "violations": [
+            {**_pick(one, names), "first": iso(one["first"]), "last": iso(one["last"])}
+            for one in answer["violations"]
+        ],
+        "count": answer["count"],
+        "unjudged": [_pick(one, ("schedule", "rule", "why")) for one in answer["unjudged"]],
+    }
 
 
 def schedules(data: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -130,6 +130,28 @@ def parse_past(text: str, *, option: str, now_us: int) -> int:
     return _moment(text, option, now_us, is_past=True)
 
 
+def parse_asked(text: str, *, option: str, now_us: int) -> tuple[int | None, str | None]:
+    """A moment that is asked about: ``(µs, None)`` of one with an offset or of a span before now, else
+    ``(None, text)``, a local time of which only the zone of a schedule can say what it means.
+
+    Raises UsageError: it is neither.
+    """
+    from datetime import datetime
+
+    plain = text.strip()
+    if plain[-1:].isalpha() and not plain.endswith(("Z", "z")):
+        return parse_past(plain, option=option, now_us=now_us), None
+    if plain.isdecimal():
+        _refuse(option, text, "could be a date or a number")
+    if plain[2:3] == ":":
+        return None, plain
+    try:
+        when = datetime.fromisoformat(plain)
+    except ValueError:
+        _refuse(option, text, "is not a moment")
+    return (None, plain) if when.tzinfo is None else (_to_us(when), None)
+
+
 def parse_moment_or_span(text: str, *, option: str, now_us: int) -> int:
     """A moment as in `parse_moment`, or a span from now such as ``10m``; in µs. Raises UsageError."""
     plain = text.strip()

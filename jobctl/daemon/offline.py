@@ -199,14 +199,21 @@ def _submit_nothing(*_: object, **__: object) -> int:
 def _add_waiting_outcomes(station: Station) -> None:
     """Count in what workers have left on disk, as the next daemon will; it is rolled back at the end.
 
-    The plan takes effect too, so that schedules are shown as they will go on.
+    The plan takes effect too, so that schedules are shown as they will go on, but in memory alone: what the
+    next daemon will decide about them has not been decided. Nor can it be told here: without the code that
+    it imports, schedules of the code would seem to be gone.
     """
     now = station.clock.now()
     expected = {running.token for running in job_rows.started(station.database)}
     for record in _records(station.state.run, expected):
         station.dispatcher.settle([record], now)
     station.dispatcher.take_effects()
-    station.beat.prepare(station.plan, now)()
+    database = station.database
+    database.execute("SAVEPOINT plan")
+    bring_schedules = station.beat.prepare(station.plan, now)
+    database.execute("ROLLBACK TO plan")
+    database.execute("RELEASE plan")
+    bring_schedules()
 
 
 def _records(run_dir: Path, expected: Collection[int]) -> Iterator[Settled]:

@@ -243,6 +243,31 @@ class History(Request):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Why(Request):
+    """What became of an instant, or how a job stands. ``name`` is a task, a schedule or the id of a job.
+
+    Of a schedule it is the last instant that was due, or the one at or before ``at`` (a moment in µs) or
+    ``local`` (a local time in the zone of the schedule: ``02:30``, ``2026-11-20``, ``2026-11-20 02:30``).
+    Answer: ``name``, ``fires``, ``job``, ``sentences``.
+    """
+
+    do: ClassVar[str] = "why"
+    name: str
+    at: int | None = None
+    local: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audit(Request):
+    """Prove that every instant has one fate: of a schedule, of those of a task, or (None) of all, those that
+    were removed included. Answer: ``schedules``, ``rows``, ``instants`` (how many were judged),
+    ``violations``, ``count`` (of them; a thousand are told), ``unjudged``."""
+
+    do: ClassVar[str] = "audit"
+    schedule: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Pause(Request):
     """Pause or resume a queue; it survives restarts. Answer: ``queue``, ``paused``."""
 
@@ -283,6 +308,8 @@ REQUESTS: Final[dict[str, type[Request]]] = {
         Schedules,
         Next,
         History,
+        Why,
+        Audit,
         Pause,
         Reload,
         Stop,

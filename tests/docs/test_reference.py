@@ -209,6 +209,8 @@ def test_the_page_of_the_protocol_names_every_key_of_the_answers() -> None:
             requests.Schedules(),
             requests.Next(),
             requests.History(schedule="tick"),
+            requests.Why(name="tick"),
+            requests.Audit(),
             requests.Pause(queue="default", paused=False),
             requests.Reload(),
             requests.Logs(job=job),

@@ -121,6 +121,74 @@ STATS = {
     "submitted": 12,
     "longest_commit_s": 0.0021,
 }
+WHY: dict[str, Any] = {
+    "name": "backup",
+    "fires": [
+        A_FIRE
+        | {
+            "fate": "skipped",
+            "job_id": None,
+            "reason": "job 16 of this schedule is STARTED",
+            "is_exact": True,
+            "next": T0 + 86400 * SECOND,
+            "rule": {
+                "kind": "crontab",
+                "expression": "30 3 * * *",
+                "timezone": "Europe/Berlin",
+                "begins_at": T0 - 9 * 86400 * SECOND,
+                "ends_at": None,
+            },
+            "job": None,
+            "earlier_job": {
+                "id": 16,
+                "state": "STARTED",
+                "reason": None,
+                "attempts": 0,
+                "exit_code": None,
+                "signal": None,
+                "said": None,
+                "started_at": T0 - 86400 * SECOND,
+                "finished_at": None,
+            },
+            "sentences": [
+                '"backup" was due at 2026-11-20 03:30:00+01:00 (Europe/Berlin): at 03:30, every day.',
+                "It was skipped, because job 16 of this schedule had not ended and on_overlap is "
+                '"skip".',
+                "Job 16 has been running since 2026-11-19 03:30:00+01:00.",
+            ],
+        }
+    ],
+    "job": None,
+}
+WHY["sentences"] = WHY["fires"][0]["sentences"]
+WHY_JOB = {
+    "name": "18",
+    "fires": [],
+    "job": {
+        "id": 18,
+        "state": "FAILURE",
+        "reason": "failed",
+        "attempts": 2,
+        "exit_code": 1,
+        "signal": None,
+        "said": HOSTILE,
+        "started_at": T0,
+        "finished_at": T0 + SECOND,
+    },
+    "sentences": [
+        "Job 18 (backup) was submitted at 2026-11-20 02:30:00+00:00.",
+        "Job 18 failed at 2026-11-20 02:30:01+00:00 after 2 attempts: it ended with exit code 1.",
+        f"The last it said: {HOSTILE}",
+    ],
+}
+PROVED: dict[str, Any] = {
+    "schedules": 2,
+    "rows": 12,
+    "instants": 345,
+    "violations": [],
+    "count": 0,
+    "unjudged": [],
+}
 ACTIVE = {
     "jobs": [
         {
@@ -245,6 +313,38 @@ CASES = [
         "next --within 24h -n 1",
         "next",
         next={"fires": [{"schedule": "backup", "task": "backup", "at": T0}], "more": True},
+    ),
+    case("why", "why backup --at 03:30", why=WHY),
+    case("why-several", "why backup", "why", why=WHY | {"fires": WHY["fires"] * 2}),
+    case("why-job", "why 18", "why", why=WHY_JOB),
+    case("schedule-audit", "schedule audit", audit=PROVED),
+    case(
+        "schedule-audit-faults",
+        "schedule audit backup",
+        "schedule-audit",
+        audit=PROVED
+        | {
+            "violations": [
+                {
+                    "schedule": "backup",
+                    "wrong": "no-fate",
+                    "first": T0,
+                    "last": T0 + 86400 * SECOND,
+                    "count": 2,
+                    "detail": "no row holds it",
+                },
+                {
+                    "schedule": HOSTILE,
+                    "wrong": "no-job",
+                    "first": T0,
+                    "last": T0,
+                    "count": 1,
+                    "detail": "there is no job 17",
+                },
+            ],
+            "count": 2,
+            "unjudged": [{"schedule": "mars", "rule": 1, "why": 'unknown time zone "Mars/Base"'}],
+        },
     ),
     case("schedules", "schedule list", schedules={"schedules": SCHEDULES}),
     case(
@@ -373,5 +473,6 @@ def test_each_kept_screen_belongs_to_a_case() -> None:
 def test_each_schema_that_ships_is_one_and_is_used(schema: Path) -> None:
     Draft202012Validator.check_schema(json.loads(schema.read_text()))
 
-    elsewhere = {"explain", "check", "error"}  # their commands are tested with what they need
+    # Their commands are tested with what they need.
+    elsewhere = {"explain", "check", "error", "import-celery-beat"}
     assert schema.stem in {case.schema for case in CASES} | elsewhere

@@ -13,9 +13,11 @@ from jobctl.daemon.waiting import Waiters
 from jobctl.dispatcher import Dispatcher
 from jobctl.dispatcher.orders import Orders
 from jobctl.paths import StateDirectory
+from jobctl.store import jobs as job_rows
 from tests.support.dispatching import FakeEngine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from jobctl.protocol.requests import Request
@@ -39,8 +41,11 @@ class Asking:
         self.slices = 0
         self.is_up = True
 
-    def ask(self, request: Request) -> dict[str, Any]:
-        """The answer to a request; ``slices`` says in how many turns it came about."""
+    def ask(
+        self, request: Request, *, between: Callable[[int], None] | None = None
+    ) -> dict[str, Any]:
+        """The answer to a request; ``slices`` says in how many turns it came about. ``between`` is what
+        happens between two of them, by the number of the first."""
         answer: Any = HANDLERS[type(request)](self.station(), cast("Any", None), request)
         self.slices = 1
         if not isinstance(answer, Generator):
@@ -50,7 +55,13 @@ class Asking:
                 next(answer)
             except StopIteration as end:
                 return cast("dict[str, Any]", end.value)
+            if between is not None:
+                between(self.slices)
             self.slices += 1
+
+    def begin_all(self) -> None:
+        """The workers have begun what they were given."""
+        self.engine.working = {job.token for job in job_rows.started(self.beating.database)}
 
     def station(self) -> Station:
         """The parts as they are now."""

@@ -36,6 +36,7 @@ class FakeEngine:
         self.stopped: list[tuple[str, int, str]] = []
         self.wanted: list[tuple[str, str]] = []
         self.adopted: Mapping[str, Sequence[Adoptable]] = {}
+        self.working: set[int] = set()
 
     def adopt(self, running: Mapping[str, Sequence[Adoptable]]) -> None:
         self.adopted = running
@@ -67,6 +68,9 @@ class FakeEngine:
 
     def step(self, monotonic: float) -> float | None:
         return None
+
+    def begun(self) -> set[int]:
+        return self.working
 
 
 class Dispatching:

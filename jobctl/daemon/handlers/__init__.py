@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jobctl.daemon.handlers import control, inspect, jobs, logs, queues, schedules
+from jobctl.daemon.handlers import audit, control, inspect, jobs, logs, queues, schedules, why
 from jobctl.protocol import requests
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ HANDLERS: dict[type[requests.Request], Handler] = {
     requests.Schedules: schedules.schedules,
     requests.Next: schedules.next_fires,
     requests.History: schedules.history,
+    requests.Why: why.why,
+    requests.Audit: audit.audit,
     requests.Pause: queues.pause,
     requests.Reload: control.reload,
     requests.Stop: control.stop,
@@ -57,6 +59,8 @@ READ_ONLY: frozenset[type[requests.Request]] = frozenset(
         requests.Schedules,
         requests.Next,
         requests.History,
+        requests.Why,
+        requests.Audit,
     }
 )
 """Requests that write nothing: also answered when no daemon runs."""

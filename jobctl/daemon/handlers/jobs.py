@@ -600,7 +600,7 @@ def status(station: Station, call: Call, request: requests.Status) -> dict[str, 
     if len(attempts) > ATTEMPTS_SHOWN:
         described["left_out"].append("attempts")
     described["attempts"] = [
-        _describe_attempt(station, attempt) for attempt in attempts[-ATTEMPTS_SHOWN:]
+        describe_attempt(station, attempt) for attempt in attempts[-ATTEMPTS_SHOWN:]
     ]
     return described
 
@@ -618,7 +618,8 @@ def _cut(text: object, characters: int) -> str:
     return whole if len(whole) <= characters else f"{whole[:characters]}…"
 
 
-def _describe_attempt(station: Station, row: Mapping[str, Any]) -> dict[str, Any]:
+def describe_attempt(station: Station, row: Mapping[str, Any]) -> dict[str, Any]:
+    """An attempt that has ended, for people, with the end of its output."""
     started_at = row["started_at"] or row["claimed_at"]
     return {
         "number": row["number"],

@@ -67,6 +67,23 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., N
         (["result", "17"], "result", {"id": 17, "state": "SUCCESS", "result": 1, "error": None}),
         (["schedule", "list"], "schedules", {"schedules": []}),
         (["next"], "next", {"fires": []}),
+        (
+            ["why", "backup"],
+            "why",
+            {"name": "backup", "fires": [], "job": None, "sentences": ["x"]},
+        ),
+        (
+            ["schedule", "audit"],
+            "audit",
+            {
+                "schedules": 0,
+                "rows": 0,
+                "instants": 0,
+                "violations": [],
+                "count": 0,
+                "unjudged": [],
+            },
+        ),
     ],
 )
 def test_reading_is_answered_and_says_that_the_daemon_is_down(

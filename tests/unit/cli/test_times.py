@@ -165,6 +165,28 @@ def test_what_is_no_moment_of_the_past_is_refused_and_names_the_option(text: str
         times.parse_past(text, option="--since", now_us=NOW)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("02:30", (None, "02:30")),
+        (" 2026-11-20 ", (None, "2026-11-20")),
+        ("2026-03-29 02:30", (None, "2026-03-29 02:30")),
+        ("2026-11-20T02:30:00+01:00", (us("2026-11-20 02:30"), None)),
+        ("8h", (us("2026-11-20 04:00"), None)),
+    ],
+)
+def test_a_moment_that_is_asked_about_stays_local_without_an_offset(
+    text: str, expected: tuple[int | None, str | None]
+) -> None:
+    assert times.parse_asked(text, option="--at", now_us=NOW) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "20261121", "2026-13-01", "8x"])
+def test_what_nobody_can_ask_about_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^--at: "):
+        times.parse_asked(text, option="--at", now_us=NOW)
+
+
 def test_a_span_that_is_none_names_the_option() -> None:
     assert times.parse_span("1h30m", option="--in") == 5400.0
     with pytest.raises(UsageError, match=r"^--in: "):
