@@ -7,16 +7,21 @@ to `parse_result`. Standard library only, no pydantic: that is what the child is
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
-from typing import Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from jobctl.config.problems import problem_from_json
 from jobctl.errors import ConfigError, Problem
 from jobctl.plan.file import FilePlan
 from jobctl.task.units import InvalidValue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PATIENCE_S: Final = 60.0
 """How long `load_in_child` waits; a configuration of thousands of tasks takes about a second."""
@@ -45,13 +50,26 @@ def parse_result(output: bytes, path: str | os.PathLike[str]) -> FilePlan:
     A child that died without an answer, or answered what cannot be understood, is a problem too.
     """
     try:
-        answer = json.loads(output)
-        if answer["ok"]:
-            return FilePlan.from_json(answer["plan"])
+        with _collecting_later():
+            answer = json.loads(output)
+            if answer["ok"]:
+                return FilePlan.from_json(answer["plan"])
         problems = tuple(problem_from_json(data) for data in answer["errors"])
     except (ValueError, KeyError, TypeError, InvalidValue) as error:
         raise ConfigError((_no_answer(path, output, error),)) from None
     raise ConfigError(problems)
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Look for no garbage meanwhile: a plan is none, and each look through a growing one takes longer."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def load_in_child(

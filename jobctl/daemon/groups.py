@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jobctl.dispatcher.orders import Account, account_of, clean_environment
@@ -32,7 +33,8 @@ def engine_groups(file: FilePlan, uid: int, socket: Path) -> tuple[Group, ...]:
         PlanError: a group cannot be: an unknown user, another user without root, or user code as root
             without saying so.
     """
-    plan = merge(file, strict=False)
+    # Schedules say nothing about groups, and are most of the work of a merge; each plan judges them.
+    plan = merge(replace(file, schedules=()), strict=False)
     return tuple(
         Group(
             name=group.name,
