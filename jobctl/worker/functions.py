@@ -14,7 +14,6 @@ from __future__ import annotations
 import _socket
 import importlib
 import inspect
-import io
 import json
 import os
 import re
@@ -34,7 +33,7 @@ from jobctl.worker.absence import Absence
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.limits import deadline_us, set_alarm
 from jobctl.worker.marks import RESULT_BYTES, Marks
-from jobctl.worker.output import ROW_BYTES
+from jobctl.worker.printed import Printed
 from jobctl.worker.record import drop_record, write_record
 
 if TYPE_CHECKING:
@@ -56,55 +55,8 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _STRINGS = re.compile(rb'"[^"]*"')
 _quote = json.encoder.encode_basestring_ascii
-_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 Function = Callable[..., Any]
-
-
-class Printed(io.TextIOBase):
-    """Stands in for standard output and error: keeps the first and the last part of what is printed."""
-
-    def __init__(self) -> None:
-        self._head: list[str] = []
-        self._head_bytes = 0
-        self._tail: deque[bytes] = deque()
-        self._tail_bytes = 0
-        self.total = 0
-
-    def writable(self) -> bool:
-        """It can be written to."""
-        return True
-
-    def write(self, text: str) -> int:
-        """Take text; bounded memory, whatever is printed."""
-        if not text:
-            # `print` writes its end also when that is empty; kept, these would have no bound.
-            return 0
-        size = len(text.encode(errors="surrogateescape"))
-        self.total += size
-        half = ROW_BYTES // 2
-        if self._head_bytes + size <= half:
-            self._head.append(text)
-            self._head_bytes += size
-            return len(text)
-        data = text.encode(errors="surrogateescape")[-half:]
-        self._tail.append(data)
-        self._tail_bytes += len(data)
-        while self._tail_bytes - len(self._tail[0]) >= half:
-            self._tail_bytes -= len(self._tail.popleft())
-        return len(text)
-
-    def take(self) -> tuple[bytes, int]:
-        """What was kept and how much was printed in all; begins anew."""
-        kept = "".join(self._head).encode(errors="surrogateescape")
-        tail = b"".join(self._tail)[-(ROW_BYTES // 2) :]
-        total = self.total
-        self._head.clear()
-        self._head_bytes = 0
-        self._tail.clear()
-        self._tail_bytes = 0
-        self.total = 0
-        return kept + tail, total
 
 
 class Unacked(NamedTuple):
@@ -140,13 +92,16 @@ class FunctionWorker:
         self._waiting: deque[list[Any]] = deque()
         self._unacked: dict[int, Unacked] = {}
         self._usage = getrusage(RUSAGE_SELF)
+        self._short_us = 0
         self._unsent: list[int] = []
         self._flushed_ns = 0
         self._is_retiring = False
         self._is_fork = False
         self._is_deaf = False
         self._made = 0
-        self._printed = Printed()
+        assert instance.pipes is not None
+        self._printed = Printed(instance.pipes)
+        self._is_disturbed = False
         self._poll = select.poll()
         self._poll.register(instance.listener.fileno(), select.POLLIN)
         self._pid = os.getpid()
@@ -173,6 +128,7 @@ class FunctionWorker:
             return
         self._is_fork = True
         self._instance.close()
+        self._printed.close()
         for fd in (self._instance.timer, self._tickets):
             # Says nothing about what user code has closed already.
             os.closerange(fd, fd + 1)
@@ -189,7 +145,9 @@ class FunctionWorker:
                 self._make(self._waiting.popleft())
                 if self._unsent and time.monotonic_ns() - self._flushed_ns > _FLUSH_NS:
                     self._flush()
+                    self._tidy_up()
             self._flush()
+            self._tidy_up()
             is_alone = self._is_deaf and self._channel is None
             if (self._is_retiring or is_alone) and not self._waiting and not self._unacked:
                 return
@@ -200,6 +158,12 @@ class FunctionWorker:
                     return
                 self._absence.begin()
             self._wait()
+
+    def _tidy_up(self) -> None:
+        """Put back what is not put back after each job: it takes as long as several short ones."""
+        if self._is_disturbed:
+            self._is_disturbed = False
+            self._printed.restore()
 
     def _take_ticket(self) -> bool:
         try:
@@ -347,20 +311,17 @@ class FunctionWorker:
         slot = self._marks.begin(token, job_id, begun_at, deadline)
         if deadline:
             set_alarm(self._instance.timer, deadline)
-        # For each anew: the last function may have put something else there, or None.
-        sys.stdout = sys.stderr = self._printed
+        self._printed.begin()
+        self._is_disturbed = True
         try:
             function = self._functions[task]
             value = function(*payload.get("args", ()), **payload.get("kwargs", {}))
+            # A handler that user code has left may raise until it is gone.
+            self._come_back(0, deadline)
         except BaseException as error:  # noqa: BLE001 -- whatever user code raises is its outcome
-            self._leave_if_fork(1)
-            if deadline:
-                set_alarm(self._instance.timer, 0)
+            self._come_back(1, deadline)
             self._end_badly(slot, job, begun_at, error)
             return
-        self._leave_if_fork(0)
-        if deadline:
-            set_alarm(self._instance.timer, 0)
         try:
             result = _write_result(value)
         except BaseException as error:  # noqa: BLE001 -- a value may be an object with code of its own
@@ -368,13 +329,16 @@ class FunctionWorker:
             return
         ended_at = time.time_ns() // 1000
         text = f"[{token},{job_id},{begun_at},{ended_at},{_quote(result)}]"
-        if self._printed.total:
-            self._end_recorded(slot, job, begun_at, {"verdict": "success", "result": result})
+        printed = self._printed.take()
+        if printed[1]:
+            end: dict[str, Any] = {"verdict": "success", "result": result}
+            self._end_recorded(slot, job, begun_at, end, printed)
             return
-        spent = self._spent()
         is_measured = ended_at - begun_at >= _MEASURED_US
-        if is_measured:
-            end = {"verdict": "success", "result": result, **spent}
+        if not is_measured:
+            self._short_us += ended_at - begun_at
+        else:
+            end = {"verdict": "success", "result": result, **self._spent()}
             text = dumps(_outcome(job, begun_at, ended_at, end))
         data = result.encode()
         is_recorded = len(data) > RESULT_BYTES
@@ -390,17 +354,27 @@ class FunctionWorker:
             self._flush()
 
     def _spent(self) -> dict[str, float]:
-        """Processor time since the last call, which is that of one job; without child processes."""
+        """Processor time of the last job; without child processes.
+
+        That since the last call, without what shorter jobs have taken meanwhile: asking the kernel takes
+        longer than some of them, which have no time to wait for anything.
+        """
         usage = getrusage(RUSAGE_SELF)
-        user_s = usage.ru_utime - self._usage.ru_utime
+        user_s = max(usage.ru_utime - self._usage.ru_utime - self._short_us / 1e6, 0.0)
         system_s = usage.ru_stime - self._usage.ru_stime
         self._usage = usage
+        self._short_us = 0
         return {"user_s": round(user_s, 6), "system_s": round(system_s, 6)}
 
-    def _leave_if_fork(self, status: int) -> None:
-        """A fork that user code let run on to here must not speak for the worker: marks are shared."""
+    def _come_back(self, status: int, deadline: int) -> None:
+        """User code is over.
+
+        A fork that it let run on to here must not speak for the worker: marks are shared.
+        """
         if self._is_fork:
             os._exit(status)
+        if deadline:
+            set_alarm(self._instance.timer, 0)
 
     def _end_badly(self, slot: int, job: list[Any], begun_at: int, error: BaseException) -> None:
         kind = type(error)
@@ -443,13 +417,20 @@ class FunctionWorker:
     def _end_described(
         self, slot: int, job: list[Any], begun_at: int, described: dict[str, str]
     ) -> None:
-        end = {"verdict": "failure", "error": dumps(described)}
-        self._end_recorded(slot, job, begun_at, end)
+        end: dict[str, Any] = {"verdict": "failure", "error": dumps(described)}
+        self._end_recorded(slot, job, begun_at, end, self._printed.take())
 
-    def _end_recorded(self, slot: int, job: list[Any], begun_at: int, end: dict[str, Any]) -> None:
+    def _end_recorded(
+        self,
+        slot: int,
+        job: list[Any],
+        begun_at: int,
+        end: dict[str, Any],
+        printed: tuple[bytes, int],
+    ) -> None:
         token = job[0]
         ended_at = time.time_ns() // 1000
-        kept, total = self._printed.take()
+        kept, total = printed
         outcome = _outcome(job, begun_at, ended_at, {**end, **self._spent()})
         if total:
             outcome["output"] = kept.decode("latin-1")
@@ -504,7 +485,8 @@ def _write_result(value: Any) -> str:
 
     Raises whatever encoding it raises; RecursionError when too deep, `_TooLong`.
     """
-    result = _to_json(value)
+    # The package makes an encoder for each call. Rings end as what is nested too deeply.
+    result = _quote(value) if type(value) is str else dumps(value)
     if len(result) > _RESULT_LIMIT_BYTES:
         raise _TooLong(f"it has {len(result)} bytes as JSON, {_RESULT_LIMIT_BYTES} are the most")
     # Whoever reads it must not run out of stack, wherever it stands: the daemon least of all.

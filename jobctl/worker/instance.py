@@ -22,6 +22,10 @@ import time
 
 from jobctl.protocol.compact import dumps
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobctl.worker.printed import Pipes
+
 BACKLOG = 1024
 """A stopped worker's listener must take a connection from each daemon of a long row of restarts."""
 
@@ -41,7 +45,7 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 class Instance:
     """The parent's or the child's hold on one instance's folder."""
 
-    __slots__ = ("cgroup", "directory", "listener", "lock_fd", "name", "timer")
+    __slots__ = ("cgroup", "directory", "listener", "lock_fd", "name", "pipes", "timer")
 
     def __init__(self, directory: str, listener: _socket.socket, lock_fd: int) -> None:
         self.directory = directory
@@ -49,7 +53,9 @@ class Instance:
         self.cgroup = ""
         self.listener = listener
         self.lock_fd = lock_fd
+        # What a function worker shares with its template: `jobctl.worker.limits` and `printed`.
         self.timer = -1
+        self.pipes: Pipes | None = None
 
     def close(self) -> None:
         """Let go of lock and listener in this process; another process may still hold both."""

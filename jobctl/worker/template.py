@@ -28,6 +28,10 @@ from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.instance import Instance, create, note_end
 from jobctl.worker.keeper import Keeper
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobctl.worker.printed import Reader
+
 ChildMain = Callable[[Instance], None]
 """What a forked child does; it may return, the child then ends with status 0."""
 
@@ -50,8 +54,10 @@ class Template:
         self._spec: dict[str, Any] = {}
         self._report: dict[str, Any] = {}
         self._children: dict[int, str] = {}
-        # By descriptor: the worker that shares it, as pid and name.
+        # What it shares with function workers, by descriptor: the timer of a worker, by pid and name, and
+        # the pipe of its output.
         self._timers: dict[int, tuple[int, str]] = {}
+        self._readers: dict[int, Reader] = {}
         self._is_retiring = False
         self._poll = select.poll()
         self._poll.register(instance.listener.fileno(), select.POLLIN)
@@ -74,6 +80,8 @@ class Template:
                     self._obey()
                 elif fd in self._timers:
                     self._keep_limit(fd)
+                elif fd in self._readers:
+                    self._read_output(fd)
 
     def _is_done(self) -> bool:
         return not self._children and (self._is_retiring or self._absence.is_over_long)
@@ -170,21 +178,22 @@ class Template:
             return
         try:
             if self._kind == "function":
-                child.timer = kernel.make_timer()
+                self._equip(child)
             pid = os.fork()
         except OSError as error:
             child.close()
             if child.timer >= 0:
                 os.close(child.timer)
+            if child.pipes is not None:
+                child.pipes.close()
             self._refuse(name, error)
             return
         if pid == 0:
             self._become_child(child, cgroup, group)
         child.close()
         self._children[pid] = name
-        if child.timer >= 0:
-            self._timers[child.timer] = (pid, name)
-            self._poll.register(child.timer, select.POLLIN)
+        if child.pipes is not None:
+            self._share(child, pid)
         self._send({"is": "forked", "instance": name, "pid": pid})
 
     def _refuse(self, name: str, error: OSError) -> None:
@@ -203,6 +212,10 @@ class Template:
             os.close(self._wakeup_write)
             for timer in self._timers:
                 os.close(timer)
+            for reader in self._readers.values():
+                reader.close()
+            if child.pipes is not None:
+                child.pipes.keep_worker_end()
             if self._kind == "function":
                 # User code waits for its own children. A keeper needs to hear of every one.
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -215,6 +228,7 @@ class Template:
             status = 0
         except BaseException:  # noqa: BLE001 -- the child ends here whatever it met, and says so
             sys.excepthook(*sys.exc_info())
+            sys.stderr.flush()
         finally:
             os._exit(status)
 
@@ -229,7 +243,7 @@ class Template:
                 return
             name = self._children.pop(pid, None)
             if name is not None:
-                self._drop_timer(name)
+                self._part(name)
                 code = os.waitstatus_to_exitcode(status)
                 peak = usage.ru_maxrss * 1024
                 try:
@@ -239,19 +253,69 @@ class Template:
                     pass
                 self._send({"is": "ended", "instance": name, "code": code, "max_rss_bytes": peak})
 
+    # -- what it shares with function workers --------------------------------------------------------
+
+    # The modules for that are loaded by the template of functions only: keepers are many.
+
+    @staticmethod
+    def _equip(child: Instance) -> None:
+        from jobctl.worker.printed import Pipes
+
+        child.timer = kernel.make_timer()
+        child.pipes = Pipes()
+
+    def _share(self, child: Instance, pid: int) -> None:
+        from jobctl.worker.printed import Reader
+
+        assert child.pipes is not None
+        child.pipes.keep_template_end()
+        reader = Reader(child.pipes, pid)
+        self._timers[child.timer] = (pid, child.name)
+        self._readers[reader.fd] = reader
+        for fd in (child.timer, reader.fd):
+            self._poll.register(fd, select.POLLIN)
+
     def _keep_limit(self, timer: int) -> None:
-        # What a function template has loaded already, and a keeper's never needs.
         from jobctl.worker.limits import end_overdue
 
         pid, name = self._timers[timer]
         end_overdue(f"{self._instance.directory}/{name}", pid, timer)
 
-    def _drop_timer(self, name: str) -> None:
-        for timer, (_, owner) in list(self._timers.items()):
+    def _read_output(self, fd: int) -> None:
+        """What a worker left running may write for longer than it lived: read until nobody can any more."""
+        reader = self._readers[fd]
+        if reader.read():
+            return
+        self._poll.unregister(fd)
+        if reader.pid not in self._children:
+            self._drop_reader(reader)
+
+    def _drop_reader(self, reader: Reader) -> None:
+        del self._readers[reader.fd]
+        reader.close()
+
+    def _part(self, name: str) -> None:
+        """It has died: its timer goes, and what it said last is told to whoever reads the daemon's log.
+
+        Its output stays for as long as something that it has left running can write there.
+        """
+        for timer, (pid, owner) in list(self._timers.items()):
             if owner == name:
                 self._poll.unregister(timer)
                 os.close(timer)
                 del self._timers[timer]
+                self._hear_last_words(pid)
+
+    def _hear_last_words(self, pid: int) -> None:
+        (reader,) = (found for found in self._readers.values() if found.pid == pid)
+        words = reader.last_words()
+        if words:
+            try:
+                os.write(2, words)
+            except OSError:
+                pass  # Nobody reads it.
+        if reader.has_ended:
+            self._drop_reader(reader)
 
 
 def _keep(instance: Instance, outcomes_dir: str, patience_s: float) -> None:

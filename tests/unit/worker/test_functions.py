@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobctl.worker.functions import _RESULT_LIMIT_BYTES, Printed, _TooLong, _write_result
+from jobctl.worker.functions import _RESULT_LIMIT_BYTES, _TooLong, _write_result
 
 DEEPEST = 100
 
@@ -59,11 +59,3 @@ def test_the_longest_result_is_kept_and_a_longer_one_refused() -> None:
     assert json.loads(_write_result(longest)) == longest
     with pytest.raises(_TooLong, match=str(_RESULT_LIMIT_BYTES)):
         _write_result(longest + "x")
-
-
-def test_printing_nothing_keeps_nothing() -> None:
-    printed = Printed()
-    for _ in range(1000):
-        print(end="", file=printed)
-    assert not printed._head
-    assert printed.take() == (b"", 0)
