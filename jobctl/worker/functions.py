@@ -35,6 +35,7 @@ from jobctl.worker.limits import deadline_us, set_alarm
 from jobctl.worker.marks import RESULT_BYTES, Marks
 from jobctl.worker.printed import Printed
 from jobctl.worker.record import drop_record, write_record
+from jobctl.worker.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from jobctl.worker.instance import Instance
@@ -101,6 +102,7 @@ class FunctionWorker:
         self._made = 0
         assert instance.pipes is not None
         self._printed = Printed(instance.pipes)
+        self._surroundings = Surroundings()
         self._is_disturbed = False
         self._poll = select.poll()
         self._poll.register(instance.listener.fileno(), select.POLLIN)
@@ -163,6 +165,7 @@ class FunctionWorker:
         """Put back what is not put back after each job: it takes as long as several short ones."""
         if self._is_disturbed:
             self._is_disturbed = False
+            self._surroundings.restore_rest()
             self._printed.restore()
 
     def _take_ticket(self) -> bool:
@@ -375,6 +378,7 @@ class FunctionWorker:
             os._exit(status)
         if deadline:
             set_alarm(self._instance.timer, 0)
+        self._surroundings.restore()
 
     def _end_badly(self, slot: int, job: list[Any], begun_at: int, error: BaseException) -> None:
         kind = type(error)

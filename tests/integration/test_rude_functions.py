@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-TASKS = "drop_stdout say make_text spoil_folder hide hide_and_end part unlink_marks"
+TASKS = (
+    "drop_stdout say make_text spoil_folder hide hide_and_end part unlink_marks look "
+    "disturb disturb_and_fail replace_environment rest"
+)
 
 
 def configuration(*, processes: int = 1) -> str:
@@ -155,3 +158,36 @@ def test_an_attempt_without_marks_is_lost_and_not_run_again() -> None:
 
         assert attempt["outcome"] == "lost"
         assert "marks cannot be read" in attempt["error"]["message"]
+
+
+@pytest.mark.parametrize("task", ["disturb", "disturb_and_fail", "replace_environment"])
+def test_a_job_finds_what_the_one_before_it_found(daemon: Daemon, task: str) -> None:
+    def look() -> dict[str, Any]:
+        found: dict[str, Any] = daemon.ended(daemon.submit(task="look"))["result"]
+        return found
+
+    before = look()
+    daemon.ended(daemon.submit(task=task))
+    assert look() == before
+
+
+def test_no_clock_of_one_job_ends_the_next(daemon: Daemon) -> None:
+    disturbing = daemon.submit(task="disturb")
+    resting = daemon.submit(task="rest", args=[0.6], typed=True)
+    first, second = daemon.ended(disturbing), daemon.ended(resting)
+    assert first["state"] == "SUCCESS"
+    assert second["result"] == "rested"
+
+
+def test_jobs_of_one_batch_keep_apart_what_is_cheap_to_put_back(daemon: Daemon) -> None:
+    """Of the rest `jobctl.worker.surroundings` says when it is put back."""
+    jobs = [{"task": task} for task in ("look", "disturb", "look") * 5]
+    ids = daemon.submit_many(jobs)
+    daemon.wait(*ids)
+    looks = [found for job in ids if (found := daemon.status(job)["result"])]
+    rest = {"timers", "handlers", "mask", "locale", "limits", "outputs"}
+    assert len(looks) == 10
+    for found in looks:
+        assert {k: v for k, v in found.items() if k not in rest} == {
+            k: v for k, v in looks[0].items() if k not in rest
+        }

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
+import gc
+import locale
 import os
 import resource
+import signal
 import socket
+import subprocess
 import sys
+import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +138,93 @@ def part(began: str, go: str) -> str:
     while not Path(go).exists():
         time.sleep(0.005)
     return "went"
+
+
+def look() -> dict[str, Any]:
+    """What a function finds around itself."""
+    return {
+        "pid": os.getpid(),
+        "folder": str(Path.cwd()),
+        "umask": _umask(),
+        "environment": dict(os.environ),
+        "C's environment": sorted(subprocess.check_output(["env"], text=True).splitlines()),
+        "timers": [signal.getitimer(n) for n in range(3)],
+        "handlers": [str(signal.getsignal(n)) for n in sorted(signal.valid_signals())],
+        "mask": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        "traces": [str(f()) for f in (sys.gettrace, sys.getprofile, threading.gettrace)],
+        "recursion": sys.getrecursionlimit(),
+        "filters": len(warnings.filters),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "limits": [resource.getrlimit(n) for n in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)],
+        "collects": gc.isenabled(),
+        "socket": socket.getdefaulttimeout(),
+        "outputs": [os.fstat(n).st_ino for n in (1, 2)],
+        "streams": [type(s).__name__ for s in (sys.stdout, sys.stderr)],
+    }
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def _refuse(*_: object) -> None:
+    raise RuntimeError("left by another job")
+
+
+def disturb() -> None:
+    """Change all that `look` sees, and leave two clocks behind that would end the next job."""
+    os.chdir("/usr")
+    os.umask(0o777)
+    os.environ["LEFT"] = "behind"
+    os.environ["PATH"] = "/nowhere"
+    del os.environ["HOME"]
+    signal.signal(signal.SIGALRM, _refuse)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGRTMIN, _refuse)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    signal.setitimer(signal.ITIMER_PROF, 3600)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    faulthandler.dump_traceback_later(0.2, exit=True)
+    sys.setrecursionlimit(150)
+    warnings.simplefilter("error")
+    locale.setlocale(locale.LC_ALL, "C.UTF-8")
+    for which in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE):
+        hard = resource.getrlimit(which)[1]
+        resource.setrlimit(which, (min(64, hard) if hard >= 0 else 64, hard))
+    gc.disable()
+    socket.setdefaulttimeout(1)
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    setattr(sys, "stdout", None)  # noqa: B010 -- as in `drop_stdout`
+    threading.settrace(_trace)
+    sys.setprofile(_profile)
+    sys.settrace(_trace)
+
+
+def _trace(*_: object) -> None:
+    return None
+
+
+def _profile(*_: object) -> None:
+    return None
+
+
+def disturb_and_fail() -> None:
+    disturb()
+    raise ValueError
+
+
+def replace_environment() -> None:
+    """What loads of a second program do."""
+    os.environ = {"LEFT": "behind"}  # type: ignore[assignment]  # noqa: B003
+
+
+def rest(seconds: float) -> str:
+    time.sleep(seconds)
+    return "rested"
 
 
 def unlink_marks(began: str) -> None:
