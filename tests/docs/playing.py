@@ -49,7 +49,7 @@ CLONE = "~/jobctl"
 
 _MARK = re.compile(r"\A<!-- played: (.+?) -->\n")
 _LOOKS = re.compile(
-    r"^(jobctl (status|list|logs|history|next|result|inspect|schedule|queue list)\b|cat )"
+    r"^(jobctl (status|list|logs|history|next|why|result|inspect|schedule|queue list)\b|cat )"
 )
 _COLUMNS = 100
 
@@ -74,17 +74,18 @@ _VARYING = (
     (r"\b(socket|state_dir)=\S+", r"\1=<path>"),
     (r'listens on "[^"]+"', "listens on <path>"),
     (r"\b(pid|uptime_s|uid)([ =]+)[\d.]+", r"\1\2<number>"),
-    (r"(\b(?:process|id|job)|--before)( +)\d+\b", r"\1\2<id>"),
+    (r"(\b(?:process|id|[Jj]ob)|--before)( +)\d+\b", r"\1\2<id>"),
     (r"\bJOBCTL_JOB_ID=\d+", "JOBCTL_JOB_ID=<id>"),
+    (r"\b\d+ (more, from|instants?:)", r"<count> \1"),
     (r"--cursor [\d.]+\d", "--cursor <cursor>"),
 )
-_ID_COLUMNS = ("ID", "JOB", "PID", "MADE")
+_ID_COLUMNS = ("ID", "JOB", "PID", "MADE", "COUNT")
 
 
 def _without_ids(lines: list[str]) -> list[str]:
-    """Numbers of a table's columns of ids, replaced. Numbers end where the name of their column does."""
+    """Numbers of a table's columns of ids and counts, replaced. Numbers end where the name of their column does."""
     found = [re.search(rf"\b{name}\b", lines[0]) for name in _ID_COLUMNS] if lines else []
-    columns = [place for place in found if place]
+    columns = sorted((place for place in found if place), key=lambda place: place.start())
     replaced = lines[:1]
     for line in lines[1:]:
         for place in reversed(columns):

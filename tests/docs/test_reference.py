@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 import pytest
 
 from jobctl import errors
+from jobctl.beat.audit import Wrong
 from jobctl.engine.local import hearing, templates
 from jobctl.job import Change, Reason, State
 from jobctl.protocol import requests
@@ -67,6 +68,13 @@ def table_of(name: str, *head: str) -> Table:
 def names_in(cells: Iterator[str]) -> list[str]:
     """What stands in backticks in some cells."""
     return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+# -- schedules ------------------------------------------------------------------------------------
+
+
+def test_the_page_of_schedules_names_everything_that_an_audit_can_find() -> None:
+    assert names_in(row[0] for row in table_of("schedules.md", "wrong").rows) == list(Wrong)
 
 
 # -- states ---------------------------------------------------------------------------------------
