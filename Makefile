@@ -21,7 +21,7 @@ SLOW := slow or celery or fault
 PROCESS_TESTS := $(wildcard $(addprefix tests/,integration e2e faults))
 CHECKED := $(wildcard jobctl tests benchmarks examples)
 
-.PHONY: help setup demo run test test-slow flaky kill lint types layers docs bench bench-smoke
+.PHONY: help setup demo run test test-slow flaky kill kill-beat lint types layers docs bench bench-smoke
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -69,6 +69,9 @@ flaky: $(READY)  ## the process tests ROUNDS times in random order; the first fa
 
 kill: $(READY)  ## kill the daemon 200 times under 5,000 jobs; KILL='--seed N' plays a run again
 	$(BIN)/python -m tests.faults.kill_daemon $(KILL)
+
+kill-beat: $(READY)  ## kill the daemon 200 times around ticks; KILL='--seed N' plays a run again
+	$(BIN)/python -m tests.faults.kill_beat $(KILL)
 
 lint: $(READY)  ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -1,0 +1,23 @@
+"""The daemon killed around ticks, in short; ``make kill-beat`` does it two hundred times."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.faults.kill_beat import torment
+
+
+@pytest.mark.timeout(300)
+def test_fifteen_kills_around_ticks_leave_each_instant_one_fate() -> None:
+    seed = random.SystemRandom().randrange(2**32)
+
+    findings = torment(kills=15, seed=seed)
+
+    told = "\n".join(findings.lines())
+    assert not findings.faults, told
+    assert findings.kills == 15
+    # It was worth looking at: instants of each kind that this brings about.
+    assert findings.fates.keys() >= {"submitted", "skipped", "coalesced"}, told
+    assert findings.states["SUCCESS"] > 15, told
