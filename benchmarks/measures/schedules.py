@@ -15,6 +15,7 @@ from benchmarks.peers import needs_package
 from benchmarks.processes import pss_mib
 from benchmarks.schedules import PERIOD_S, lateness, name_of, offset_s
 from benchmarks.waiting import now_s, pause, pause_until, until
+from jobctl.errors import NotFound
 from jobctl.protocol import requests
 
 if TYPE_CHECKING:
@@ -174,9 +175,13 @@ def _await_job(daemon: BenchDaemon, job: int) -> float:
     def is_queued() -> bool:
         nonlocal longest_s
         begin = time.perf_counter()
-        newest = daemon.call(requests.List(limit=1))["jobs"]
-        longest_s = max(longest_s, time.perf_counter() - begin)
-        return bool(newest) and newest[0]["id"] >= job
+        try:
+            daemon.call(requests.Status(job=job))
+        except NotFound:
+            return False
+        finally:
+            longest_s = max(longest_s, time.perf_counter() - begin)
+        return True
 
     until(f"job {job}", is_queued, limit_s=_LIMIT_S)
     return longest_s * 1e3

@@ -21,6 +21,7 @@ With ``on_overlap = "queue"`` and ``"replace"`` one job stands in a line of its 
 earlier one is gone; the dispatcher lets it go, in the transaction that ends the earlier one.
 
 What is remembered here is written to in the middle of a transaction. Whoever rolls one back calls `recover`.
+What a turn decides is collected and written at its end (`jobctl.beat.ledger`).
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Protocol
 
 from jobctl.beat.entry import Entry
-from jobctl.beat.fates import NO_DAEMON, Policy, fates_of
+from jobctl.beat.fates import GRACE_S, NO_DAEMON, Policy, fates_of
 from jobctl.beat.hands import Hands
+from jobctl.beat.ledger import Ledger
 from jobctl.beat.rules import (
     NoInstants,
     base_of,
@@ -65,7 +67,7 @@ if TYPE_CHECKING:
     from jobctl.store.schedules import StoredSchedule
 
 SLICE: Final = 500
-"""Schedules that are served in one turn."""
+"""Schedules that are looked at in one turn, and fates that are written in one, more or less."""
 
 ZONES_S: Final = 300.0
 """Time between two looks at the zone data on disk, at least; nothing is woken up for it."""
@@ -84,12 +86,14 @@ class DuplicateJob(Exception):
         self.job_id = job_id
 
 
-class Submit(Protocol):
-    """Adds the job of an instant inside the turn's transaction."""
+class MakeJob(Protocol):
+    """Gives the job of an instant, for the beat to write inside the turn's transaction."""
 
-    def __call__(self, spec: ScheduleSpec, schedule: int, instant: Moment, *, waits: bool) -> int:
-        """Give back the job's id. With ``waits`` it stands in the line of its schedule until somebody
-        lets it go. Raises DuplicateJob, and has written nothing then."""
+    def __call__(
+        self, spec: ScheduleSpec, schedule: int, instant: Moment, *, waits: bool
+    ) -> job_rows.NewJob:
+        """Give the job's row. With ``waits`` it stands in the line of its schedule until somebody lets it
+        go. Raises DuplicateJob, or JobctlError: there can be no such job now."""
         ...
 
 
@@ -104,19 +108,20 @@ class Beat:
         self,
         *,
         database: Database,
-        submit: Submit,
+        make_job: MakeJob,
         cancel: Cancel,
         host: str,
         boot_id: str,
         clock: HostClock,
     ) -> None:
         self._database = database
-        self._submit = submit
+        self._make_job = make_job
         self._cancel = cancel
         self._host = host
         self._boot_id = boot_id
         self._clock = clock
         self._hands = Hands(clock, boot_id)
+        self._ledger = Ledger(database)
         self._plan: Plan | None = None
         self._entries: dict[str, Entry] = {}
         self._changing: dict[str, Entry | None] = {}
@@ -203,6 +208,7 @@ class Beat:
         if row.paused_at is not None:
             ended = self._entry(entry.spec, row, self._plan)
             self._end_pause(ended, now)
+            self._ledger.write()
         return self._read_again(name, entry.spec)
 
     def _known(self, name: str) -> Entry:
@@ -216,9 +222,11 @@ class Beat:
     def _serve_before_change(self, name: str, now: Moment) -> None:
         """Serve what is due of a schedule that is about to change: that was promised before."""
         entry = self._entries.get(name)
-        is_ours = entry is not None and name not in self._changing and not self._is_stopped
-        if entry is not None and is_ours and entry.due_at is not None and entry.due_at <= now:
+        if entry is None or name in self._changing or self._is_stopped:
+            return
+        while (due_at := entry.due_at) is not None and due_at <= now:
             self._serve(entry, now)
+            self._ledger.write()
 
     def _read_again(self, name: str, spec: ScheduleSpec) -> Callable[[], None]:
         row = schedule_rows.get(self._database, name)
@@ -266,6 +274,7 @@ class Beat:
         entry = self._entry(spec, row, plan)
         if entry.rule.is_at_boot and not entry.is_booted:
             self._hold_boot(entry, now)
+            self._ledger.write()
         entry.find_next(self._booted_at)
         return entry
 
@@ -529,7 +538,7 @@ class Beat:
         waiting: list[tuple[Moment, str]] = []
         for _ in range(SLICE):
             due_at = self.next_due()
-            if due_at is None or due_at > now:
+            if due_at is None or due_at > now or len(self._ledger) >= SLICE:
                 break
             _, name = heapq.heappop(self._heap)
             if name in self._changing:
@@ -540,10 +549,12 @@ class Beat:
             self._push(name, entry)
         for each in waiting:
             heapq.heappush(self._heap, each)
+        self._ledger.write()
 
     def recover(self) -> None:
         """A transaction was rolled back: remember what the store says."""
         self._changing.clear()
+        self._ledger.forget()
         if self._began_at is None:
             return
         self._hands.read(self._database)
@@ -592,13 +603,21 @@ class Beat:
             self._serve_boot(entry, now)
             return
         noticed_at = now - entry.delay_us
-        last = entry.rule.previous_before(noticed_at + 1)
-        assert last is not None
+        following = entry.rule.next_after(first)
+        last = first
+        if following is not None and following <= noticed_at:
+            found = entry.rule.previous_before(noticed_at + 1)
+            assert found is not None
+            last, following = found, None
         if entry.held_because is not None:
             self._pass(entry, first, last, "held", entry.held_because)
+        elif last == first and first >= noticed_at - GRACE_S * SECOND and not entry.spec.expires_s:
+            # One instant, in time: whatever the policy, it is served. So it is nearly always.
+            self._fire(entry, first, now)
         else:
             last = self._decide(entry, first, last, noticed_at, now)
-        self._advance(entry, last)
+            following = None
+        self._advance(entry, last, following)
 
     def _decide(
         self, entry: Entry, first: Moment, last: Moment, noticed_at: Moment, now: Moment
@@ -610,8 +629,8 @@ class Beat:
             self._pass(entry, each.first, each.last, each.fate, each.reason)
         for instant in fates.served:
             self._fire(entry, instant, now)
-            if entry.is_exhausted:
-                # What follows is no instant of this schedule any more.
+            # What follows is no instant of this schedule any more, or is left to the next turn.
+            if entry.is_exhausted or len(self._ledger) >= SLICE:
                 return instant
         return last
 
@@ -633,10 +652,11 @@ class Beat:
             late=late,
         )
 
-    def _advance(self, entry: Entry, watermark: Moment) -> None:
+    def _advance(self, entry: Entry, watermark: Moment, following: Moment | None = None) -> None:
+        """Every instant up to the watermark has its fate. ``following``: the next one, if it is known."""
         entry.watermark = watermark
-        schedule_rows.advance(self._database, id=entry.id, watermark=watermark, runs=entry.runs)
-        entry.find_next(self._booted_at)
+        self._ledger.advance(entry.id, watermark=watermark, runs=entry.runs)
+        entry.find_next(self._booted_at, following)
 
     def _serve_boot(self, entry: Entry, now: Moment) -> None:
         # Behind the watermark in any case: the clock may have been wrong until the host knew better.
@@ -672,24 +692,26 @@ class Beat:
         overlap = self._plan.on_overlap_of(entry.spec)
         waits = False
         if overlap != "allow":
+            if self._ledger.holds(entry.id):
+                self._ledger.write()
             earlier = job_rows.unfinished_of_schedule(self._database, schedule=entry.id)
             if earlier and overlap == "replace":
                 waits = self._replace(earlier, now)
             elif earlier:
                 waiting = [job for job in earlier if job.is_held_back]
                 if overlap == "skip":
-                    job = earlier[0]
-                    reason = f"job {job.id} of this schedule is {job.state}"
-                    self._pass(entry, instant, instant, "skipped", reason, earlier_job=job.id)
+                    first = earlier[0]
+                    reason = f"job {first.id} of this schedule is {first.state}"
+                    self._pass(entry, instant, instant, "skipped", reason, earlier_job=first.id)
                     return
                 if waiting:
-                    job = waiting[0]
-                    reason = f"job {job.id} of this schedule waits already"
-                    self._pass(entry, instant, instant, "coalesced", reason, earlier_job=job.id)
+                    first = waiting[0]
+                    reason = f"job {first.id} of this schedule waits already"
+                    self._pass(entry, instant, instant, "coalesced", reason, earlier_job=first.id)
                     return
                 waits = True
         try:
-            job_id = self._submit(entry.spec, entry.id, instant, waits=waits)
+            job = self._make_job(entry.spec, entry.id, instant, waits=waits)
         except DuplicateJob as duplicate:
             job_id = duplicate.job_id
             reason = f"job {job_id} does the same already"
@@ -705,18 +727,8 @@ class Beat:
             return
         entry.tail = None
         entry.runs += 1
-        fire_rows.add(
-            self._database,
-            Fire(
-                schedule=entry.id,
-                rule=entry.number,
-                first=instant,
-                last=instant,
-                count=1,
-                fate="submitted",
-                job_id=job_id,
-            ),
-        )
+        fire = Fire(entry.id, entry.number, instant, instant, 1, "submitted", job.id)
+        self._ledger.add(fire, job)
 
     def _replace(self, earlier: list[job_rows.Unfinished], now: Moment) -> bool:
         """Cancel what is unfinished; True when some of it is still there and has to be waited for."""
@@ -740,6 +752,8 @@ class Beat:
         count = 1 if first == last else entry.rule.count_between(first - 1, last)
         is_same = entry.tail is not None and entry.tail[1:] == (fate, reason)
         if entry.tail is not None and is_same:
+            if self._ledger.holds(entry.id):
+                self._ledger.write()
             is_prolonged = fire_rows.prolong(
                 self._database,
                 schedule=entry.id,
@@ -751,8 +765,7 @@ class Beat:
             if is_prolonged:
                 return
         entry.tail = (first, fate, reason)
-        fire_rows.add(
-            self._database,
+        self._ledger.add(
             Fire(
                 schedule=entry.id,
                 rule=entry.number,
@@ -762,7 +775,7 @@ class Beat:
                 fate=fate,
                 earlier_job=earlier_job,
                 reason=reason,
-            ),
+            )
         )
 
     # -- looking ----------------------------------------------------------------------------------

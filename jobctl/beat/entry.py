@@ -80,8 +80,9 @@ class Entry:
             return self.paused_until
         return None if self.next_at is None else self.next_at + self.delay_us
 
-    def find_next(self, booted_at: Moment) -> None:
-        """Find the next instant after the watermark; ``booted_at`` is that of a boot that was not served."""
+    def find_next(self, booted_at: Moment, following: Moment | None = None) -> None:
+        """Find the next instant after the watermark; ``booted_at`` is that of a boot that was not served,
+        ``following`` the instant that the rule gives after the watermark, if that is known already."""
         self.next_at = None
         is_paused = self.paused_at is not None
         if not self.spec.enabled or self.is_exhausted or (is_paused and self.paused_until is None):
@@ -92,4 +93,5 @@ class Entry:
         after = self.watermark
         if self.paused_until is not None:
             after = max(after, self.paused_until)
-        self.next_at = self.rule.next_after(after)
+            following = None
+        self.next_at = self.rule.next_after(after) if following is None else following

@@ -18,16 +18,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from jobctl import __version__, paths
-from jobctl.arguments import Given
-from jobctl.beat import Beat, DuplicateJob
-from jobctl.clock import SECOND, HostClock, Moment, SystemClock
+from jobctl.beat import Beat
+from jobctl.clock import HostClock, Moment, SystemClock
 from jobctl.config import load_in_child, problems_text
 from jobctl.daemon import first_process
 from jobctl.daemon.alarm import Alarm
 from jobctl.daemon.daemon import Daemon
+from jobctl.daemon.due import due_row
 from jobctl.daemon.following import Followers
 from jobctl.daemon.groups import keeper_recipe
-from jobctl.daemon.handlers.jobs import announce, new_task_row, twin_of
 from jobctl.daemon.loop import Loop
 from jobctl.daemon.notify import Notifier
 from jobctl.daemon.retention import Retention
@@ -45,11 +44,9 @@ from jobctl.errors import (
     StateDirectoryInUse,
     StateDirectoryUnusable,
 )
-from jobctl.job import Reason
 from jobctl.logs import fields, logger, start_logging
 from jobctl.paths import StateDirectory
 from jobctl.plan import FilePlan, PlanRefused, ScheduleSpec, merge
-from jobctl.protocol.requests import NewJob
 from jobctl.store import jobs as job_rows
 from jobctl.store import meta
 from jobctl.store.database import Database, open_database
@@ -198,34 +195,14 @@ def build(
     stored = stored_schedules(database)
     station: Station
 
-    def submit_due(spec: ScheduleSpec, schedule: int, instant: Moment, *, waits: bool) -> int:
-        args, kwargs = station.plan.arguments_of(spec)
-        options = None
-        if spec.expires_s is not None:
-            expires_at = instant + round(spec.expires_s * SECOND)
-            options = NewJob(task=spec.task, expires_at=expires_at)
-        row = new_task_row(
-            station,
-            station.plan.task(spec.task),
-            Given.exact(args, kwargs),
-            clock.now(),
-            uid=uid,
-            options=options,
-            schedule=schedule,
-        )
-        twin = twin_of(station, row.task, row.unique_key) if row.unique_key is not None else None
-        if twin is not None:
-            raise DuplicateJob(twin[0])
-        if waits and not row.line.startswith("task/"):
-            reason = Reason.EARLIER.value
-            row = row._replace(line=job_rows.schedule_line(schedule), reason=reason)
-        job_rows.submit(database, [row])
-        announce(station, row)
-        return row.id
+    def make_job(
+        spec: ScheduleSpec, schedule: int, instant: Moment, *, waits: bool
+    ) -> job_rows.NewJob:
+        return due_row(station, spec, schedule, instant, waits=waits)
 
     beat = Beat(
         database=database,
-        submit=submit_due,
+        make_job=make_job,
         cancel=dispatcher.cancel,
         host=state_id(database),
         boot_id=boot_id(),

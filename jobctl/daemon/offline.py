@@ -169,7 +169,7 @@ def _build(
     dispatcher.refresh()
     beat = Beat(
         database=database,
-        submit=_submit_nothing,
+        make_job=_make_nothing,
         cancel=dispatcher.cancel,
         host=state_id(database),
         boot_id=boot_id(),
@@ -192,7 +192,7 @@ def _build(
     )
 
 
-def _submit_nothing(*_: object, **__: object) -> int:
+def _make_nothing(*_: object, **__: object) -> job_rows.NewJob:
     raise AssertionError("an answer without a daemon submits nothing")
 
 

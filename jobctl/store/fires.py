@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.store.statements import statement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jobctl.clock import Moment
     from jobctl.store.database import Database
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fire:
+class Fire(NamedTuple):
     """One instant with its job, or a closed range of ``count`` instants that share a fate. ``rule`` is the
-    number of the rule that gave them, ``earlier_job`` the unfinished job because of which they made none."""
+    number of the rule that gave them, ``earlier_job`` the unfinished job because of which they made none.
+
+    In the order of the statement that writes it. A tuple, because one is made for every instant.
+    """
 
     schedule: int
     rule: int
     first: Moment
     last: Moment
-    count: int
+    count: int  # type: ignore[assignment]  # of no use here: what a tuple calls so
     fate: str
     job_id: int | None = None
     earlier_job: int | None = None
@@ -30,20 +33,12 @@ class Fire:
 
 def add(database: Database, fire: Fire) -> None:
     """Write a fate."""
-    database.execute(
-        statement("fires/add"),
-        (
-            fire.schedule,
-            fire.first,
-            fire.rule,
-            fire.last,
-            fire.count,
-            fire.fate,
-            fire.job_id,
-            fire.earlier_job,
-            fire.reason,
-        ),
-    )
+    database.execute(statement("fires/add"), fire)
+
+
+def add_all(database: Database, fires: Iterable[Fire]) -> None:
+    """Write many fates."""
+    database.executemany(statement("fires/add"), fires)
 
 
 def prolong(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jobctl.store.statements import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from jobctl.clock import Moment
     from jobctl.store.database import Database
@@ -174,10 +174,10 @@ def remove(database: Database, row: StoredSchedule, *, ends_at: Moment, now: Mom
     database.execute(statement("schedules/remove"), {"id": row.id, "ends_at": ends_at, "now": now})
 
 
-def advance(database: Database, *, id: int, watermark: Moment, runs: int) -> bool:
-    """Move a watermark forward and note the jobs made; False when it stands there already."""
-    bindings = {"id": id, "watermark": watermark, "runs": runs}
-    return database.row(statement("schedules/advance"), bindings) is not None
+def advance(database: Database, marks: Iterable[tuple[Moment, int, int]]) -> None:
+    """Move watermarks forward and note the jobs made, by ``(watermark, runs, id)``. One that stands there
+    already, or beyond, stays with its count."""
+    database.executemany(statement("schedules/advance"), marks)
 
 
 def shift(database: Database, *, by: Moment) -> None:

@@ -105,7 +105,7 @@ def fill_schedules(database: Database) -> None:
         at = START + n * HOUR
         fire = Fire(schedule=row.id, rule=n, first=at, last=at, count=1, fate=fate, job_id=job_id)
         fires.add(database, fire)
-    schedules.advance(database, id=row.id, watermark=START + 2 * HOUR, runs=1)
+    schedules.advance(database, [(START + 2 * HOUR, 1, row.id)])
     row = schedules.add(
         database, name="added", identity=identity, anchor_at=START, now=START, boot_id="boot"
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobctl.beat.beat import jitter_us
+from jobctl.beat.beat import SLICE, jitter_us
 from jobctl.clock import SECOND
 from jobctl.errors import NotFound, UsageError
 from jobctl.store import fires
@@ -111,6 +111,27 @@ def test_a_hundred_schedules_due_at_once_are_all_served(beating: Beating) -> Non
 
 
 # -- the clock --------------------------------------------------------------------------------------
+
+
+def test_a_turn_serves_no_more_than_a_slice(beating: Beating) -> None:
+    """What is due beyond that waits for the next turns, also when one schedule makes up for it all."""
+    on_missed = {"on_missed": "all", "missed_limit": 3 * SLICE, "on_overlap": "allow"}
+    beating.take(every("1m", **on_missed), *(every("1h", name=f"s{n}") for n in range(SLICE)))
+    beating.clock.advance(2 * SLICE * 60 + 1)
+
+    turns = []
+    while beating.beat.is_due(beating.clock.now()):
+        before = beating.database.total_changes()
+        with beating.database.transaction():
+            beating.beat.step(beating.clock.now())
+        turns.append(beating.database.total_changes() - before)
+
+    assert len(turns) > 2
+    # Each fate is a row with a job and a watermark at most; the schedule that is under way is finished.
+    assert max(turns) <= 3 * (SLICE + 2)
+    assert beating.fates() == [("submitted", 1)] * (2 * SLICE)
+    for n in range(SLICE):
+        assert beating.fates(f"s{n}") == [("missed", 2 * SLICE // 60)]
 
 
 def test_a_clock_set_back_repeats_nothing(beating: Beating) -> None:
@@ -474,14 +495,14 @@ def test_a_range_that_retention_has_removed_is_not_prolonged(beating: Beating) -
 def test_a_job_that_cannot_be_made_holds_its_instant_and_no_other(
     beating: Beating, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = beating.beat._submit
+    real = beating.beat._make_job
 
-    def refuse(spec: Any, schedule: int, instant: int, *, waits: bool) -> int:
+    def refuse(spec: Any, schedule: int, instant: int, *, waits: bool) -> Any:
         if spec.name == "bad":
             raise UsageError("no such user")
         return real(spec, schedule, instant, waits=waits)
 
-    monkeypatch.setattr(beating.beat, "_submit", refuse)
+    monkeypatch.setattr(beating.beat, "_make_job", refuse)
     beating.take(every("1m", name="bad"), every("1m"))
 
     beating.after(60)

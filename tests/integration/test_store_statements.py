@@ -334,8 +334,7 @@ def test_the_database_itself_refuses_a_second_unfinished_job_with_a_unique_key(
 def test_a_watermark_never_moves_back(database: Database) -> None:
     row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
 
-    assert schedules.advance(database, id=row.id, watermark=FAR, runs=1)
-    assert not schedules.advance(database, id=row.id, watermark=START, runs=2)
+    schedules.advance(database, [(FAR, 1, row.id), (START, 2, row.id)])
 
     found = schedules.get(database, "s")
     assert found is not None
@@ -434,7 +433,7 @@ def test_every_schedule_is_read_while_rows_are_written(database: Database) -> No
     found = []
     with database.transaction():
         for row in schedules.each(database):
-            schedules.advance(database, id=row.id, watermark=FAR, runs=0)
+            schedules.advance(database, [(FAR, 0, row.id)])
             found.append(row.name)
 
     assert found == names

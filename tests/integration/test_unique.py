@@ -191,3 +191,31 @@ on_overlap = "allow"
         assert skipped()[0]["reason"] == f"job {job} does the same already"
         assert count(daemon) == 1
         daemon.call(requests.Cancel(job=job))
+
+
+def test_of_two_schedules_due_at_one_instant_one_makes_the_job() -> None:
+    config = """
+[tasks.tick]
+shell = 'until [ -e "$GO" ]; do sleep 0.01; done'
+env = { GO = "/nonexistent/go" }
+unique = "task"
+[schedules.a]
+task = "tick"
+cron = "* * * * * *"
+[schedules.b]
+task = "tick"
+cron = "* * * * * *"
+"""
+    with running_daemon(config) as daemon:
+
+        def first_fates() -> list[tuple[str, str | None]]:
+            found = [daemon.call(requests.History(schedule=name))["fires"] for name in ("a", "b")]
+            return [(fires[-1]["fate"], fires[-1]["reason"]) for fires in found if fires]
+
+        daemon.until("both to have a fate", lambda: len(first_fates()) == 2)
+        (job,) = daemon.call(requests.List())["jobs"]
+        assert sorted(first_fates(), key=str) == [
+            ("skipped", f"job {job['id']} does the same already"),
+            ("submitted", None),
+        ]
+        daemon.call(requests.Cancel(job=job["id"]))

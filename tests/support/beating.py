@@ -36,7 +36,7 @@ class Beating:
         """A new daemon on the same store; it has no plan yet."""
         self.beat = Beat(
             database=self.database,
-            submit=self._submit,
+            make_job=self._make_job,
             cancel=self._cancel,
             host="host",
             boot_id=self.boot_id,
@@ -103,18 +103,17 @@ class Beating:
         self.clock.advance(seconds)
         self.step()
 
-    def _submit(self, spec: ScheduleSpec, schedule: int, instant: Moment, *, waits: bool) -> int:
+    def _make_job(
+        self, spec: ScheduleSpec, schedule: int, instant: Moment, *, waits: bool
+    ) -> job_rows.NewJob:
         self._next_id += 1
-        line = job_rows.schedule_line(schedule) if waits else None
-        job = a_job(
+        return a_job(
             id=self._next_id,
             task=spec.task,
             schedule=schedule,
-            line=line,
+            line=job_rows.schedule_line(schedule) if waits else None,
             now=self.clock.now(),
         )
-        job_rows.submit(self.database, [job])
-        return job.id
 
     def _cancel(self, job_id: int, now: Moment) -> str:
         self.cancelled.append(job_id)

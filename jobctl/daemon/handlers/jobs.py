@@ -14,6 +14,7 @@ from jobctl.arguments import (
     Typed,
     bind,
     build_argv,
+    takes,
     texts,
     with_defaults,
 )
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from jobctl.daemon.server import Call
     from jobctl.daemon.station import Station
     from jobctl.protocol import requests
+    from jobctl.task.keys import Json
 
 SLICE_ROWS: Final = 1000
 """Rows of a long walk that are read in one turn."""
@@ -164,8 +166,7 @@ def _plain_row(
 ) -> job_rows.NewJob | None:
     """The row of a job that says nothing but its task and typed arguments; None for any other.
 
-    Most jobs are like that, and bulk submits consist of them. What follows from the task alone is
-    worked out once for each task and plan: the row of its first job is the pattern of all others.
+    Most jobs are like that, and bulk submits consist of them.
     """
     if not data.keys() <= _PLAIN or not (data.get("typed") or not data.keys() & {"args", "kwargs"}):
         return None
@@ -173,26 +174,60 @@ def _plain_row(
     if name is None:
         return None
     task = station.plan.task(name)
+    return plain_task_row(
+        station, task, data.get("args") or (), data.get("kwargs") or {}, now, uid=uid
+    )
+
+
+def plain_task_row(
+    station: Station,
+    task: Task,
+    args: Sequence[Json],
+    kwargs: Mapping[str, Json],
+    now: Moment,
+    *,
+    uid: int,
+    schedule: int | None = None,
+) -> job_rows.NewJob | None:
+    """The row of a job that says nothing but its task and arguments that are values already.
+
+    What follows from the task alone is worked out once for each task and plan: the row of its first job is
+    the pattern of all others. None: more than the task decides about its jobs; `new_task_row` knows. Raises
+    what that one raises.
+    """
     if task.expires_s is not None or task.name in station.plan.unavailable:
         return None
     if task.concurrency_key is not None or task.unique is not None:
         # What follows from the arguments is worked out for each job.
         return None
-    args, kwargs = data.get("args"), data.get("kwargs")
-    pattern = station.patterns.get(name)
-    if pattern is None or args or kwargs or pattern.payload is None:
-        given = Given.exact(args or (), kwargs)
-        if pattern is None:
-            row = new_task_row(station, task, given, now, uid=uid)
-            without_arguments = None if args or kwargs else row.payload
-            station.patterns[name] = Pattern(row, without_arguments)
-            return row
-        payload = _payload(station, task, with_defaults(given, task.args, task.kwargs))
-        if not args and not kwargs:
-            station.patterns[name] = Pattern(pattern.row, payload)
+    pattern = station.patterns.get(task.name)
+    if pattern is None:
+        given = Given.exact(args, kwargs)
+        row = new_task_row(station, task, given, now, uid=uid, schedule=schedule)
+        without_arguments = None if args or kwargs else row.payload
+        station.patterns[task.name] = Pattern(row, without_arguments)
+        return row
+    if args or kwargs:
+        payload = _payload_of_values(station, task, args, kwargs)
+    elif pattern.payload is None:
+        payload = _payload_of_values(station, task, (), {})
+        station.patterns[task.name] = Pattern(pattern.row, payload)
     else:
         payload = pattern.payload
-    return pattern.row._replace(id=station.ids.take(), uid=uid, payload=payload, submitted_at=now)
+    return pattern.row._replace(
+        id=station.ids.take(), uid=uid, payload=payload, schedule=schedule, submitted_at=now
+    )
+
+
+def _payload_of_values(
+    station: Station, task: Task, args: Sequence[Json], kwargs: Mapping[str, Json]
+) -> str:
+    """The arguments as the task takes them, as JSON. Raises InvalidArguments."""
+    args = args or task.args
+    is_simple = task.kind is Kind.FUNCTION and not kwargs and not task.kwargs
+    if is_simple and takes(station.plan.parameters.get(task.name), args):
+        return _dumps({"args": args, "kwargs": {}})
+    return _payload(station, task, with_defaults(Given.exact(args, kwargs), (), task.kwargs))
 
 
 def twin_of(station: Station, task: str | None, unique_key: str) -> tuple[int, str] | None:

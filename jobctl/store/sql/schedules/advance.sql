@@ -1,4 +1,3 @@
--- Moves a watermark forward, never back, and notes how many jobs were made. No row: it stands there
+-- Moves a watermark forward, never back, and notes how many jobs were made. No row changes: it stands there
 -- already, or beyond.
-UPDATE schedules SET watermark = :watermark, runs = :runs WHERE id = :id AND watermark < :watermark
-RETURNING id
+UPDATE schedules SET watermark = ?1, runs = ?2 WHERE id = ?3 AND watermark < ?1
