@@ -169,9 +169,9 @@ class BenchDaemon:
     def _ended(self) -> int:
         return int(self.call(requests.Inspect(what="stats"))["ended"])
 
-    def pause(self, *, is_paused: bool) -> None:
-        """Pause or resume the queue of all these jobs."""
-        self.call(requests.Pause(queue="default", paused=is_paused))
+    def pause(self, *, is_paused: bool, queue: str = "default") -> None:
+        """Pause or resume a queue; without a name that of all these jobs."""
+        self.call(requests.Pause(queue=queue, paused=is_paused))
 
     def expect(self, count: int, *states: str) -> None:
         """Raises ContestantFailed unless exactly ``count`` jobs are in one of these states."""

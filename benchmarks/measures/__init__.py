@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from benchmarks.measures.blocked import BLOCKED
 from benchmarks.measures.commands import COMMANDS
 from benchmarks.measures.functions import FUNCTIONS
 from benchmarks.measures.idle import IDLE
@@ -26,7 +27,7 @@ MEASURES: Final[tuple[Measure, ...]] = (
     SLEEPERS,
 )
 
-AWAITING_PAGE: Final[tuple[Measure, ...]] = (*SCHEDULES,)
+AWAITING_PAGE: Final[tuple[Measure, ...]] = (*SCHEDULES, BLOCKED)
 """Measures that the page does not have yet: they are taken with all others, and move up when it is made
 again on a quiet machine."""
 
