@@ -79,6 +79,7 @@ class Reason(StrEnum):
     ETA = "waits for its time"
     NO_TASK = "no such task"
     EARLIER = "waits for the end of an earlier job of its schedule"
+    AFTER = "waits for other jobs"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     BACKOFF = "waits before the next attempt"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypedDict, cast
 
 from jobctl.clock import SECOND, Moment
 from jobctl.errors import InvalidArguments, UsageError
@@ -22,6 +22,19 @@ if TYPE_CHECKING:
 
 Span: TypeAlias = float | str | timedelta
 """A number of seconds, text such as ``"1h30m"``, or a timedelta."""
+
+
+class HasId(Protocol):
+    """A job: what `FunctionTask.delay` gives."""
+
+    @property
+    def id(self) -> int:
+        """The job's id."""
+        ...
+
+
+JobRef: TypeAlias = "int | HasId"
+"""A job, by its id or by its result."""
 
 
 class TaskOptions(TypedDict, total=False):
@@ -86,6 +99,8 @@ class CallOptions(TypedDict, total=False):
     timeout: Span | None
     time_limit: Span | None
     labels: Mapping[str, str] | None
+    after: JobRef | Sequence[JobRef] | None
+    after_any: JobRef | Sequence[JobRef] | None
 
 
 class _Unkept(NamedTuple):
@@ -402,6 +417,19 @@ def _take_labels(about: str, job: dict[str, Any], value: Any, now: Moment) -> No
     job["labels"] = labels
 
 
+def _take_after(name: str) -> Any:
+    def take(about: str, job: dict[str, Any], value: Any, now: Moment) -> None:
+        listed = value if isinstance(value, (list, tuple)) else [value]
+        ids = [getattr(one, "id", one) for one in cast("Sequence[Any]", listed)]
+        if not all(type(one) is int and 0 < one < 2**63 for one in ids):
+            raise UsageError(
+                f"{about}: {name} is a job or a list of jobs", hint=f"{name}=[first, second]"
+            )
+        job[name] = ids
+
+    return take
+
+
 def _take_key(name: str) -> Any:
     def take(about: str, job: dict[str, Any], value: Any, now: Moment) -> None:
         job[name] = _read_option(about, name, value)
@@ -421,4 +449,6 @@ _OPTION: Final[dict[str, Any]] = {
     "timeout": _take_timeout,
     "time_limit": _take_timeout,
     "labels": _take_labels,
+    "after": _take_after("after"),
+    "after_any": _take_after("after_any"),
 }

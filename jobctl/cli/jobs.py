@@ -371,7 +371,18 @@ def cancel(ctx: typer.Context, ids: options.JobIds, as_json: options.Json = Fals
         )
 
 
-def retry(ctx: typer.Context, ids: options.JobIds, as_json: options.Json = False) -> int:
+def retry(
+    ctx: typer.Context,
+    ids: options.JobIds,
+    with_dependents: Annotated[
+        bool,
+        typer.Option(
+            "--with-dependents",
+            help="Also of those that were revoked because they waited for these.",
+        ),
+    ] = False,
+    as_json: options.Json = False,
+) -> int:
     """Begin a fresh round of jobs that have ended.
 
     Their history is kept.
@@ -382,12 +393,14 @@ def retry(ctx: typer.Context, ids: options.JobIds, as_json: options.Json = False
 
     def show(job: dict[str, Any]) -> None:
         session.screen.row(job["id"], job["state"])
+        for dependent in job.get("dependents") or ():
+            session.screen.row(dependent, job["state"])
 
     with session.client() as client:
         return _each_or_one(
             session,
             ids,
-            lambda number: client.call(Retry(job=number)),
+            lambda number: client.call(Retry(job=number, with_dependents=with_dependents)),
             shape=shapes.retried,
             show=show,
         )

@@ -95,7 +95,9 @@ def job(data: dict[str, Any]) -> dict[str, Any]:
 
 def job_whole(data: dict[str, Any]) -> dict[str, Any]:
     """A job as ``status`` shows it: with ``attempts``, the oldest first."""
-    return {**job(data), "attempts": [attempt(one) for one in data.get("attempts") or ()]}
+    waits = [_pick(one, ("id", "until", "status")) for one in data.get("after") or ()]
+    attempts = [attempt(one) for one in data.get("attempts") or ()]
+    return {**job(data), "after": waits, "attempts": attempts}
 
 
 def attempt(data: dict[str, Any]) -> dict[str, Any]:
@@ -147,8 +149,10 @@ def cancelled(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def retried(data: dict[str, Any]) -> dict[str, Any]:
-    """``retry``: ``id``, ``state``."""
-    return _pick(data, ("id", "state"))
+    """``retry``: ``id``, ``state``, ``dependents`` (ids, usually none)."""
+    shape = _pick(data, ("id", "state", "dependents"))
+    shape["dependents"] = shape["dependents"] or []
+    return shape
 
 
 def agenda(fires: Iterable[dict[str, Any]]) -> dict[str, Any]:

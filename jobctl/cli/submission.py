@@ -32,6 +32,8 @@ def job_fields(
     labels: dict[str, str] | None = None,
     env: dict[str, str] | None = None,
     stderr: str | None = None,
+    after: list[int] | None = None,
+    after_any: list[int] | None = None,
 ) -> dict[str, Any]:
     """The fields of one job; what was not said, and what is empty, is left out.
 
@@ -40,7 +42,7 @@ def job_fields(
     fields: dict[str, Any] = {"task": task, "command": command, "key": key}
     fields |= {"args": args or None, "kwargs": kwargs or None, "raw": raw or None}
     fields |= {"typed": typed or None, "labels": labels or None, "env": env or None}
-    fields |= {"stderr": stderr}
+    fields |= {"stderr": stderr, "after": after or None, "after_any": after_any or None}
     fields |= {"eta": eta, "delay_s": delay_s, "expires_at": expires_at}
     fields |= {"queue": queue, "priority": priority, "retries": retries, "timeout_s": timeout_s}
     if command is not None:

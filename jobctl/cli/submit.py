@@ -161,6 +161,20 @@ def submit(
         list[str] | None,
         typer.Option("--label", metavar="NAME=VALUE", help="Shown, and filtered by."),
     ] = None,
+    after: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--after",
+            metavar="ID[,ID...]",
+            help="Not before these jobs have succeeded; revoked when one of them cannot.",
+        ),
+    ] = None,
+    after_any: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--after-any", metavar="ID[,ID...]", help="Not before these jobs have ended in any way."
+        ),
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for its end; exit with its code.")
     ] = False,
@@ -207,6 +221,8 @@ def submit(
         retries=retries,
         timeout=timeout,
         stderr=None if stderr is None else stderr.value,
+        after=after,
+        after_any=after_any,
         key=key if key is not None else make_key(),
         labels=labels,
     )
@@ -263,6 +279,8 @@ def _fields(
     retries: int | None,
     timeout: str | None,
     stderr: str | None,
+    after: list[str] | None,
+    after_any: list[str] | None,
     key: str,
     labels: list[str] | None,
 ) -> dict[str, Any]:
@@ -326,7 +344,25 @@ def _fields(
         labels=read_pairs(labels, option="--label"),
         env=_environment(env, session),
         stderr=stderr,
+        after=_ids(after, option="--after"),
+        after_any=_ids(after_any, option="--after-any"),
     )
+
+
+def _ids(texts: list[str] | None, *, option: str) -> list[int]:
+    """The ids that an option names: several with commas between them, or the option several times."""
+    from jobctl.errors import UsageError
+    from jobctl.task.units import shown
+
+    found = []
+    for text in (word for listed in texts or () for word in listed.split(",")):
+        number = numbers.read_id(text)
+        if number is None:
+            raise UsageError(
+                f"{option}: {shown(text)} is not the id of a job", hint=f"Write {option} 12,13."
+            )
+        found.append(number)
+    return found
 
 
 def _exact_arguments(text: str, *, given: list[Any] | None, typed: set[str]) -> list[Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from jobctl.clock import SECOND, Clock, Moment
 from jobctl.paths import output_file
 from jobctl.store import attempts as attempt_rows
+from jobctl.store import dependencies as dependency_rows
 from jobctl.store import fires as fire_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import keys as key_rows
@@ -122,6 +123,10 @@ class Retention:
             for id, _, finished_at in rows
             if finished_at is not None and (finished_at < before or id <= self._surplus_until)
         ]
+        if removed:
+            # What an unfinished job waits for, or has waited for, stays with it.
+            wanted = dependency_rows.wanted(self._database, removed)
+            removed = [id for id in removed if id not in wanted]
         self._remove(removed)
         last, submitted_at, _ = rows[-1]
         # Ids rise with time: what follows was submitted later, and ended later still.
@@ -155,6 +160,7 @@ class Retention:
                 if has_stderr:
                     self._files.append(output_file(self._output_dir, job_id, number, stderr=True))
         attempt_rows.prune(self._database, job_ids)
+        dependency_rows.prune(self._database, job_ids)
         job_rows.prune(self._database, job_ids)
 
     def _drop_files(self) -> None:

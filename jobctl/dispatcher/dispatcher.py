@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jobctl.dispatcher.allowances import Allowances
+from jobctl.dispatcher.dependencies import Dependencies
 from jobctl.dispatcher.gates import Gates
 from jobctl.dispatcher.orders import Orders, limit_of, ran_with, ran_with_limit, retry_rule
 from jobctl.dispatcher.placement import (
@@ -98,6 +99,7 @@ class Dispatcher:
         self._has_more = False
         self._allowances = Allowances(database)
         self._gates = Gates(database)
+        self._dependencies = Dependencies(database)
         self._has_keys = False
         self._is_draining = False
         self.effects = Effects()
@@ -137,6 +139,8 @@ class Dispatcher:
         self._looks_at_all_held_back = bool(self._held_back)
         if "gate" in lines:
             self._gates.look_at_all()
+        if job_rows.AFTER_LINE in lines:
+            self._dependencies.look_at_all()
         if self._plan is not None and is_new(self._database, self._plan):
             # Slices of a transaction that was rolled back have not happened.
             self._walk = Walk(self._plan, self._hot)
@@ -179,6 +183,8 @@ class Dispatcher:
             self._parked.add(line)
         elif (gate := gate_of_line(line)) is not None:
             self._gates.note(gate)
+        elif line == job_rows.AFTER_LINE:
+            self._dependencies.is_used = True
         elif line != job_rows.ETA_LINE:
             self._hot.add(line)
 
@@ -192,6 +198,11 @@ class Dispatcher:
             lines = put_in_place(self._database, self._plan, jobs)
         for line in lines:
             self.note_ready(line)
+
+    def note_ended(self, job_ids: list[int]) -> None:
+        """Jobs of which some have ended are waited for by a job that is new, in this transaction."""
+        self._dependencies.is_used = True
+        self._dependencies.note(job_ids)
 
     def note_eta(self, eta: Moment) -> None:
         """A job becomes ready at this moment."""
@@ -242,10 +253,17 @@ class Dispatcher:
                 self.note_ready(line)
             if self._walk.is_over:
                 self._walk = None
-        self._follow_ends()
+        self._follow_ends(now)
 
-    def _follow_ends(self) -> None:
+    def _follow_ends(self, now: Moment) -> None:
         """Let others go on that waited for jobs which have ended in this transaction."""
+        self._dependencies.note(self.effects.ended)
+        if self._dependencies.has_work:
+            let_go, revoked = self._dependencies.step(now)
+            self.effects.ended += revoked
+            self._take_standing([job for job in let_go if job.line != job_rows.ETA_LINE])
+            if any(job.line == job_rows.ETA_LINE for job in let_go):
+                self._next_eta = job_rows.next_eta(self._database)
         if self._held_back:
             self._let_go()
         if self._has_keys and self.effects.ended:
@@ -291,7 +309,7 @@ class Dispatcher:
         plan = self._plan
         if self._walk is not None or self._has_more or self._looks_at_all_held_back:
             return True
-        if plan is not None and self._gates.has_work:
+        if plan is not None and (self._gates.has_work or self._dependencies.has_work):
             return True
         return plan is not None and any(
             plan.find(name) is not None and name not in plan.unavailable
@@ -320,7 +338,7 @@ class Dispatcher:
                 self.effects.starts.append((slot.worker, taken))
         if len(self.effects.ended) > ended:
             # Some could not run: who waited for their end must not wait for another's.
-            self._follow_ends()
+            self._follow_ends(now)
             self._has_more = True
 
     def want(self) -> None:

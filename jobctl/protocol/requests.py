@@ -78,6 +78,8 @@ class NewJob(Request):
         key: idempotency key, 1-200 bytes: the same key gives the same job again.
         eta, expires_at: moments in µs; ``delay_s``: seconds from now, instead of ``eta``.
         queue, priority, retries, timeout_s: instead of the task's own.
+        after, after_any: ids of jobs that must have succeeded, or ended in any way, before it starts; when
+            one of the first cannot succeed any more, it is revoked.
         labels: name → value, shown and filtered by.
         cwd, env, umask: of an ad-hoc command.
         stderr: of a command, ``"merge"`` or ``"separate"``: instead of the task's own.
@@ -98,6 +100,8 @@ class NewJob(Request):
     priority: int | None = None
     retries: int | None = None
     timeout_s: float | None = None
+    after: list[int] | None = None
+    after_any: list[int] | None = None
     labels: dict[str, str] | None = None
     cwd: str | None = None
     env: dict[str, str] | None = None
@@ -180,10 +184,15 @@ class Cancel(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retry(Request):
-    """Begin a fresh round of a job that has ended. Answer: ``id``, ``state``."""
+    """Begin a fresh round of a job that has ended. Answer: ``id``, ``state``, ``dependents``.
+
+    ``with_dependents``: also of the jobs that were revoked because it did not succeed, and of those that
+    were revoked because of these; ``dependents`` are their ids.
+    """
 
     do: ClassVar[str] = "retry"
     job: int
+    with_dependents: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jobctl.store.database import Database
 
 ETA_LINE = "eta"
+AFTER_LINE = "after"
 ALL: Final = 2**62
 """No limit."""
 
@@ -482,6 +483,11 @@ def schedule_of(database: Database, id: int) -> int | None:
 def let_go(database: Database, *, schedule: int) -> list[Standing]:
     """Let the job go that waited for an earlier one of its schedule, if that is gone; where it stands."""
     return _standing(database, "jobs/let_go", {"schedule": schedule})
+
+
+def let_after(database: Database, *, ids: Iterable[int], now: Moment) -> list[Standing]:
+    """Let those of these jobs go that waited for others and now wait for none; where they stand."""
+    return _standing(database, "jobs/let_after", {"ids": dumps([*ids]), "now": now})
 
 
 def oldest(

@@ -14,7 +14,7 @@ from typing import Any
 import apsw.shell
 
 from jobctl.result import Outcome, Verdict
-from jobctl.store import attempts, fires, keys, meta, queues, schedules
+from jobctl.store import attempts, dependencies, fires, keys, meta, queues, schedules
 from jobctl.store.database import Database, open_database
 from jobctl.store.fires import Fire
 from jobctl.store.statements import migrations
@@ -48,6 +48,7 @@ JOBS: list[tuple[str, dict[str, Any]]] = [
     ),
     ("PENDING", {"line": "gate/sync/acme", "task": "sync", "unique_key": "key/sync/1"}),
     ("PENDING", {"line": "c/default/sync", "task": "sync"}),
+    ("PENDING", {"line": "after"}),
 ]
 """A job of every state and line, by rising id from 1."""
 
@@ -81,6 +82,7 @@ def fill(database: Database) -> None:
             row = attempts.row_of(outcome, number=1, worker="w1", claimed_at=START, ran_with=told)
             attempts.add(database, [row])
         keys.add(database, [(0, "k1", 1, bytes(16))])
+        dependencies.add(database, [(15, 1, "success", "open"), (15, 4, "end", "met")])
         queues.pause(database, name="other", now=START)
         fill_schedules(database)
         for name, value in (("state_id", "0123abcd"), ("highest_id", "40")):

@@ -11,7 +11,7 @@ import pytest
 
 from jobctl.daemon.main import highest_id
 from jobctl.result import Verdict
-from jobctl.store import attempts, fires, jobs, keys, queues, rules, schedules
+from jobctl.store import attempts, dependencies, fires, jobs, keys, queues, rules, schedules
 from jobctl.store.database import Database, open_database
 from jobctl.store.statements import migrations
 
@@ -101,6 +101,13 @@ def test_its_ready_jobs_can_be_claimed(database: Database) -> None:
 def test_who_holds_a_gate_and_who_waits_there_is_known(database: Database) -> None:
     assert [job.id for job in jobs.holders(database, gate="sync/acme")] == [14]
     assert [job.id for job in jobs.first_in(database, line="gate/sync/acme", limit=9)] == [13]
+
+
+def test_who_waits_for_whom_is_known(database: Database) -> None:
+    found = dependencies.of_job(database, 15, limit=9)
+
+    assert found == [(1, "success", "open"), (4, "end", "met")]
+    assert dependencies.wanted(database, [1, 4, 5]) == {1, 4}
 
 
 def test_what_is_unique_is_known(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
@@ -26,9 +27,11 @@ from jobctl.job import FINAL, Reason, State
 from jobctl.plan.gates import gate_of, is_paced, key_of_gate, task_of_gate, unique_key_of
 from jobctl.protocol.requests import NewJob, check
 from jobctl.store import attempts as attempt_rows
+from jobctl.store import dependencies as dependency_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import keys as key_rows
 from jobctl.store.jobs import (
+    AFTER_LINE,
     ALL,
     ETA_LINE,
     gate_line,
@@ -57,6 +60,7 @@ SLICE_ENDS: Final = 200
 
 MAX_LIST: Final = 1000
 MAX_SUBMIT: Final = 10_000
+MAX_AFTER: Final = 1000
 MAX_WAIT: Final = 10_000
 MAX_LABELS: Final = 32
 MAX_RETRIES: Final = 1_000_000
@@ -71,6 +75,7 @@ SHOWN_BYTES: Final = 4 * 1024 * 1024
 """The arguments and the result of a job that is shown whole."""
 
 ATTEMPTS_SHOWN: Final = 100
+AFTER_SHOWN: Final = 100
 ATTEMPT_TEXT_BYTES: Final = 160 * 1024
 """The error of one attempt among them; one of our own workers is rarely longer."""
 
@@ -99,6 +104,7 @@ def submit(station: Station, call: Call, request: requests.Submit) -> dict[str, 
     bound: dict[str, tuple[int, bytes]] = {}
     answers: list[dict[str, Any]] = []
     unique: dict[str, tuple[int, str]] = {}
+    waits: dict[int, list[tuple[int, str]]] = {}
     keys = [key for data in request.jobs if isinstance(key := data.get("key"), str)]
     used = key_rows.find(
         station.database, uid=call.uid, keys=[key for key in keys if key.isprintable()]
@@ -136,12 +142,16 @@ def submit(station: Station, call: Call, request: requests.Submit) -> dict[str, 
                 bound[key] = (twin[0], digest)
             answers.append(_twin_answer(row.task, twin))
             continue
+        state = State.PENDING
+        if row.line == AFTER_LINE:
+            waits[row.id], state = _dependencies_of(station, data)
         rows.append(row)
         if key is not None:
             bound[key] = (row.id, digest)
-        answers.append({"id": row.id, "state": State.PENDING.value, "duplicate": False})
+        answers.append({"id": row.id, "state": state.value, "duplicate": False})
     # Everything that can be refused has been; from here on the request is written whole.
     job_rows.submit(station.database, rows)
+    _add_dependencies(station, waits)
     key_rows.add(
         station.database,
         [(call.uid, key, job_id, digest) for key, (job_id, digest) in bound.items()],
@@ -228,6 +238,38 @@ def _payload_of_values(
     if is_simple and takes(station.plan.parameters.get(task.name), args):
         return _dumps({"args": args, "kwargs": {}})
     return _payload(station, task, with_defaults(Given.exact(args, kwargs), (), task.kwargs))
+
+
+def _dependencies_of(
+    station: Station, data: Mapping[str, Any]
+) -> tuple[list[tuple[int, str]], State]:
+    """``(id, until)`` of the jobs that a new one waits for, and the state in which it is when its submit is
+    answered. Raises NotFound, UsageError."""
+    wanted = [(job_id, "success") for job_id in data.get("after") or ()]
+    wanted += [(job_id, "end") for job_id in data.get("after_any") or ()]
+    if len(wanted) > MAX_AFTER:
+        raise UsageError(f"a job waits for {MAX_AFTER} others at most")
+    found: dict[int, str] = {}
+    state = State.PENDING
+    for job_id, until in wanted:
+        if found.setdefault(job_id, until) != until:
+            raise UsageError(
+                f"job {job_id} is named with --after and with --after-any", hint="Keep one of them."
+            )
+        other = _state(station, job_id)
+        if until == "success" and other in FINAL and other is not State.SUCCESS:
+            # It is made all the same: whether the other one failed a moment before or after makes no
+            # difference to whoever looks at this one.
+            state = State.REVOKED
+    return list(found.items()), state
+
+
+def _add_dependencies(station: Station, waits: Mapping[int, list[tuple[int, str]]]) -> None:
+    for job_id, wanted in waits.items():
+        rows = [(job_id, on_job, until, "open") for on_job, until in wanted]
+        dependency_rows.add(station.database, rows)
+        # Some may have ended before: they are followed in this transaction, as if they ended now.
+        station.dispatcher.note_ended([on_job for on_job, _ in wanted])
 
 
 def twin_of(station: Station, task: str | None, unique_key: str) -> tuple[int, str] | None:
@@ -451,7 +493,9 @@ def _row(
     if expires_at is not None and expires_at <= now:
         raise UsageError("the job would expire before it could start")
     reason: str | None = None
-    if unavailable is not None and task is not None:
+    if job.after or job.after_any:
+        line = AFTER_LINE
+    elif unavailable is not None and task is not None:
         line, reason = parked_line(task), unavailable
     elif eta is not None and eta > now:
         line, reason = ETA_LINE, Reason.ETA.value
@@ -602,10 +646,22 @@ def _reason(station: Station, row: Mapping[str, Any]) -> str | None:
     line = row["line"]
     if line is None:
         return None
+    if line == AFTER_LINE:
+        return _why_after(station, row["id"])
     gate = gate_of_line(line)
     if gate is not None:
         return _why_gated(station, gate)
     return station.dispatcher.holds_back(line) if is_ready_line(line) else None
+
+
+def _why_after(station: Station, job_id: int) -> str:
+    found = dependency_rows.of_job(station.database, job_id, limit=MAX_AFTER)
+    waits = [one for one in found if one.status == "open"]
+    if not waits:
+        return Reason.AFTER.value
+    first = waits[0]
+    more = f" and {len(waits) - 1} more" if len(waits) > 1 else ""
+    return f"waits for the {first.until} of job {first.on_job}{more}"
 
 
 def _why_gated(station: Station, gate: str) -> str:
@@ -634,6 +690,12 @@ def status(station: Station, call: Call, request: requests.Status) -> dict[str, 
     )
     if len(attempts) > ATTEMPTS_SHOWN:
         described["left_out"].append("attempts")
+    described["after"] = [
+        {"id": on_job, "until": until, "status": status}
+        for on_job, until, status in dependency_rows.of_job(
+            station.database, request.job, limit=AFTER_SHOWN
+        )
+    ]
     described["attempts"] = [
         describe_attempt(station, attempt) for attempt in attempts[-ATTEMPTS_SHOWN:]
     ]
@@ -876,24 +938,64 @@ def _describe_cancelled(station: Station, job_id: int) -> dict[str, Any]:
 
 
 def retry(station: Station, call: Call, request: requests.Retry) -> dict[str, Any]:
-    """Begin a fresh round of a job that has ended."""
+    """Begin a fresh round of a job that has ended, and of those that were revoked because of it."""
     row = found(station, request.job)
-    unique_key = _unique_key_now(station, row)
-    if unique_key is not None and State(row["state"]) in FINAL:
-        twin = twin_of(station, station.plan.task(row["task"]).name, unique_key)
-        if twin is not None:
-            raise Conflict(
-                f'task "{row["task"]}" is unique, and job {twin[0]} is {twin[1]}',
-                hint=f"Wait for it: jobctl wait {twin[0]}.",
-            )
-    renewed = job_rows.renew(station.database, id=request.job, unique_key=unique_key)
-    if renewed is None:
+    if State(row["state"]) not in FINAL:
         raise Conflict(
             f"job {request.job} is {row['state']}: it has not ended",
             hint=f"jobctl cancel {request.job} ends it.",
         )
-    station.dispatcher.note_standing(renewed)
-    return {"id": request.job, "state": State.PENDING.value}
+    renewed: dict[int, str | None] = {request.job: _free_unique_key(station, row)}
+    if request.with_dependents:
+        _find_dependents(station, renewed)
+    # Everything that can be refused has been.
+    for job_id, unique_key in renewed.items():
+        standing = job_rows.renew(station.database, id=job_id, unique_key=unique_key)
+        assert standing is not None
+        # What it waited for in vain, and nobody renews, holds it back no more: somebody wants it to run.
+        if dependency_rows.reopen(station.database, job_id):
+            move = (AFTER_LINE, standing.queue, None, None, job_id, standing.line)
+            job_rows.move(station.database, [move])
+            station.dispatcher.note_ready(AFTER_LINE)
+        else:
+            station.dispatcher.note_standing(standing)
+    dependents = [job_id for job_id in renewed if job_id != request.job]
+    return {"id": request.job, "state": State.PENDING.value, "dependents": dependents}
+
+
+def _find_dependents(station: Station, renewed: dict[int, str | None]) -> None:
+    """Add the jobs that waited in vain for those that begin a fresh round, and for nobody else.
+
+    By rising id: a job only waits for older ones, so all of these are decided when its turn comes. Raises
+    Conflict.
+    """
+    candidates = dependency_rows.broken_by(station.database, next(iter(renewed)))
+    heapq.heapify(candidates)
+    while candidates:
+        job_id = heapq.heappop(candidates)
+        row = job_rows.get(station.database, job_id, longest_bytes=0)
+        if job_id in renewed or row is None or row["state"] != State.REVOKED:
+            continue
+        waits = dependency_rows.of_job(station.database, job_id, limit=MAX_AFTER)
+        if any(one.status == "broken" and one.on_job not in renewed for one in waits):
+            continue
+        renewed[job_id] = _free_unique_key(station, row)
+        for further in dependency_rows.broken_by(station.database, job_id):
+            heapq.heappush(candidates, further)
+
+
+def _free_unique_key(station: Station, row: Mapping[str, Any]) -> str | None:
+    """What is unique of a job, if no other job stands in its way. Raises Conflict."""
+    unique_key = _unique_key_now(station, row)
+    if unique_key is None:
+        return None
+    twin = twin_of(station, station.plan.task(row["task"]).name, unique_key)
+    if twin is not None:
+        raise Conflict(
+            f'task "{row["task"]}" is unique, and job {twin[0]} is {twin[1]}',
+            hint=f"Wait for it: jobctl wait {twin[0]}.",
+        )
+    return unique_key
 
 
 def _unique_key_now(station: Station, row: Mapping[str, Any]) -> str | None:

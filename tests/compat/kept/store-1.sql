@@ -49,6 +49,21 @@ CREATE TABLE daemons (
   stopped_at INTEGER
 ) STRICT;
 
+DROP TABLE IF EXISTS dependencies;
+CREATE TABLE dependencies (
+  job_id INTEGER NOT NULL,
+  on_job INTEGER NOT NULL,
+  until  TEXT NOT NULL CHECK (until IN ('success', 'end')),
+  status TEXT NOT NULL CHECK (status IN ('open', 'met', 'broken')),
+  PRIMARY KEY (job_id, on_job),
+  CHECK (on_job < job_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO dependencies VALUES(15,1,'success','open');
+INSERT INTO dependencies VALUES(15,4,'end','met');
+CREATE INDEX dependencies_on ON dependencies (on_job);
+CREATE INDEX dependencies_open ON dependencies (on_job) WHERE status = 'open';
+CREATE INDEX dependencies_unmet ON dependencies (job_id) WHERE status = 'open';
+
 DROP TABLE IF EXISTS fires;
 CREATE TABLE fires (
   schedule  INTEGER NOT NULL,
@@ -123,6 +138,7 @@ INSERT INTO jobs VALUES(11,'PENDING','command','backup','default',0,'schedule/1'
 INSERT INTO jobs VALUES(12,'PENDING','command','backup','other',-5,'c/other','{"args":[],"kwargs":{}}','{"retries":2,"queue":"other"}','{"a":"b"}',1000,NULL,NULL,NULL,1800000000000000,NULL,1800003600000000,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
 INSERT INTO jobs VALUES(13,'PENDING','command','sync','default',0,'gate/sync/acme','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,'key/sync/1',1800000000000000,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
 INSERT INTO jobs VALUES(14,'PENDING','command','sync','default',0,'c/default/sync','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,'sync/acme',NULL,1800000000000000,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO jobs VALUES(15,'PENDING','command','backup','default',0,'after','{"args":[],"kwargs":{}}',NULL,NULL,0,NULL,NULL,NULL,1800000000000000,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL);
 CREATE INDEX jobs_eta ON jobs (eta) WHERE line = 'eta';
 CREATE INDEX jobs_expiry ON jobs (expires_at)
   WHERE expires_at IS NOT NULL AND state IN ('PENDING', 'RETRY');

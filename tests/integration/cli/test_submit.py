@@ -235,5 +235,40 @@ def test_a_duplicate_is_told_as_json(run: Run, daemon: Start) -> None:
 
     shown = run("--json", "submit", "backup", "--key", "daily")
 
-    assert json.loads(shown.out) == {"id": 3, "state": "SUCCESS", "duplicate": True}
+    assert json.loads(shown.out) == {
+        "id": 3,
+        "state": "SUCCESS",
+        "duplicate": True,
+        "reason": None,
+    }
     assert started.requests[0]["jobs"] == [{"task": "backup", "key": "daily"}]
+
+
+def test_a_job_that_a_unique_task_has_already_is_told_beside_its_id(
+    run: Run, daemon: Start
+) -> None:
+    reason = 'task "backup" is unique, and job 3 is PENDING'
+    answer = {"id": 3, "state": "PENDING", "duplicate": True, "reason": reason}
+    daemon(submit={"jobs": [answer]})
+
+    shown = run("submit", "backup", "--key", "daily")
+
+    assert shown.out == "3\n"
+    assert shown.err == f"jobctl: {reason}; no other one was made\n"
+
+
+def test_jobs_to_wait_for_are_named_by_their_ids(run: Run, daemon: Start) -> None:
+    started = daemon(submit={"jobs": [{"id": 9, "state": "PENDING", "duplicate": False}]})
+
+    run("submit", "backup", "--key", "k", "--after", "3,4", "--after", "5", "--after-any", "6")
+
+    (job,) = started.requests[0]["jobs"]
+    assert (job["after"], job["after_any"]) == ([3, 4, 5], [6])
+
+
+@pytest.mark.parametrize("text", ["", "a", "0", "1,,2", "1, 2", "-1"])
+def test_what_is_no_id_to_wait_for_is_refused(run: Run, text: str) -> None:
+    shown = run("submit", "backup", f"--after={text}")
+
+    assert shown.code == 2
+    assert "--after" in shown.err

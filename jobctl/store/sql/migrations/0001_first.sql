@@ -16,6 +16,7 @@ CREATE TABLE meta (
 --   eta                   waits for its time
 --   task/<name>           the plan has no such task
 --   schedule/<id>         waits until an earlier job of its schedule is gone
+--   after                 waits for other jobs
 --   w/<instance>          with a worker
 -- What cannot be claimed stands in another line, so a claim reads no row that it cannot take.
 --
@@ -113,6 +114,20 @@ CREATE TABLE keys (
   digest  BLOB NOT NULL,
   PRIMARY KEY (uid, key)
 ) STRICT, WITHOUT ROWID;
+
+-- Which job waits for which: until its "success" or any "end". "open": not ended yet; "met": it ended like
+-- that; "broken": it ended otherwise, and the job that waited was revoked.
+CREATE TABLE dependencies (
+  job_id INTEGER NOT NULL,
+  on_job INTEGER NOT NULL,
+  until  TEXT NOT NULL CHECK (until IN ('success', 'end')),
+  status TEXT NOT NULL CHECK (status IN ('open', 'met', 'broken')),
+  PRIMARY KEY (job_id, on_job),
+  CHECK (on_job < job_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dependencies_on ON dependencies (on_job);
+CREATE INDEX dependencies_open ON dependencies (on_job) WHERE status = 'open';
+CREATE INDEX dependencies_unmet ON dependencies (job_id) WHERE status = 'open';
 
 -- What remains of the rate of a queue or a task: the moment up to which what has started uses it up. A row
 -- whose moment has passed says nothing any more.
