@@ -186,6 +186,24 @@ def test_a_range_that_reaches_into_the_time_asked_for_is_shown(
     assert history(asking, since=START + 9 * MINUTE + 1) == [("backup", 10, "submitted")]
 
 
+def test_a_range_of_an_earlier_rule_that_reaches_there_is_shown_behind_a_later_one(
+    beating: Beating, asking: Asking
+) -> None:
+    """The clock was set back into a range: the newer rule has instants that the older range surrounds."""
+    beating.take(a_schedule(on_overlap="allow"))
+    beating.after(600)
+    beating.clock.step(-540)
+    beating.step()
+    beating.after(60)
+
+    assert history(asking, since=START + 8 * MINUTE) == [
+        ("backup", 10, "submitted"),
+        ("backup", 9, "coalesced"),
+        ("backup", 1, "missed"),
+    ]
+    assert ("backup", 2, "submitted") in history(asking)
+
+
 def test_a_schedule_without_an_instant_has_an_empty_history(
     beating: Beating, asking: Asking
 ) -> None:
@@ -304,6 +322,7 @@ def test_no_turn_looks_at_all_of_many_schedules(
     beating.take(*(a_schedule(f"s{number:03}") for number in range(200)))
     beating.after(60)
 
+    monkeypatch.setattr(handlers, "SLICE_ROWS", 10)
     for request in (
         requests.Schedules(limit=5),
         requests.Next(limit=5),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from jobctl.clock import SECOND
 from jobctl.errors import NotFound, UsageError
 from jobctl.store import fires as fire_rows
+from jobctl.store import rules as rule_rows
 from jobctl.store import schedules as schedule_rows
 
 if TYPE_CHECKING:
@@ -38,10 +39,10 @@ MAX_SCHEDULES: Final = 5000
 
 FATES: Final = ("submitted", "skipped", "missed", "coalesced", "held")
 
-SLICE_NAMES: Final = 5000
+SLICE_NAMES: Final = 2000
 """Schedules whose name or next instant is looked at in one turn."""
 
-SLICE_ROWS: Final = 200
+SLICE_ROWS: Final = 100
 """Rows that are read, or instants that are computed, in one turn."""
 
 _NEVER: Final = 2**62
@@ -185,44 +186,55 @@ def _history(station: Station, request: requests.History, below: Place) -> Slice
     found = yield from schedules_named(
         station, request.schedule, is_schedule=request.is_schedule, also_removed=True
     )
+    # The newest rows are kept, the oldest of them on top: what is older than that one is not read.
     newest: list[tuple[Place, dict[str, Any]]] = []
     wanted = request.limit + 1
+    work = 0
     for name, task in found:
-        row_of_schedule = schedule_rows.find(station.database, name)
-        if row_of_schedule is None:
+        schedule = schedule_rows.find(station.database, name)
+        if schedule is None:
             continue
-        schedule = row_of_schedule.id
-        before = below[0], _begin_rule(schedule, below)
-        # The newest rows are kept, the oldest of them on top: what is older than that one is not read.
-        while True:
+        rules = _rules_since(station, name, request.since)
+        before = below[0], _begin_rule(schedule.id, below)
+        is_over = not rules
+        while not is_over:
+            limit = min(wanted, SLICE_ROWS)
             rows = fire_rows.page(
-                station.database, schedule=schedule, before=before, limit=min(wanted, SLICE_ROWS)
+                station.database, schedule=schedule.id, before=before, limit=limit
             )
-            is_over = len(rows) < min(wanted, SLICE_ROWS)
+            is_over = len(rows) < limit
             for row in rows:
-                key = (row["first"], schedule, row["rule"])
+                place = row["first"], schedule.id, row["rule"]
                 before = row["first"], row["rule"]
+                if len(newest) == wanted and place < newest[0][0]:
+                    is_over = True
+                    break
                 if request.since is not None and row["last"] < request.since:
-                    is_over = True
-                    break
-                if request.fates and row["fate"] not in request.fates:
-                    continue
-                if len(newest) < wanted:
-                    heapq.heappush(newest, (key, describe_fire(row, name, task)))
-                elif key > newest[0][0]:
-                    heapq.heapreplace(newest, (key, describe_fire(row, name, task)))
-                else:
-                    is_over = True
-                    break
-            yield
-            if is_over:
-                break
+                    # What is older of this rule does not reach there either.
+                    rules.discard(row["rule"])
+                    is_over = is_over or not rules
+                elif not request.fates or row["fate"] in request.fates:
+                    heapq.heappush(newest, (place, describe_fire(row, name, task)))
+                    if len(newest) > wanted:
+                        heapq.heappop(newest)
+            work += 5 + len(rows)
+            if work >= SLICE_ROWS:
+                work = 0
+                yield
     newest.sort(key=lambda one: one[0], reverse=True)
     page = newest[: request.limit]
     following = None
     if len(newest) > request.limit:
         following = "{}.{}.{}".format(*page[-1][0])
     return {"fires": [fire for _, fire in page], "next": following}
+
+
+def _rules_since(station: Station, name: str, since: Moment | None) -> set[int]:
+    """The rules of a schedule that may have rows of instants since a moment; without one some set."""
+    if since is None:
+        return {0}
+    rules = rule_rows.of_schedule(station.database, name)
+    return {rule.number for rule in rules if rule.ends_at is None or rule.ends_at >= since}
 
 
 def _begin_rule(schedule: int, below: Place) -> int:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 MOST: Final = 20
 """Schedules of one task that are told about: those whose instant was the last."""
 
-SLICE: Final = 20
+SLICE: Final = 10
 """Schedules that are looked at in one turn."""
 
 LAST_ID: Final = 2**63
