@@ -66,7 +66,7 @@ def list_schedules(ctx: typer.Context, as_json: options.Json = False) -> int:
                 one.get("task"),
                 one.get("expression"),
                 one.get("timezone"),
-                _moment(session, one.get("next")) if one.get("enabled", True) else "disabled",
+                _next(session, one),
                 *_last(session, one.get("last")),
             )
             for one in found
@@ -88,6 +88,14 @@ def _all_schedules(client: Client) -> Iterator[dict[str, Any]]:
         after = answer.get("next")
         if after is None:
             return
+
+
+def _next(session: Session, schedule: dict[str, Any]) -> str | None:
+    """The next instant, or why none makes a job; of a pause with an end the first one after it."""
+    moment = _moment(session, schedule.get("next"))
+    if schedule.get("state") in (None, "active"):
+        return moment
+    return moment if schedule.get("paused_until") is not None else schedule["state"]
 
 
 def _last(session: Session, fire: dict[str, Any] | None) -> tuple[str | None, str | None]:

@@ -69,6 +69,8 @@ _SCHEDULE = (
     "normal",
     "timezone",
     "enabled",
+    "state",
+    "paused_until",
     "next",
     "last",
     "source",
@@ -225,6 +227,7 @@ def schedules(data: Iterable[dict[str, Any]]) -> dict[str, Any]:
 def _schedule(data: dict[str, Any]) -> dict[str, Any]:
     shape = _pick(data, _SCHEDULE)
     shape["next"] = iso_or_none(shape["next"])
+    shape["paused_until"] = iso_or_none(shape["paused_until"])
     shape["last"] = None if shape["last"] is None else _fire(shape["last"])
     return shape
 

@@ -208,8 +208,8 @@ class Inspect(Request):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schedules(Request):
     """The schedules in force, by name. Answer: ``schedules``: ``name``, ``task``, ``kind``,
-    ``expression``, ``normal``, ``timezone``, ``enabled``, ``next``, ``last`` (a fire or None),
-    ``source``; and ``next`` (cursor for ``after``, or None).
+    ``expression``, ``normal``, ``timezone``, ``enabled``, ``state``, ``paused_until``, ``next``, ``last``
+    (a fire or None), ``source``; and ``next`` (cursor for ``after``, or None).
 
     ``prefix`` narrows it to names that begin so.
     """

@@ -263,6 +263,27 @@ def test_names_can_be_asked_for_by_their_beginning(beating: Beating, asking: Ask
     assert [one["name"] for one in found] == ["back-office", "backup"]
 
 
+def test_a_schedule_that_makes_no_jobs_says_why(beating: Beating, asking: Asking) -> None:
+    beating.take(
+        a_schedule("done", at="2027-01-15 08:01"),
+        a_schedule("off", enabled=False),
+        a_schedule("on"),
+        a_schedule("paused"),
+    )
+    beating.pause("paused", until_s=600)
+    beating.after(60)
+
+    found = asking.ask(requests.Schedules())["schedules"]
+
+    assert [(one["name"], one["state"]) for one in found] == [
+        ("done", "done"),
+        ("off", "disabled"),
+        ("on", "active"),
+        ("paused", "paused"),
+    ]
+    assert found[3]["paused_until"] == START + 600 * SECOND
+
+
 # -- agenda -----------------------------------------------------------------------------------------
 
 

@@ -96,6 +96,8 @@ def _describe_schedule(station: Station, name: str) -> dict[str, Any] | None:
         "normal": entry.rule.normal if entry else None,
         "timezone": spec.timezone,
         "enabled": spec.enabled,
+        "state": entry.state.value if entry else None,
+        "paused_until": entry.paused_until if entry else None,
         "next": entry.next_at if entry else None,
         "last": describe_fire(last[0], name, spec.task) if last else None,
         "source": str(spec.source),
