@@ -81,6 +81,7 @@ class Reason(StrEnum):
     EARLIER = "waits for the end of an earlier job of its schedule"
     AFTER = "waits for other jobs"
     CANCELLED = "cancelled"
+    PURGED = "purged from its queue"
     EXPIRED = "expired"
     BACKOFF = "waits before the next attempt"
     LOST = "lost"

@@ -1,4 +1,4 @@
-"""``queue list|pause|resume``."""
+"""``queue list|pause|resume|purge``."""
 
 from __future__ import annotations
 
@@ -42,6 +42,33 @@ def pause(ctx: typer.Context, names: Names, as_json: options.Json = False) -> in
 def resume(ctx: typer.Context, names: Names, as_json: options.Json = False) -> int:
     """Start jobs of queues again."""
     return _set(ctx, names, as_json, paused=False)
+
+
+@app.command()
+def purge(ctx: typer.Context, names: Names, as_json: options.Json = False) -> int:
+    """Revoke every job that waits in queues, for whatever it waits.
+
+    What runs goes on, and so does what is submitted meanwhile. "jobctl retry" brings a job back.
+    """
+    from jobctl.protocol.requests import Purge
+
+    session = session_of(ctx, as_json=as_json)
+    purged = []
+    with session.client() as client:
+        for name in names:
+            answer = client.call(Purge(queue=name))
+            revoked = answer["revoked"]
+            while answer["next"] is not None:
+                following = Purge(queue=name, until=answer["until"], next=answer["next"])
+                answer = client.call(following)
+                revoked += answer["revoked"]
+            purged.append({"queue": name, "revoked": revoked})
+    if session.as_json:
+        session.screen.json({"queues": purged})
+        return 0
+    for queue in purged:
+        session.screen.row(queue["queue"], f"{queue['revoked']} revoked")
+    return 0
 
 
 def _set(ctx: typer.Context, names: list[str], as_json: bool, *, paused: bool) -> int:

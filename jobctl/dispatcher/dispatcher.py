@@ -641,6 +641,18 @@ class Dispatcher:
         self.effects.stops.append((worker, token, Verdict.CANCELLED.value))
         return "stopping"
 
+    def purge(self, job_ids: Iterable[int], now: Moment) -> int:
+        """End those of these jobs that wait; how many they were."""
+        ended = [
+            job_id
+            for job_id in job_ids
+            if job_rows.revoke_waiting(
+                self._database, id=job_id, reason=Reason.PURGED.value, now=now
+            )
+        ]
+        self.effects.ended += ended
+        return len(ended)
+
     def take_effects(self) -> Effects:
         """What must follow the commit; empties it."""
         effects, self.effects = self.effects, Effects()

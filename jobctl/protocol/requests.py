@@ -286,6 +286,20 @@ class Pause(Request):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Purge(Request):
+    """Revoke what waits in a queue, one slice of it. Answer: ``queue``, ``revoked`` (how many), ``until``,
+    ``next``; the next slice is asked for with these two, until ``next`` is None.
+
+    ``until`` None: up to the newest job of now; what is submitted later is left alone.
+    """
+
+    do: ClassVar[str] = "purge"
+    queue: str
+    until: int | None = None
+    next: list[Json] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reload(Request):
     """Read the configuration again. Answer: ``changes``, a list of texts; an error changes nothing."""
 
@@ -320,6 +334,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
         Why,
         Audit,
         Pause,
+        Purge,
         Reload,
         Stop,
     )

@@ -220,6 +220,7 @@ def test_the_page_of_the_protocol_names_every_key_of_the_answers() -> None:
             requests.Why(name="tick"),
             requests.Audit(),
             requests.Pause(queue="default", paused=False),
+            requests.Purge(queue="default"),
             requests.Reload(),
             requests.Logs(job=job),
             requests.Retry(job=job),

@@ -370,6 +370,11 @@ CASES = [
     case("pause", "queue pause mail", pause=lambda frame: frame),
     case("resume", "queue resume mail", "pause", pause=lambda frame: frame),
     case(
+        "purge",
+        "queue purge mail",
+        purge=lambda frame: {"queue": frame["queue"], "revoked": 3, "until": 9, "next": None},
+    ),
+    case(
         "ping",
         "inspect ping",
         inspect={"version": "0.1.0", "pid": 77, "uptime_s": 12.5, "daemon": "up"},

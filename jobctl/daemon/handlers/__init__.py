@@ -39,13 +39,14 @@ HANDLERS: dict[type[requests.Request], Handler] = {
     requests.Why: why.why,
     requests.Audit: audit.audit,
     requests.Pause: queues.pause,
+    requests.Purge: queues.purge,
     requests.Reload: control.reload,
     requests.Stop: control.stop,
 }
 """The handler of each request but the hello, which the server answers."""
 
 WRITING: frozenset[type[requests.Request]] = frozenset(
-    {requests.Submit, requests.Cancel, requests.Retry, requests.Pause}
+    {requests.Submit, requests.Cancel, requests.Retry, requests.Pause, requests.Purge}
 )
 """Requests that are part of the turn's durable step."""
 
