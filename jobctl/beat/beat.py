@@ -398,7 +398,7 @@ class Beat:
             self._pass_all(row, rule, after, ends_at, "held", DISABLED)
             return ends_at
         if row.paused_at is not None:
-            until = ends_at if row.paused_until is None else min(row.paused_until, ends_at)
+            until = ends_at if row.paused_until is None else min(row.paused_until - 1, ends_at)
             self._pass_all(row, rule, after, until, "held", paused_text(row.paused_until))
             after = max(after, until)
         self._pass_all(row, rule, after, ends_at, "missed", reason)
@@ -595,7 +595,7 @@ class Beat:
         """Do what is due: end a pause, decide about every instant from the watermark up to now."""
         if entry.paused_at is not None:
             assert entry.paused_until is not None
-            self._end_pause(entry, entry.paused_until)
+            self._end_pause(entry, entry.paused_until - 1)
         first = entry.next_at
         if first is None or first + entry.delay_us > now:
             return

@@ -92,6 +92,7 @@ class Entry:
             return
         after = self.watermark
         if self.paused_until is not None:
-            after = max(after, self.paused_until)
+            # The pause ends at that moment: an instant there counts.
+            after = max(after, self.paused_until - 1)
             following = None
         self.next_at = self.rule.next_after(after) if following is None else following

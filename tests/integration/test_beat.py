@@ -739,6 +739,28 @@ def test_a_pause_that_ends_while_no_daemon_runs_holds_up_to_its_end(beating: Bea
     assert beating.fates() == [("held", 2), ("coalesced", 3), ("submitted", 1)]
 
 
+def test_an_instant_at_the_very_end_of_a_pause_makes_a_job(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="allow"))
+    beating.pause(until_s=120)
+    assert beating.beat.entries()["backup"].next_at == beating.clock.now() + 120 * SECOND
+
+    beating.after(60)
+    beating.after(60)
+
+    assert beating.fates() == [("held", 1), ("submitted", 1)]
+
+
+def test_an_edit_after_the_end_of_a_pause_holds_no_more_than_the_pause(beating: Beating) -> None:
+    beating.take(every("1m", on_overlap="allow"))
+    beating.pause(until_s=120)
+    beating.clock.advance(180)
+    beating.start()
+
+    beating.take(every("2m", on_overlap="allow"))
+
+    assert beating.fates() == [("held", 1), ("missed", 2)]
+
+
 def test_what_is_due_when_a_pause_begins_is_served(beating: Beating) -> None:
     beating.take(every("1m"))
     beating.clock.advance(60)

@@ -165,10 +165,12 @@ class History:
     def _note_pause(self, until: int | None, now: int) -> None:
         row = self._row()
         assert row is not None
+        # An instant at the very end counts.
+        last = None if until is None else until - 1
         if self.pauses and self.pauses[-1].is_on(now):
-            self.pauses[-1].until = until
+            self.pauses[-1].until = last
         else:
-            self.pauses.append(Pause(row.rule, now, until))
+            self.pauses.append(Pause(row.rule, now, last))
 
     def _note_resume(self, now: int) -> None:
         if self.pauses and self.pauses[-1].is_on(now):
@@ -178,8 +180,8 @@ class History:
         """From now on other moments are meant by the same numbers."""
         now = self.beating.clock.now()
         row = self._row()
-        is_on = bool(self.pauses) and self.pauses[-1].is_on(now)
-        if row is None or not is_on:
+        # Not by its moments: one that has ended does not begin again when the clock is set back.
+        if row is None or row.paused_at is None:
             self.pauses = []
         else:
             self.pauses = [Pause(row.rule, max(now, row.watermark), self.pauses[-1].until)]
