@@ -38,6 +38,8 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 NAME_PATTERN: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}"
 _NAME: Final = re.compile(NAME_PATTERN)
+_MOST_NEAR: Final = 1000
+"""Words among which a similar one is looked for: that takes some 40 µs for each, while a daemon waits."""
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?|[0-9]{1,10}")
 _FUNCTION: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -183,7 +185,9 @@ def unknown_key(name: str, known: Sequence[str] | Mapping[str, object]) -> Fault
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """Give the known word that was probably meant, or an empty text."""
+    """Give the known word that was probably meant, or an empty text: also when there are too many of them."""
+    if len(known) > _MOST_NEAR:
+        return ""
     # Imported where it is needed: it is only ever needed on the way to an error.
     import difflib
 

@@ -343,6 +343,12 @@ def test_a_nearby_word_is_offered() -> None:
     assert caught.value.hint == 'Did you mean "on_overlap"?'
 
 
+def test_among_too_many_words_no_similar_one_is_looked_for() -> None:
+    many = [f"schedule-{number}" for number in range(100_000)]
+    assert nearest("schedule-x", many[:1000]).startswith("schedule-")
+    assert nearest("schedule-x", many) == ""
+
+
 @pytest.mark.parametrize(
     ("word", "near"),
     [("month-ends", "month-end"), ("ON-OVERLAP", "on_overlap"), ("xyz", ""), ("", "")],
