@@ -21,6 +21,7 @@ from jobctl.cli import (
     inspect,
     jobs,
     queues,
+    schedule_changes,
     schedules,
     submit,
     why,
@@ -96,6 +97,13 @@ app.command("retry")(jobs.retry)
 app.command("next")(schedules.next_fires)
 app.command("history")(schedules.history)
 app.command("why")(why.why)
+schedules.app.command("show")(schedule_changes.show)
+schedules.app.command("add")(schedule_changes.add)
+schedules.app.command("edit")(schedule_changes.edit)
+schedules.app.command("remove")(schedule_changes.remove)
+schedules.app.command("disable")(schedule_changes.disable)
+schedules.app.command("enable")(schedule_changes.enable)
+schedules.app.command("run")(schedule_changes.run)
 app.add_typer(schedules.app, name="schedule")
 app.add_typer(queues.app, name="queue")
 app.add_typer(inspect.app, name="inspect")

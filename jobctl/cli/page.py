@@ -28,7 +28,7 @@ def job_page(job: dict[str, Any], *, exact: bool) -> list[tuple[str, str]]:
     if job.get("priority"):
         lines.append(("priority", str(job["priority"])))
     lines += [(label, job[label]) for label in ("schedule", "key") if job.get(label)]
-    lines += _arguments(job)
+    lines += argument_lines(job)
     left_out = job.get("left_out") or []
     if left_out:
         lines.append(("left out", f"{', '.join(left_out)} (too long to be shown here)"))
@@ -75,7 +75,8 @@ def _state(job: dict[str, Any]) -> str:
     return f"{job['state']} ({reason})" if reason else str(job["state"])
 
 
-def _arguments(job: dict[str, Any]) -> list[tuple[str, str]]:
+def argument_lines(job: dict[str, Any]) -> list[tuple[str, str]]:
+    """Labels and texts of ``args`` and ``kwargs``: of a job, or of what makes jobs."""
     lines = [("args", _json(value)) for value in job.get("args") or ()]
     named = job.get("kwargs") or {}
     return lines + [("kwargs", f"{name}={_json(value)}") for name, value in named.items()]

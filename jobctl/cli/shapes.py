@@ -232,6 +232,85 @@ def _schedule(data: dict[str, Any]) -> dict[str, Any]:
     return shape
 
 
+_SCHEDULE_WHOLE = (
+    "name",
+    "task",
+    "kind",
+    "expression",
+    "normal",
+    "words",
+    "timezone",
+    "dialect",
+    "state",
+    "reason",
+    "paused_at",
+    "paused_until",
+    "source",
+    "stored",
+    "set_by",
+    "set_at",
+    "args",
+    "kwargs",
+    "start_at",
+    "end_at",
+    "jitter_s",
+    "expires_s",
+    "on_overlap",
+    "on_missed",
+    "missed_within_s",
+    "missed_limit",
+    "max_runs",
+    "runs",
+    "next",
+    "fires",
+    "lints",
+)
+_SCHEDULE_MOMENTS = ("paused_at", "paused_until", "set_at", "start_at", "end_at")
+
+
+def schedule_whole(data: dict[str, Any]) -> dict[str, Any]:
+    """``schedule show``: everything about one; ``next`` are moments, ``fires`` the newest first."""
+    shape = _pick(data, _SCHEDULE_WHOLE)
+    for name in _SCHEDULE_MOMENTS:
+        shape[name] = iso_or_none(shape[name])
+    shape["next"] = [iso(moment) for moment in shape["next"] or ()]
+    shape["fires"] = [_fire(fire) for fire in shape["fires"] or ()]
+    shape["lints"] = [_pick(lint, ("code", "message")) for lint in shape["lints"] or ()]
+    return shape
+
+
+def schedule_added(answer: dict[str, Any]) -> dict[str, Any]:
+    """``schedule add``: ``schedule`` as `schedule_whole`; ``duplicate``: it was there already."""
+    return {
+        "schedule": schedule_whole(answer["schedule"]),
+        "duplicate": bool(answer.get("duplicate")),
+    }
+
+
+def schedule_edited(answer: dict[str, Any]) -> dict[str, Any]:
+    """``schedule edit``: ``schedule`` as `schedule_whole`; ``changes``, texts."""
+    return {
+        "schedule": schedule_whole(answer["schedule"]),
+        "changes": list(answer.get("changes") or ()),
+    }
+
+
+def schedules_removed(answers: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """``schedule remove``: ``schedules`` with ``name``, ``task`` (null if it was gone already)."""
+    return {"schedules": [_pick(answer, ("name", "task")) for answer in answers]}
+
+
+def schedules_switched(answers: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """``schedule disable`` and ``enable``: ``schedules`` with ``name state paused_until next``."""
+    found = []
+    for answer in answers:
+        shape = _pick(answer, ("name", "state", "paused_until", "next"))
+        shape["paused_until"] = iso_or_none(shape["paused_until"])
+        shape["next"] = iso_or_none(shape["next"])
+        found.append(shape)
+    return {"schedules": found}
+
+
 def with_times(value: Any) -> Any:
     """Any other answer: the same, with ISO 8601 under every key that names a moment (``…_at``, ``eta``)."""
     if isinstance(value, list):

@@ -284,8 +284,8 @@ def _fields(
     key: str,
     labels: list[str] | None,
 ) -> dict[str, Any]:
-    from jobctl.arguments import Exact, parse_named_all
     from jobctl.cli import times
+    from jobctl.cli.arguments import read_arguments
     from jobctl.cli.submission import job_fields
     from jobctl.errors import UsageError
 
@@ -308,18 +308,8 @@ def _fields(
         raise UsageError("the command has an empty name", hint="jobctl submit -- CMD…")
     if at is not None and delay is not None:
         raise UsageError("--at and --in exclude each other", hint="Use one of them.")
-    arguments = parse_named_all(named or [])
-    kwargs = {
-        name: argument.value if isinstance(argument, Exact) else argument.text
-        for name, argument in arguments.items()
-    }
-    raw = [name for name, argument in arguments.items() if isinstance(argument, Exact)]
-    given: list[Any] | None = None
-    if command is None:
-        given = [*(args or []), *(after_dashes or [])]
-    if args_json is not None:
-        given = _exact_arguments(args_json, given=given, typed=set(kwargs) - set(raw))
-        raw = []
+    by_position = None if command is not None else [*(args or []), *(after_dashes or [])]
+    arguments = read_arguments(by_position, named, args_json)
     eta = times.parse_moment(at, option="--at", now_us=now_us) if at is not None else None
     expires_at: Moment | None = None
     if expires is not None:
@@ -330,10 +320,10 @@ def _fields(
         key=key,
         task=task,
         command=command,
-        args=given,
-        kwargs=kwargs,
-        typed=args_json is not None,
-        raw=raw,
+        args=arguments.args,
+        kwargs=arguments.kwargs,
+        typed=arguments.typed,
+        raw=arguments.raw,
         eta=eta,
         delay_s=times.parse_span(delay, option="--in") if delay is not None else None,
         expires_at=expires_at,
@@ -363,25 +353,6 @@ def _ids(texts: list[str] | None, *, option: str) -> list[int]:
             )
         found.append(number)
     return found
-
-
-def _exact_arguments(text: str, *, given: list[Any] | None, typed: set[str]) -> list[Any]:
-    from jobctl.arguments import Exact, parse_args_json
-    from jobctl.errors import UsageError
-
-    if given:
-        raise UsageError(
-            "--args-json and arguments by position exclude each other",
-            hint="Put all of them into the JSON list.",
-        )
-    if typed:
-        # The whole request is exact then: nobody would convert "3" for a parameter that is a number.
-        name = min(typed)
-        raise UsageError(
-            f'beside --args-json the argument "{name}" must be exact too',
-            hint=f"Write -k {name}:=JSON.",
-        )
-    return [argument.value for argument in parse_args_json(text) if isinstance(argument, Exact)]
 
 
 def _environment(texts: list[str] | None, session: Session) -> dict[str, str]:

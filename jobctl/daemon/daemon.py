@@ -93,6 +93,7 @@ class Daemon:
         station.ask_reload = self.reload
         station.ask_stop = self.stop
         station.go_on = self._slices.add
+        station.change = self._storing.change
         station.engine.on_output = station.followers.grown
         server.on_close(station.waiters.forget)
         server.on_close(station.followers.forget)

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.arguments import Given
 from jobctl.beat import DuplicateJob
-from jobctl.clock import SECOND
-from jobctl.daemon.handlers.jobs import announce, new_task_row, plain_task_row, twin_of
-from jobctl.job import Reason
-from jobctl.protocol.requests import NewJob
-from jobctl.store.jobs import schedule_line
+from jobctl.daemon.handlers.jobs import announce, behind_earlier, scheduled_row, twin_of
 
 if TYPE_CHECKING:
     from jobctl.clock import Moment
@@ -29,29 +24,11 @@ def due_row(
         DuplicateJob: its task is unique, and a job that does the same waits or runs.
         JobctlError: there can be no such job now.
     """
-    plan, now = station.plan, station.clock.now()
-    task = plan.task(spec.task)
-    args, kwargs = plan.arguments_of(spec)
-    row, options = None, None
-    if spec.expires_s is None:
-        row = plain_task_row(station, task, args, kwargs, now, uid=station.uid, schedule=schedule)
-    else:
-        expires_at = instant + round(spec.expires_s * SECOND)
-        options = NewJob(task=spec.task, expires_at=expires_at)
-    if row is None:
-        row = new_task_row(
-            station,
-            task,
-            Given.exact(args, kwargs),
-            now,
-            uid=station.uid,
-            options=options,
-            schedule=schedule,
-        )
+    row = scheduled_row(station, spec, schedule, instant, uid=station.uid)
     twin = None if row.unique_key is None else twin_of(station, row.task, row.unique_key)
     if twin is not None:
         raise DuplicateJob(twin[0])
-    if waits and not row.line.startswith("task/"):
-        row = row._replace(line=schedule_line(schedule), reason=Reason.EARLIER.value)
+    if waits:
+        row = behind_earlier(row, schedule)
     announce(station, row)
     return row

@@ -67,6 +67,10 @@ def _nowhere(call: Call, work: Generator[None, None, dict[str, Any]]) -> None:
     raise AssertionError("the station was not connected")
 
 
+def _never(work: Callable[[], list[Callable[[], None]]]) -> None:
+    raise AssertionError("nothing is changed here")
+
+
 @dataclass(kw_only=True)
 class Station:
     """The parts. ``plan`` is the only one that is exchanged while the daemon runs."""
@@ -89,5 +93,8 @@ class Station:
     """What is the same in every plain job of a task; forgotten with the plan."""
     go_on: Callable[[Call, Generator[None, None, dict[str, Any]]], None] = _nowhere
     """Work on an answer a slice a turn, and send it at its end."""
+    change: Callable[[Callable[[], list[Callable[[], None]]]], None] = _never
+    """Do work in a durable step of its own and, after the commit, what it gave back. Raises StorageError,
+    and what the work raises; then nothing of it has happened."""
     ask_reload: Callable[[Callable[[list[str] | Exception], None]], None] | None = None
     ask_stop: Callable[[str | None], str] | None = None

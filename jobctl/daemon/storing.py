@@ -156,6 +156,26 @@ class Storing:
         """
         self._conclude(self._transact(work))
 
+    def change(self, work: Work) -> None:
+        """Do the work of one request in a step of its own, and what follows after the commit.
+
+        Raises:
+            StorageError: refused; nothing of it has happened. Whatever ``work`` raises: likewise.
+        """
+
+        def begin() -> list[Callable[[], None]]:
+            if self._is_stale and self._retry_at is None:
+                self._forget()
+            return work()
+
+        try:
+            answers = self._transact(begin)
+        except StorageError as error:
+            self._note_refusal(error)
+            raise
+        self._note_health()
+        self._conclude(answers)
+
     def _transact(self, work: Work) -> list[Callable[[], None]]:
         """Up to the commit: whatever is raised here means that nothing has happened."""
         station = self._station

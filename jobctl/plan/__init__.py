@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from jobctl.plan.check import check_file
 from jobctl.plan.code import CodeReport, CodeTask, ImportFailure
-from jobctl.plan.difference import Changed, difference
+from jobctl.plan.difference import Changed, details, difference
 from jobctl.plan.file import FilePlan
 from jobctl.plan.force import Plan
 from jobctl.plan.merge import PlanRefused, check_schedule, merge
@@ -40,6 +40,7 @@ __all__ = [
     "WorkerGroup",
     "check_file",
     "check_schedule",
+    "details",
     "difference",
     "merge",
     "read_schedule",

@@ -53,7 +53,7 @@ def difference(old: Plan, new: Plan) -> tuple[Changed, ...]:
         if was != becomes:
             message = f"{name} cannot change by reload (from {was or 'the default'} to {becomes or 'the default'})"
             raise PlanError(message, hint="Restart the daemon: jobctl stop, then start it again.")
-    settings = _details(old.settings, new.settings)
+    settings = details(old.settings, new.settings)
     changes = (
         [Changed(noun="daemon", name="", what="changed", details=settings)] if settings else []
     )
@@ -74,11 +74,12 @@ def _between(
             yield Changed(noun=noun, name=name, what="removed")
         elif old[name] != new[name]:
             yield Changed(
-                noun=noun, name=name, what="changed", details=_details(old[name], new[name])
+                noun=noun, name=name, what="changed", details=details(old[name], new[name])
             )
 
 
-def _details(old: DataclassInstance, new: DataclassInstance) -> tuple[str, ...]:
+def details(old: DataclassInstance, new: DataclassInstance) -> tuple[str, ...]:
+    """Give what differs between two values of one table, a line for each key; secrets are not shown."""
     lines = []
     if isinstance(old, ScheduleSpec) and isinstance(new, ScheduleSpec):
         was, becomes = (f"{spec.when_key} = {spec.expression}" for spec in (old, new))

@@ -277,6 +277,93 @@ class Audit(Request):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ShowSchedule(Request):
+    """Everything about one schedule. Answer: the keys of ``schedule show --json``; ``count`` is how many
+    next instants and how many of the newest fires it holds, at most 100."""
+
+    do: ClassVar[str] = "show_schedule"
+    name: str
+    count: int = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AddSchedule(Request):
+    """Add a schedule that the store keeps. Answer: ``schedule`` (as `ShowSchedule`), ``duplicate``.
+
+    ``table`` holds the keys of a ``[schedules.X]`` table with the values that a file may give them. Safe to
+    repeat: the same table under the same name again changes nothing and says ``duplicate``.
+
+    ``typed`` false: the ``args`` and ``kwargs`` of the table are texts as somebody typed them, but for the
+    ``kwargs`` named in ``raw``, and the daemon converts, as in `NewJob`.
+    """
+
+    do: ClassVar[str] = "add_schedule"
+    name: str
+    table: dict[str, Json]
+    typed: bool = False
+    raw: list[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EditSchedule(Request):
+    """Change a schedule that a command added. Answer: ``schedule`` (as `ShowSchedule`), ``changes``, a
+    list of texts, empty when nothing differs.
+
+    Only the keys in ``table`` change, and those in ``unset``, which get their default again. A key that
+    says when it is due replaces the one that did; ``kwargs`` change one by one. Safe to repeat.
+    """
+
+    do: ClassVar[str] = "edit_schedule"
+    name: str
+    table: dict[str, Json]
+    unset: list[str] | None = None
+    typed: bool = False
+    raw: list[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoveSchedule(Request):
+    """Remove a schedule that a command added; its history stays. Answer: ``name``, ``task``."""
+
+    do: ClassVar[str] = "remove_schedule"
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DisableSchedule(Request):
+    """Make no jobs of a schedule, until a moment in µs or until it is enabled. Safe to repeat.
+
+    It survives restarts and reloads, whoever declared the schedule. Answer: ``name``, ``state``,
+    ``paused_until``, ``next``.
+    """
+
+    do: ClassVar[str] = "disable_schedule"
+    name: str
+    until: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnableSchedule(Request):
+    """Make jobs of a schedule again, from now on. Safe to repeat. Answer: as `DisableSchedule`."""
+
+    do: ClassVar[str] = "enable_schedule"
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSchedule(Request):
+    """Submit a job of a schedule now, with its arguments. Answer: ``id``, ``state``, ``duplicate``.
+
+    What its ``on_overlap`` says about unfinished jobs holds, unless ``force``. ``key`` as in `NewJob`.
+    """
+
+    do: ClassVar[str] = "run_schedule"
+    name: str
+    key: str | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Pause(Request):
     """Pause or resume a queue; it survives restarts. Answer: ``queue``, ``paused``."""
 
@@ -333,6 +420,13 @@ REQUESTS: Final[dict[str, type[Request]]] = {
         History,
         Why,
         Audit,
+        ShowSchedule,
+        AddSchedule,
+        EditSchedule,
+        RemoveSchedule,
+        DisableSchedule,
+        EnableSchedule,
+        RunSchedule,
         Pause,
         Purge,
         Reload,

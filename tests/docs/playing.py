@@ -49,7 +49,7 @@ CLONE = "~/jobctl"
 
 _MARK = re.compile(r"\A<!-- played: (.+?) -->\n")
 _LOOKS = re.compile(
-    r"^(jobctl (status|list|logs|history|next|why|result|inspect|schedule|queue list)\b|cat )"
+    r"^(jobctl (status|list|logs|history|next|why|result|inspect|schedule (list|show|next)|queue list)\b|cat )"
 )
 _COLUMNS = 100
 

@@ -87,6 +87,26 @@ def fill_until_refused(daemon: Daemon) -> StorageError:
     raise AssertionError("the disk is full and everything is stored all the same")
 
 
+def test_a_full_disk_refuses_a_schedule_and_nothing_of_it_is_in_force(small: Daemon) -> None:
+    small.config.write_text('[tasks.tick]\ncommand = ["/bin/true"]\ncron = "0 0 1 1 *"\n')
+    small.call(requests.Reload())
+    # Long enough to need a page of its own: a full disk may have room for a few bytes.
+    table = {"task": "tick", "every": "1h", "args": ["x" * 100_000]}
+    fill_until_refused(small)
+
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            small.call(requests.AddSchedule(name="new", table=table))
+
+    answer = small.call(requests.Schedules())["schedules"]
+    assert [one["name"] for one in answer] == ["tick"]
+    free(small)
+    small.until("a store that takes writes", lambda: takes_writes(small))
+    added = small.call(requests.AddSchedule(name="new", table=table))
+    assert added["duplicate"] is False
+    assert added["schedule"]["state"] == "active"
+
+
 def test_a_full_disk_refuses_submits_and_the_daemon_answers_on(small: Daemon) -> None:
     refused = fill_until_refused(small)
 

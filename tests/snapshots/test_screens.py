@@ -119,6 +119,28 @@ SCHEDULES = [
         "source": "stored",
     },
 ]
+A_FULL_SCHEDULE = answers.a_schedule(
+    kind="interval",
+    expression="90m",
+    normal="1h30m",
+    words="every hour 30 minutes of real time",
+    state="paused",
+    paused_at=T0,
+    paused_until=T0 + 7200 * SECOND,
+    args=["ann@example.org", 3],
+    kwargs={"subject": "h\u00e9llo", "dry": True},
+    start_at=T0 - 7200 * SECOND,
+    end_at=T0 + 30 * 86400 * SECOND,
+    jitter_s=30.0,
+    expires_s=600.0,
+    on_missed="all",
+    missed_within_s=86400.0,
+    missed_limit=7,
+    max_runs=20,
+    runs=12,
+    fires=[A_FIRE, FIRES[1]],
+    lints=[{"code": "herd", "message": "41 schedules fire at the same instant."}],
+)
 STATS = {
     "version": "0.1.0",
     "uptime_s": 3600.123456789,
@@ -351,6 +373,68 @@ CASES = [
         },
     ),
     case("schedules", "schedule list", schedules={"schedules": SCHEDULES}),
+    case("schedule-show", "schedule show nightly", show_schedule=answers.a_schedule()),
+    case(
+        "schedule-show-all",
+        "schedule show nightly",
+        "schedule-show",
+        show_schedule=A_FULL_SCHEDULE,
+    ),
+    case(
+        "schedule-show-hostile",
+        "schedule show x",
+        "schedule-show",
+        show_schedule=answers.a_schedule(HOSTILE, stored=False, state="held", reason=HOSTILE)
+        | {"kwargs": {HOSTILE: HOSTILE}, "source": f"/etc/{HOSTILE}.toml:12", "next": []},
+    ),
+    case(
+        "schedule-add",
+        "schedule add nightly backup --every 1h",
+        add_schedule={"schedule": A_FULL_SCHEDULE, "duplicate": False},
+    ),
+    case(
+        "schedule-edit",
+        "schedule edit nightly --every 1h",
+        edit_schedule={
+            "schedule": answers.a_schedule(),
+            "changes": ["every = 30s -> cron = 30 2 * * *", 'timezone: "UTC" -> "Europe/Berlin"'],
+        },
+    ),
+    case(
+        "schedule-remove",
+        "schedule remove nightly",
+        remove_schedule={"name": "nightly", "task": "backup"},
+    ),
+    case(
+        "schedule-disable",
+        "schedule disable nightly month-end --for 2h",
+        "schedule-switch",
+        disable_schedule=lambda frame: {
+            "name": frame["name"],
+            "state": "paused",
+            "paused_until": frame["until"],
+            "next": frame["until"] + 3600 * SECOND,
+            "timezone": "Europe/Berlin",
+        },
+    ),
+    case(
+        "schedule-enable",
+        "schedule enable nightly month-end",
+        "schedule-switch",
+        enable_schedule=lambda frame: {
+            "name": frame["name"],
+            "state": "active" if frame["name"] == "nightly" else "done",
+            "paused_until": None,
+            "next": T0 + 86400 * SECOND if frame["name"] == "nightly" else None,
+            "timezone": "Europe/Berlin",
+        },
+    ),
+    case(
+        "schedule-run",
+        "schedule run nightly",
+        "submit",
+        run_schedule={"id": 21, "state": "PENDING", "duplicate": False},
+    ),
     case(
         "queues",
         "queue list",
@@ -467,7 +551,8 @@ def test_the_screen_is_the_kept_one(
         Draft202012Validator(schema).validate(json.loads(shown.out))
     elif mode.isdecimal():
         lines = re.sub(r"\x1b\[\d*m", "", shown.out).splitlines()
-        assert case.words[0] == "status" or all(len(line) <= int(mode) for line in lines)
+        is_page = case.words[0] == "status" or case.words[:2] == ("schedule", "show")
+        assert is_page or all(len(line) <= int(mode) for line in lines)
         # A moment that is cut is worth nothing.
         assert not re.search(r"[0-9]{4}-[0-9: -]*…", shown.out)
 

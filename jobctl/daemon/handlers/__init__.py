@@ -4,14 +4,25 @@ A handler gives back the answer; or a generator, which is run a slice a turn and
 answer; or None, when it has arranged for the answer itself. Those of `WRITING` work inside the turn's
 transaction, which may be rolled back and played again: they refuse by raising before they have written
 anything, touch nothing but the store and the dispatcher's hints, and may give back a function that does
-the rest after the commit. All others are run after it, outside of any transaction.
+the rest after the commit. All others are run after it, outside of any transaction; those that change
+the plan make a durable step of their own.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jobctl.daemon.handlers import audit, control, inspect, jobs, logs, queues, schedules, why
+from jobctl.daemon.handlers import (
+    audit,
+    control,
+    inspect,
+    jobs,
+    logs,
+    queues,
+    schedule_changes,
+    schedules,
+    why,
+)
 from jobctl.protocol import requests
 
 if TYPE_CHECKING:
@@ -38,6 +49,13 @@ HANDLERS: dict[type[requests.Request], Handler] = {
     requests.History: schedules.history,
     requests.Why: why.why,
     requests.Audit: audit.audit,
+    requests.ShowSchedule: schedule_changes.show_schedule,
+    requests.AddSchedule: schedule_changes.add_schedule,
+    requests.EditSchedule: schedule_changes.edit_schedule,
+    requests.RemoveSchedule: schedule_changes.remove_schedule,
+    requests.DisableSchedule: schedule_changes.disable_schedule,
+    requests.EnableSchedule: schedule_changes.enable_schedule,
+    requests.RunSchedule: schedule_changes.run_schedule,
     requests.Pause: queues.pause,
     requests.Purge: queues.purge,
     requests.Reload: control.reload,
@@ -46,7 +64,14 @@ HANDLERS: dict[type[requests.Request], Handler] = {
 """The handler of each request but the hello, which the server answers."""
 
 WRITING: frozenset[type[requests.Request]] = frozenset(
-    {requests.Submit, requests.Cancel, requests.Retry, requests.Pause, requests.Purge}
+    {
+        requests.Submit,
+        requests.Cancel,
+        requests.Retry,
+        requests.RunSchedule,
+        requests.Pause,
+        requests.Purge,
+    }
 )
 """Requests that are part of the turn's durable step."""
 
@@ -62,6 +87,7 @@ READ_ONLY: frozenset[type[requests.Request]] = frozenset(
         requests.History,
         requests.Why,
         requests.Audit,
+        requests.ShowSchedule,
     }
 )
 """Requests that write nothing: also answered when no daemon runs."""

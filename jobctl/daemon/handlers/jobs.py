@@ -39,6 +39,7 @@ from jobctl.store.jobs import (
     is_ready_line,
     parked_line,
     ready_line,
+    schedule_line,
 )
 from jobctl.task import DEFAULT_QUEUE, Kind, Task
 from jobctl.task.keys import ENVIRONMENT, FOLDER, NAME
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from jobctl.daemon.server import Call
     from jobctl.daemon.station import Station
+    from jobctl.plan import ScheduleSpec
     from jobctl.protocol import requests
     from jobctl.task.keys import Json
 
@@ -163,6 +165,46 @@ def submit(station: Station, call: Call, request: requests.Submit) -> dict[str, 
             announce(station, row)
     station.counters.submitted += len(rows)
     return {"jobs": answers}
+
+
+def submit_one(
+    station: Station,
+    uid: int,
+    key: str | None,
+    asked: Mapping[str, Any],
+    make: Callable[[], job_rows.NewJob],
+    place: Callable[[job_rows.NewJob], job_rows.NewJob],
+) -> dict[str, Any]:
+    """Add a job, as `submit` does with one, for requests that make it in a way of their own.
+
+    ``asked`` is what they say, without the key. ``make`` gives the row. ``place`` is called when nothing is
+    there that forbids the job; it may give it another line, and may write. Both refuse by raising. Answer:
+    ``id``, ``state``, ``duplicate``.
+    """
+    digest = b""
+    if key is not None:
+        digest = _Digests()(asked)
+        known = key_rows.find(station.database, uid=uid, keys=[_checked_key(key)]).get(key)
+        if known is not None:
+            state = job_rows.state(station.database, known[0])
+            return _duplicate(key, known, digest, state)
+    row = make()
+    twin = twin_of(station, row.task, row.unique_key) if row.unique_key is not None else None
+    if twin is None:
+        row = place(row)
+        job_rows.submit(station.database, [row])
+        announce(station, row)
+        station.counters.submitted += 1
+        answer: dict[str, Any] = {
+            "id": row.id,
+            "state": State.PENDING.value,
+            "duplicate": False,
+        }
+    else:
+        answer = _twin_answer(row.task, twin)
+    if key is not None:
+        key_rows.add(station.database, [(uid, key, answer["id"], digest)])
+    return answer
 
 
 _TEXTS: Final = frozenset({"task", "queue"})
@@ -395,6 +437,36 @@ def new_task_row(
         schedule=schedule,
         unavailable=unavailable,
     )
+
+
+def scheduled_row(
+    station: Station, spec: ScheduleSpec, schedule: int, instant: Moment, *, uid: int
+) -> job_rows.NewJob:
+    """The row of a job that a schedule makes, with its arguments; ``schedule`` is the schedule's id.
+
+    It expires as counted from its instant. Raises NotFound: no such task; and as `submit` does.
+    """
+    plan, now = station.plan, station.clock.now()
+    task = plan.task(spec.task)
+    args, kwargs = plan.arguments_of(spec)
+    options = None
+    if spec.expires_s is None:
+        row = plain_task_row(station, task, args, kwargs, now, uid=uid, schedule=schedule)
+        if row is not None:
+            return row
+    else:
+        expires_at = instant + round(spec.expires_s * SECOND)
+        options = NewJob(task=spec.task, expires_at=expires_at)
+    given = Given.exact(args, kwargs)
+    return new_task_row(station, task, given, now, uid=uid, options=options, schedule=schedule)
+
+
+def behind_earlier(row: job_rows.NewJob, schedule: int) -> job_rows.NewJob:
+    """The row in the line of its schedule, until an earlier job is gone; where its task cannot run anyway it
+    stays as it is."""
+    if row.task is not None and row.line == parked_line(row.task):
+        return row
+    return row._replace(line=schedule_line(schedule), reason=Reason.EARLIER.value)
 
 
 def _new_command_row(station: Station, call: Call, job: NewJob, now: Moment) -> job_rows.NewJob:

@@ -112,3 +112,48 @@ WAITING = a_job(
     started_at=None,
     finished_at=None,
 )
+
+
+def a_schedule(name: str = "nightly", **values: Any) -> dict[str, Any]:
+    """A schedule as the daemon's ``show_schedule`` describes it."""
+    fire = {
+        "schedule": name,
+        "task": "backup",
+        "at": T0 - 3600 * SECOND,
+        "last": T0 - 3600 * SECOND,
+    }
+    fire |= {"count": 1, "fate": "submitted", "job_id": 17, "reason": None}
+    return {
+        "name": name,
+        "task": "backup",
+        "kind": "crontab",
+        "expression": "30 2 * * *",
+        "normal": "30 2 * * *",
+        "words": "at 02:30, every day",
+        "timezone": "Europe/Berlin",
+        "dialect": "cronie",
+        "state": "active",
+        "reason": None,
+        "paused_at": None,
+        "paused_until": None,
+        "source": "jobctl schedule add",
+        "stored": True,
+        "set_by": 0,
+        "set_at": T0 - 7200 * SECOND,
+        "args": [],
+        "kwargs": {},
+        "start_at": None,
+        "end_at": None,
+        "jitter_s": 0.0,
+        "expires_s": None,
+        "on_overlap": "skip",
+        "on_missed": "skip",
+        "missed_within_s": None,
+        "missed_limit": 100,
+        "max_runs": None,
+        "runs": 1,
+        "next": [T0 + (23 + 24 * day) * 3600 * SECOND for day in range(5)],
+        "fires": [fire],
+        "lints": [],
+        "a_key_of_a_later_version": {"x": 1},
+    } | values

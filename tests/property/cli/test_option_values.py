@@ -32,6 +32,13 @@ NEEDED = {
     "history": ["backup"],
     "queue pause": ["mail"],
     "queue resume": ["mail"],
+    "schedule show": ["nightly"],
+    "schedule add": ["nightly", "backup", "--cron=@daily"],
+    "schedule edit": ["nightly"],
+    "schedule remove": ["nightly"],
+    "schedule disable": ["nightly"],
+    "schedule enable": ["nightly"],
+    "schedule run": ["nightly"],
 }
 BY_ID = {"logs", "wait", "result", "cancel", "retry"}
 
