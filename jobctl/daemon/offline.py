@@ -165,7 +165,8 @@ def _build(
         rng=random.Random(),  # noqa: S311 -- jitter, no secret
         orders=Orders(state.output),
     )
-    dispatcher.prepare(plan)()
+    # Not prepared: that writes, and this plan knows nothing of what the code declares.
+    dispatcher.go_by(plan)
     dispatcher.refresh()
     beat = Beat(
         database=database,

@@ -159,15 +159,19 @@ class Dispatcher:
             regate_running(self._database, plan)
 
         def bring_into_force() -> None:
-            self._plan = plan
+            self.go_by(plan)
             self._walk = Walk(plan, self._hot) if wants_walk else None
-            self._allowances.take(plan)
             self._has_keys = any(task.concurrency_key is not None for task in plan.tasks.values())
             if self._has_keys:
                 # Their limits may be others now.
                 self._gates.look_at_all()
 
         return bring_into_force
+
+    def go_by(self, plan: Plan) -> None:
+        """Answer questions by this plan; nothing is written, and no job is brought to another place."""
+        self._plan = plan
+        self._allowances.take(plan)
 
     def drain(self) -> None:
         """Claim nothing any more."""

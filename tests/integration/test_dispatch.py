@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import resource
+import subprocess
+import sys
 
 import pytest
 
 from jobctl.errors import InvalidArguments
 from jobctl.protocol import requests
+from tests.support.configurations import CODE
 from tests.support.daemon import running_daemon
 
 
@@ -126,3 +131,40 @@ def test_thousands_of_jobs_with_as_many_keys_all_run() -> None:
         ends = daemon.wait(*ids, limit_s=60)
 
         assert {end["state"] for end in ends} == {"SUCCESS"}
+
+
+def test_looking_without_a_daemon_takes_no_key_from_a_job_that_runs() -> None:
+    """Nobody has imported the code then: its tasks seem to be gone, and with them their keys."""
+    user = 'user = "root"' if os.geteuid() == 0 else ""
+    config = f"""
+[workers.default]
+pythonpath = ["{CODE}"]
+{user}
+[daemon]
+imports = ["keyed"]
+"""
+    with running_daemon(config) as daemon:
+        began, go = daemon.folder / "began", daemon.folder / "go"
+        args = [str(began), str(go)]
+        first = daemon.submit(task="keyed.hold", args=args)
+        daemon.until("the first to run", began.exists)
+        daemon.kill()
+
+        places = f'state_dir = "{daemon.state_dir}"\nsocket = "{daemon.socket}"\n'
+        placed = daemon.folder / "placed.toml"
+        placed.write_text(daemon.config.read_text().replace("[daemon]\n", f"[daemon]\n{places}"))
+        told = subprocess.run(
+            [sys.executable, "-m", "jobctl", "--config", placed, "status", str(first), "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert told.returncode == 0, told.stderr
+        assert json.loads(told.stdout)["state"] == "STARTED"
+        daemon.start()
+        second = daemon.submit(task="keyed.hold", args=args)
+
+        assert daemon.status(second)["reason"] == f'1 job with the key "{began}" may run at once'
+        assert daemon.status(first)["state"] == "STARTED"
+        go.touch()
+        daemon.wait(first, second)
