@@ -26,8 +26,9 @@ class JobFacts:
         said: the last line of its error, or of its output; empty when it said nothing.
         is_stopping: it was asked to stop and has not ended.
         is_begun: its attempt has begun; None when nobody can tell (without a daemon).
+        eta: when it can begin, if it waits for that.
         earlier: unfinished jobs of its schedule that it waits for.
-        paused_at: since when its queue is paused.
+        paused_at: since when its queue is paused, if that is what it waits for.
         made_for: the schedule and the instant that it was made for.
     """
 

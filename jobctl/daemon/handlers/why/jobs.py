@@ -11,10 +11,12 @@ from jobctl.store import attempts as attempt_rows
 from jobctl.store import fires as fire_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import queues as queue_rows
+from jobctl.store.jobs import ETA_LINE, is_ready_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jobctl.clock import Moment
     from jobctl.daemon.station import Station
 
 LONGEST_BYTES: Final = 1 << 20
@@ -31,7 +33,7 @@ def job_facts(station: Station, job_id: int) -> JobFacts | None:
     described = handlers.describe(station, row)
     last = attempt_rows.get(station.database, job_id, longest_bytes=LONGEST_BYTES)
     state = State(row["state"])
-    is_waiting = state in WAITING
+    line = row["line"] if state in WAITING else None
     return JobFacts(
         id=job_id,
         what=str(row["task"] or " ".join(described["command"] or ["a command"])),
@@ -39,7 +41,7 @@ def job_facts(station: Station, job_id: int) -> JobFacts | None:
         queue=row["queue"],
         submitted_at=row["submitted_at"],
         reason=described["reason"],
-        eta=row["eta"],
+        eta=row["eta"] if line == ETA_LINE else None,
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         attempts=last["number"] if last else 0,
@@ -49,10 +51,14 @@ def job_facts(station: Station, job_id: int) -> JobFacts | None:
         said=_said(station, last) if last else "",
         is_stopping=row["stop_asked"] is not None,
         is_begun=_is_begun(station, row),
-        earlier=_earlier(station, row) if is_waiting else (),
-        paused_at=queue_rows.all(station.database).get(row["queue"]) if is_waiting else None,
+        earlier=_earlier(station, row),
+        paused_at=_paused_at(station, row["queue"]) if line and is_ready_line(line) else None,
         made_for=fire_rows.of_job(station.database, job_id),
     )
+
+
+def _paused_at(station: Station, queue: str) -> Moment | None:
+    return queue_rows.all(station.database).get(queue)
 
 
 def _is_begun(station: Station, row: Mapping[str, Any]) -> bool | None:

@@ -348,7 +348,7 @@ def _waits(job: JobFacts, tell: Tell) -> list[str]:
             f"{name} has not begun: {paused}.",
             f"jobctl queue resume {job.queue} lets it go on.",
         ]
-    if job.eta is not None and job.reason:
+    if job.eta is not None:
         return [f"{name} waits for its time: {tell(job.eta)}."]
     if job.reason:
         return [f"{name} has not begun: {job.reason}."]
