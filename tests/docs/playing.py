@@ -51,6 +51,8 @@ _MARK = re.compile(r"\A<!-- played: (.+?) -->\n")
 _LOOKS = re.compile(
     r"^(jobctl (status|list|logs|history|next|why|result|inspect|schedule (list|show|next)|queue list)\b|cat )"
 )
+_MAKES_JOB = ("jobctl submit", "jobctl schedule run")
+"""Commands that print the id of a new job."""
 _COLUMNS = 100
 
 LIMIT_S = 20 * PATIENCE
@@ -76,6 +78,7 @@ _VARYING = (
     (r"\b(pid|uptime_s|uid)([ =]+)[\d.]+", r"\1\2<number>"),
     (r"(\b(?:process|id|[Jj]ob)|--before)( +)\d+\b", r"\1\2<id>"),
     (r"\bJOBCTL_JOB_ID=\d+", "JOBCTL_JOB_ID=<id>"),
+    (r"(set by command: )[^,]+", r"\1<user>"),
     (r"\b\d+ (more, from|instants?:)", r"<count> \1"),
     (r"--cursor [\d.]+\d", "--cursor <cursor>"),
 )
@@ -293,7 +296,7 @@ class Reader:
 
     def _is_right(self, step: Step, shown: str, came: str) -> bool:
         """The output agrees. A new job may have another id here; the same job has the same one again."""
-        if not (step.command.startswith("jobctl submit") and shown.isdigit()):
+        if not (step.command.startswith(_MAKES_JOB) and shown.isdigit()):
             return agrees(shown, came)
         came = came.strip()
         if not came.isdigit():
