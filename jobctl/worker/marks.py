@@ -133,6 +133,16 @@ def read_marks(directory: str) -> dict[int, Mark]:
     return found
 
 
+def unreturned(directory: str) -> int | None:
+    """The token of the attempt in the middle of which a worker has died; None: it was in none.
+
+    Raises:
+        OSError: the marks cannot be read.
+    """
+    marks = read_marks(directory).values()
+    return next((mark.token for mark in marks if mark.how in (RUNNING, TIMED_OUT)), None)
+
+
 def end_at_limit(directory: str, token: int, now: int) -> bool:
     """Mark that an attempt is ended at its limit, which its worker cannot do; False: it has no such mark.
 

@@ -2,24 +2,30 @@
 
 Descriptors 1 and 2 of a worker are a pipe, and its template reads it: a worker that is busy in user code
 reads nothing, and a full pipe would stop it. ``sys.stdout`` and ``sys.stderr`` are one ordinary text stream
-on top of descriptor 1, so that they do all that such a stream does, in the order in which it was
-flushed. What fits into the stream's buffers never enters the pipe: a job that prints a few lines costs its
-template nothing.
+on top of descriptor 1, so that they do all that such a stream does. Each line that ends goes into the pipe
+at once: a worker that is killed cannot say any more what it had printed, and that is what somebody wants to
+know who asks why it hung. A job that prints nothing costs nothing.
 
 At the end of a job whose output has passed through the pipe, its worker writes an end mark into the pipe,
 a secret of the two, and the template answers with what came before it. Whether anything has passed is
 known by asking how much the pipe holds, and then how often the template has read: it counts *before* it
 reads, so that nothing can be in neither place.
 
+A worker that died in a job cannot ask. Its template leaves what came since the last mark in the worker's
+folder (`leave_last_words`), before it notes how the worker ended: whoever buries it finds it there
+(`read_last_words`), also a daemon that starts later. When the template is dead too, nobody has it.
+
 What a process writes that outlives its job belongs to the job that comes next.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import mmap
 import os
+import stat
 import struct
 import sys
 import termios
@@ -32,6 +38,9 @@ _READ_BYTES = 65_536
 _count = struct.Struct("@Q")
 _answer = struct.Struct("@QI")
 """The template's answer: how much was written in all, and how many bytes of it follow."""
+
+_LAST_WORDS = "last_words"
+_MOST_BYTES = (1 << 63) - 1
 
 
 class Ends:
@@ -174,8 +183,9 @@ class Reader:
         except OSError:
             return  # User code plays with the secret, or the worker is dead.
 
-    def last_words(self) -> bytes:
-        """What a dead worker wrote and nobody has asked for: mostly why it died."""
+    def last_words(self) -> tuple[bytes, int]:
+        """What a dead worker wrote and nobody has asked for, its first and last part, and how much in all:
+        mostly why it died."""
         self._ends.write(self._rest)
         self._rest = b""
         try:
@@ -183,7 +193,7 @@ class Reader:
             self._ends.write(self._take())
         except BlockingIOError:
             pass
-        return self._ends.take()[0]
+        return self._ends.take()
 
     def close(self) -> None:
         """Let go of the pipes; whoever still writes is told that nobody reads (EPIPE)."""
@@ -198,6 +208,7 @@ class _Descriptor(io.RawIOBase):
 
     def __init__(self) -> None:
         self.held: list[bytes] | None = None
+        self.unread: Ends | None = None
 
     def writable(self) -> bool:
         """It is there to be written to."""
@@ -208,11 +219,21 @@ class _Descriptor(io.RawIOBase):
         return 1
 
     def write(self, data: Any, /) -> int:
-        """Write through to the pipe or, at the end of a job, hold the rest back."""
-        if self.held is None:
+        """Write through to the pipe or, at the end of a job, hold the rest back.
+
+        A job must not fail because its template is dead, or something has closed descriptor 1.
+        """
+        if self.held is not None:
+            self.held.append(bytes(data))
+            return len(self.held[-1])
+        try:
             return os.write(1, data)
-        self.held.append(bytes(data))
-        return len(self.held[-1])
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EBADF):
+                raise
+            self.unread = self.unread or Ends()
+            self.unread.write(bytes(data))
+            return len(data)
 
 
 class Printed:
@@ -227,7 +248,10 @@ class Printed:
     def _make_stream(self) -> None:
         self._raw = _Descriptor()
         self.stream = io.TextIOWrapper(
-            io.BufferedWriter(self._raw), encoding="utf-8", errors="surrogateescape"
+            io.BufferedWriter(self._raw),
+            encoding="utf-8",
+            errors="surrogateescape",
+            line_buffering=True,
         )
 
     def begin(self) -> None:
@@ -247,13 +271,12 @@ class Printed:
             # Closed, or taken apart; both flush first.
             self._make_stream()
         held, raw.held = b"".join(raw.held), None
-        if not self._has_passed():
-            if not held:
-                return b"", 0
-            ends = Ends()
+        own = b"", 0
+        if held or raw.unread:
+            ends, raw.unread = raw.unread or Ends(), None
             ends.write(held)
-            return ends.take()
-        return self._ask(held)
+            own = ends.take()
+        return self._ask(own) if self._has_passed() else own
 
     def _has_passed(self) -> bool:
         try:
@@ -262,23 +285,24 @@ class Printed:
             return False  # User code has closed it.
         return self._held != b"\0\0\0\0" or self._pipes.reads[: _count.size] != self._reads
 
-    def _ask(self, held: bytes) -> tuple[bytes, int]:
+    def _ask(self, own: tuple[bytes, int]) -> tuple[bytes, int]:
+        """What has passed, and then the worker's ``own``, that has not; only that if nobody answers."""
         pipes = self._pipes
         if not pipes.are_whole():
-            return b"", 0
+            return own
         # asyncio, for one, may have changed that, and it is the same for all who share the pipe.
         os.set_blocking(pipes.output_write, True)
         try:
-            data = held + pipes.end
+            data = own[0] + pipes.end
             while data:
                 data = data[os.write(pipes.output_write, data) :]
             total, size = _answer.unpack(self._read(_answer.size))
             kept = self._read(size)
         except (BrokenPipeError, EOFError):
             # The template is dead, and what it had read with it.
-            return b"", 0
+            return own
         self._reads = pipes.reads[: _count.size]
-        return kept, total
+        return kept, total + own[1] - len(own[0])
 
     def _read(self, size: int) -> bytes:
         found = b""
@@ -298,3 +322,42 @@ class Printed:
         """In a fork of user code: only its descriptors 1 and 2 lead here."""
         os.closerange(self._pipes.output_write, self._pipes.output_write + 1)
         os.closerange(self._pipes.answers_read, self._pipes.answers_read + 1)
+
+
+def leave_last_words(directory: str, token: int, words: tuple[bytes, int]) -> None:
+    """In the template: leave what a dead worker wrote in the attempt ``token`` in the worker's folder.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    kept, total = words
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(f"{directory}/{_LAST_WORDS}", flags, 0o600)
+    try:
+        # In one piece: a template that is killed leaves all of it or nothing.
+        os.write(fd, b"%d %d\n" % (token, total) + kept)
+    finally:
+        os.close(fd)
+
+
+def read_last_words(directory: str) -> tuple[int, bytes, int] | None:
+    """What `leave_last_words` left: token, first and last part, how much in all; None when there is nothing
+    of the kind. The folder may be another user's: whatever else lies there counts as nothing."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        fd = os.open(f"{directory}/{_LAST_WORDS}", flags)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        head, _, kept = os.read(fd, ROW_BYTES + 64).partition(b"\n")
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    words = head.split()
+    if len(words) != 2 or not all(word.isdigit() and len(word) < 20 for word in words):
+        return None
+    kept = kept[:ROW_BYTES]
+    return int(words[0]), kept, min(max(int(words[1]), len(kept)), _MOST_BYTES)

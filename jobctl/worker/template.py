@@ -295,7 +295,7 @@ class Template:
         reader.close()
 
     def _part(self, name: str) -> None:
-        """It has died: its timer goes, and what it said last is told to whoever reads the daemon's log.
+        """It has died: its timer goes, and what it said last is kept for whoever buries it.
 
         Its output stays for as long as something that it has left running can write there.
         """
@@ -304,18 +304,34 @@ class Template:
                 self._poll.unregister(timer)
                 os.close(timer)
                 del self._timers[timer]
-                self._hear_last_words(pid)
+                self._hear_last_words(pid, name)
 
-    def _hear_last_words(self, pid: int) -> None:
+    def _hear_last_words(self, pid: int, name: str) -> None:
         (reader,) = (found for found in self._readers.values() if found.pid == pid)
         words = reader.last_words()
-        if words:
+        if words[0] and not self._leave(name, words):
             try:
-                os.write(2, words)
+                os.write(2, words[0])
             except OSError:
                 pass  # Nobody reads it.
         if reader.has_ended:
             self._drop_reader(reader)
+
+    def _leave(self, name: str, words: tuple[bytes, int]) -> bool:
+        """Leave what it said for the attempt in which it died; False: it was in none, or that failed, and
+        the daemon's log is all there is."""
+        from jobctl.worker.marks import unreturned
+        from jobctl.worker.printed import leave_last_words
+
+        directory = f"{self._instance.directory}/{name}"
+        try:
+            token = unreturned(directory)
+            if token is None:
+                return False
+            leave_last_words(directory, token, words)
+        except OSError:
+            return False
+        return True
 
 
 def _keep(instance: Instance, outcomes_dir: str, patience_s: float) -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jobctl.protocol import requests
 from tests.support.configurations import CODE
 from tests.support.daemon import Daemon, running_daemon
-from tests.support.processes import is_running
+from tests.support.processes import Ends, is_running, pids_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TASKS = (
     "streams lines bytes_and_text raw child both order reopen flood_child leave_writing close_stream "
-    "detach_stream nonblocking silent fork_and_print shut_output logs unlikely"
+    "detach_stream nonblocking silent fork_and_print shut_output logs unlikely "
+    "hang vanish print_later"
 )
 
 
@@ -116,7 +118,79 @@ def test_a_worker_that_has_led_its_output_elsewhere_is_led_back(daemon: Daemon) 
     assert said(daemon, "raw") == "one\ntwo\n"
 
 
-def test_a_job_that_writes_as_its_worker_dies_is_heard_in_the_log(daemon: Daemon) -> None:
+HUNG = "opening the door\nknocking\nwaiting\n"
+
+
+def test_what_a_job_writes_as_its_worker_crashes_is_in_its_attempt(daemon: Daemon) -> None:
     job = daemon.submit(task="unlikely")
+    (attempt,) = daemon.ended(job)["attempts"]
+    assert attempt["outcome"] == "lost"
+    assert "Fatal Python error: Aborted" in daemon.output(job)
+    assert "Fatal Python error: Aborted" in attempt["output_tail"]
+    assert "Fatal Python error" not in daemon.log()
+    assert said(daemon, "silent") == ""
+
+
+def test_what_a_job_printed_before_it_left_its_worker_is_in_its_attempt(daemon: Daemon) -> None:
+    job = daemon.submit(task="vanish")
+    (attempt,) = daemon.ended(job)["attempts"]
+    assert (attempt["outcome"], attempt["output_bytes"]) == ("lost", len("leaving\n"))
+    assert daemon.output(job) == "leaving\n"
+
+
+def hang(daemon: Daemon, name: str, **options: Any) -> tuple[int, int]:
+    """A job that hangs, and its worker."""
+    began = daemon.folder / name
+    job = daemon.submit(task="hang", args=[str(began)], **options)
+    (pid,) = daemon.until("it to hang", lambda: pids_in(began))
+    return job, pid
+
+
+def test_what_a_job_printed_before_its_time_was_over_is_in_its_attempt(daemon: Daemon) -> None:
+    job, _ = hang(daemon, "overdue", timeout_s=0.3)
+    assert daemon.ended(job)["attempts"][0]["outcome"] == "timeout"
+    assert daemon.output(job) == HUNG
+
+
+def test_what_a_job_printed_before_it_was_cancelled_is_in_its_attempt(daemon: Daemon) -> None:
+    job, _ = hang(daemon, "cancelled")
+    daemon.call(requests.Cancel(job=job))
+    assert daemon.ended(job)["attempts"][0]["outcome"] == "cancelled"
+    assert daemon.output(job) == HUNG
+
+
+def test_what_a_job_printed_before_its_worker_was_killed_is_in_its_attempt(daemon: Daemon) -> None:
+    job, pid = hang(daemon, "killed")
+    os.kill(pid, signal.SIGKILL)
     assert daemon.ended(job)["attempts"][0]["outcome"] == "lost"
-    daemon.until("its last words", lambda: "Fatal Python error: Aborted" in daemon.log())
+    assert daemon.output(job) == HUNG
+
+
+@pytest.mark.parametrize("outcome", ["lost", "timeout"])
+def test_what_a_job_printed_before_it_died_without_a_daemon_reaches_the_next_one(
+    daemon: Daemon, outcome: str
+) -> None:
+    job, pid = hang(
+        daemon, f"alone-{outcome}", **({"timeout_s": 1} if outcome == "timeout" else {})
+    )
+    end = Ends([pid])
+    daemon.kill()
+    if outcome == "lost":
+        os.kill(pid, signal.SIGKILL)
+    end.wait()
+    daemon.start()
+    assert daemon.ended(job)["attempts"][0]["outcome"] == outcome
+    assert daemon.output(job) == HUNG
+
+
+def test_lines_are_kept_when_the_template_is_dead(daemon: Daemon) -> None:
+    """Printing does not fail for want of a reader."""
+    began, go = daemon.folder / "orphan", daemon.folder / "go"
+    job = daemon.submit(task="print_later", args=[str(began), str(go)])
+    (template,) = daemon.until("it to begin", lambda: pids_in(began))
+    end = Ends([template])
+    os.kill(template, signal.SIGKILL)
+    end.wait()
+    go.touch()
+    assert daemon.ended(job)["state"] == "SUCCESS"
+    assert daemon.output(job) == "late\n" * 3

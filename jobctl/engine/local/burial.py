@@ -74,13 +74,16 @@ def settle_function(
     proof: str,
     now: Moment,
     cause: str = "",
+    last_words: tuple[int, bytes, int] | None = None,
 ) -> list[Outcome]:
     """The outcomes of a dead function worker's attempts that left no record.
 
     ``exit_code`` is how the worker died as far as its template knows (negative: a signal);
     ``verdict`` is what an attempt gets that had begun and not ended: lost, unless it was this daemon
-    that ended the worker; ``cause`` is why it did, when that was no wish of a user.
+    that ended the worker; ``cause`` is why it did, when that was no wish of a user; ``last_words`` is what
+    the worker had printed in the attempt that it was in (`jobctl.worker.printed.read_last_words`).
     """
+    spoke_in, words, words_bytes = last_words or (0, b"", 0)
     outcomes = []
     for attempt in attempts:
         mark = marks.get(attempt.token)
@@ -93,17 +96,18 @@ def settle_function(
             chosen = verdict if mark.how in (RUNNING, TIMED_OUT) else Verdict.LOST
             if mark.how == TIMED_OUT and chosen is Verdict.LOST:
                 chosen = Verdict.TIMEOUT
-            outcomes.append(
-                lost(
-                    attempt,
-                    mark.ended_at if mark.how == TIMED_OUT else now,
-                    proof=proof,
-                    cause=(chosen is Verdict.LOST and cause) or _why(chosen, "worker", exit_code),
-                    verdict=chosen,
-                    exit_signal=_signal_of(exit_code),
-                    started_at=mark.begun_at,
-                )
+            outcome = lost(
+                attempt,
+                mark.ended_at if mark.how == TIMED_OUT else now,
+                proof=proof,
+                cause=(chosen is Verdict.LOST and cause) or _why(chosen, "worker", exit_code),
+                verdict=chosen,
+                exit_signal=_signal_of(exit_code),
+                started_at=mark.begun_at,
             )
+            if attempt.token == spoke_in:
+                outcome = replace(outcome, output=words, output_bytes=words_bytes)
+            outcomes.append(outcome)
     return outcomes
 
 

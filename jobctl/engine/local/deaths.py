@@ -21,6 +21,7 @@ from jobctl.result import Verdict
 from jobctl.worker import processes
 from jobctl.worker.instance import noted_command, noted_end
 from jobctl.worker.marks import read_marks
+from jobctl.worker.printed import read_last_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -141,6 +142,7 @@ class Deaths:
                 proof=proof,
                 now=now,
                 cause=self._why_ended(worker),
+                last_words=read_last_words(str(worker.directory)),
             )
         else:
             noted = self._noted_token(worker)

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 logging.basicConfig()
@@ -125,3 +126,25 @@ def logs() -> None:
 def unlikely() -> None:
     faulthandler.enable(file=2)
     os.abort()
+
+
+def hang(began: str) -> None:
+    """Say what it does, and never get done."""
+    print("opening the door")
+    os.system("echo knocking")
+    print("waiting", file=sys.stderr)
+    Path(began).write_text(f"{os.getpid()}\n")
+    time.sleep(3600)
+
+
+def vanish() -> None:
+    print("leaving")
+    os._exit(3)
+
+
+def print_later(began: str, go: str) -> None:
+    Path(began).write_text(f"{os.getppid()}\n")
+    while not Path(go).exists():
+        time.sleep(0.01)
+    for _ in range(3):
+        print("late")
