@@ -1,4 +1,4 @@
-"""``queue list|pause|resume|purge``."""
+"""``queue list|pause|resume|limit|purge``."""
 
 from __future__ import annotations
 
@@ -42,6 +42,75 @@ def pause(ctx: typer.Context, names: Names, as_json: options.Json = False) -> in
 def resume(ctx: typer.Context, names: Names, as_json: options.Json = False) -> int:
     """Start jobs of queues again."""
     return _set(ctx, names, as_json, paused=False)
+
+
+@app.command()
+def limit(
+    ctx: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="QUEUE", help="A queue.", autocompletion=complete.queue_names)
+    ],
+    concurrency: Annotated[
+        str | None,
+        typer.Option("--concurrency", metavar="N|none", help="How many of its jobs run at once."),
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            "--rate", metavar="RATE|none", help='How many begin in a span: "10/s", "5/m".'
+        ),
+    ] = None,
+    burst: Annotated[
+        str | None,
+        typer.Option("--burst", metavar="N|none", help="How many begin at once after a pause."),
+    ] = None,
+    reset: Annotated[
+        bool,
+        typer.Option("--reset", help="Go by the configuration again, but for what is said here."),
+    ] = False,
+    as_json: options.Json = False,
+) -> int:
+    """Set limits of a queue while the daemon runs, or show them.
+
+    They go before those of the configuration, for jobs that wait too, and survive restarts and reloads until
+    --reset.
+    """
+    from jobctl.protocol.requests import Limit
+
+    session = session_of(ctx, as_json=as_json)
+    limits: dict[str, int | str | None] = {}
+    if concurrency is not None:
+        limits["concurrency"] = _number(concurrency, "--concurrency")
+    if rate is not None:
+        limits["rate_limit"] = None if rate == "none" else rate
+    if burst is not None:
+        limits["rate_burst"] = _number(burst, "--burst")
+    answer = session.call(Limit(queue=name, limits=limits or None, reset=reset))
+    if session.as_json:
+        session.screen.json(answer)
+        return 0
+    for key in ("concurrency", "rate_limit", "rate_burst"):
+        if answer[key] is not None or key in answer["set"]:
+            value = "no limit" if answer[key] is None else str(answer[key])
+            by = "set by command" if key in answer["set"] else "of the configuration"
+            session.screen.row(key, value, by)
+    return 0
+
+
+def _number(text: str, option: str) -> int | None:
+    from jobctl.cli.numbers import read_whole
+    from jobctl.errors import UsageError
+    from jobctl.task.units import shown
+
+    if text == "none":
+        return None
+    number = read_whole(text, low=1, high=1_000_000)
+    if number is None:
+        raise UsageError(
+            f"{option}: {shown(text)} is not a number from 1 to 1000000",
+            hint='Write a number, or "none" for no limit.',
+        )
+    return number
 
 
 @app.command()

@@ -19,6 +19,7 @@ from jobctl.daemon.handlers import HANDLERS, WRITING
 from jobctl.daemon.handlers import jobs as job_handlers
 from jobctl.daemon.handlers import logs as log_handlers
 from jobctl.daemon.slices import Slice, Slices
+from jobctl.daemon.stored_limits import with_stored_limits
 from jobctl.daemon.stored_schedules import stored_schedules, tell_hidden
 from jobctl.daemon.storing import Storing, refuse_fault
 from jobctl.dispatcher.orders import forget_accounts
@@ -307,6 +308,7 @@ class Daemon:
                 return False
             stored = stored_schedules(station.database)
             plan = merge(file, found, stored, host_timezone=self._host_timezone, strict=False)
+            plan = with_stored_limits(station.database, plan)
             tell_hidden(stored, plan)
             self._storing.commit(lambda: [self._put_into_force(plan)])
             if self._is_loading:
@@ -408,6 +410,7 @@ class Daemon:
             try:
                 stored = stored_schedules(station.database)
                 plan = merge(file, found, stored, host_timezone=self._host_timezone)
+                plan = with_stored_limits(station.database, plan)
                 changes = [str(change) for change in difference(station.plan, plan)]
                 self._storing.commit(lambda: [self._put_into_force(plan)])
             except JobctlError as error:

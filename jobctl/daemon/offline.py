@@ -28,6 +28,7 @@ from jobctl.daemon.loop import Loop
 from jobctl.daemon.main import highest_id, host_zone, state_id, take_lock
 from jobctl.daemon.server import Peer, Server
 from jobctl.daemon.station import Ids, Station
+from jobctl.daemon.stored_limits import with_stored_limits
 from jobctl.daemon.stored_schedules import stored_schedules
 from jobctl.daemon.waiting import Waiters
 from jobctl.dispatcher import Dispatcher
@@ -158,6 +159,7 @@ def _build(
     engine: Any = NoEngine()
     stored = stored_schedules(database)
     plan = merge(file, (), stored, host_timezone=host_zone(), strict=False)
+    plan = with_stored_limits(database, plan)
     dispatcher = Dispatcher(
         database=database,
         engine=engine,

@@ -10,18 +10,18 @@ import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobctl.errors import NotFound
-from jobctl.plan.tables import implicit_queue
+from jobctl.plan.tables import Queue, implicit_queue
 from jobctl.task import DEFAULT_MISSED_LIMIT
-from jobctl.task.keys import Json, nearest, write_values
+from jobctl.task.keys import Json, keys_of, nearest, read_values, write_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobctl.arguments import Parameter
-    from jobctl.plan.tables import DaemonSettings, Queue, ScheduleSpec, WorkerGroup
+    from jobctl.plan.tables import DaemonSettings, ScheduleSpec, WorkerGroup
     from jobctl.task import Task
 
 _SECRET = ("env", "args", "kwargs")
@@ -40,6 +40,7 @@ class Plan:
         aliases: name of a task by each of its aliases.
         schedules: by name; ``timezone`` is always set.
         parameters: signatures of functions by the name of their task; None where it is not known.
+        declared_queues: ``queues`` as they are without the limits that commands have set; empty when none has.
         unavailable: why a task cannot run now, by its name; a task that only an import would declare
             stands here and not in ``tasks``.
     """
@@ -53,6 +54,7 @@ class Plan:
     schedules: Mapping[str, ScheduleSpec]
     parameters: Mapping[str, tuple[Parameter, ...] | None] = field(repr=False)
     unavailable: Mapping[str, str]
+    declared_queues: Mapping[str, Queue] = field(default_factory=dict)
 
     def find(self, name: str) -> Task | None:
         """Give the task of this name or alias, None when there is none."""
@@ -141,6 +143,21 @@ class Plan:
         schedules = dict(self.schedules)
         del schedules[name]
         return self._with(schedules)
+
+    def with_limits(self, limits: Mapping[str, Mapping[str, Json]]) -> Plan:
+        """Give the plan in which queues have other limits: keys of their tables by the name of the queue,
+        null for no limit. Raises `InvalidValue` for keys or values that no such table takes."""
+        declared = self.declared_queues or self.queues
+        queues = dict(declared)
+        for name, written in limits.items():
+            values: dict[str, Any] = dict.fromkeys(written)
+            values |= read_values(keys_of(Queue), written)
+            if "rate_limit" in written:
+                # A burst belongs to its rate.
+                values.setdefault("rate_burst", None)
+            queue = declared.get(name) or implicit_queue(name)
+            queues[name] = dataclasses.replace(queue, **values)
+        return dataclasses.replace(self, queues=MappingProxyType(queues), declared_queues=declared)
 
     def _with(self, schedules: dict[str, ScheduleSpec]) -> Plan:
         return dataclasses.replace(self, schedules=MappingProxyType(schedules))

@@ -373,6 +373,21 @@ class Pause(Request):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Limit(Request):
+    """Set limits of a queue in place of those of the file; it survives restarts and reloads. Answer:
+    ``queue``, ``concurrency``, ``rate_limit``, ``rate_burst``, ``set`` (which of them a command has set).
+
+    ``limits`` are some of these three; null: no limit. None: change nothing. ``reset``: those of the file
+    again.
+    """
+
+    do: ClassVar[str] = "limit"
+    queue: str
+    limits: dict[str, Json] | None = None
+    reset: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Purge(Request):
     """Revoke what waits in a queue, one slice of it. Answer: ``queue``, ``revoked`` (how many), ``until``,
     ``next``; the next slice is asked for with these two, until ``next`` is None.
@@ -428,6 +443,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
         EnableSchedule,
         RunSchedule,
         Pause,
+        Limit,
         Purge,
         Reload,
         Stop,

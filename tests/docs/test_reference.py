@@ -227,6 +227,7 @@ def test_the_page_of_the_protocol_names_every_key_of_the_answers() -> None:
             requests.RunSchedule(name="later"),
             requests.RemoveSchedule(name="later"),
             requests.Pause(queue="default", paused=False),
+            requests.Limit(queue="default"),
             requests.Purge(queue="default"),
             requests.Reload(),
             requests.Logs(job=job),

@@ -454,6 +454,17 @@ CASES = [
     case("pause", "queue pause mail", pause=lambda frame: frame),
     case("resume", "queue resume mail", "pause", pause=lambda frame: frame),
     case(
+        "limit",
+        "queue limit mail --concurrency 2 --rate none",
+        limit={
+            "queue": "mail",
+            "concurrency": 2,
+            "rate_limit": None,
+            "rate_burst": None,
+            "set": ["concurrency", "rate_limit"],
+        },
+    ),
+    case(
         "purge",
         "queue purge mail",
         purge=lambda frame: {"queue": frame["queue"], "revoked": 3, "until": 9, "next": None},

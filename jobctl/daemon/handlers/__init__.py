@@ -57,6 +57,7 @@ HANDLERS: dict[type[requests.Request], Handler] = {
     requests.EnableSchedule: schedule_changes.enable_schedule,
     requests.RunSchedule: schedule_changes.run_schedule,
     requests.Pause: queues.pause,
+    requests.Limit: queues.limit,
     requests.Purge: queues.purge,
     requests.Reload: control.reload,
     requests.Stop: control.stop,
@@ -71,6 +72,7 @@ WRITING: frozenset[type[requests.Request]] = frozenset(
         requests.RunSchedule,
         requests.Pause,
         requests.Purge,
+        requests.Limit,
     }
 )
 """Requests that are part of the turn's durable step."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.dispatcher.purge import HIGHEST, Position, waiting_in
 from jobctl.errors import NotFound, UsageError
 from jobctl.store import jobs as job_rows
 from jobctl.store import queues as queue_rows
+from jobctl.task import burst_faults
+from jobctl.task.keys import write_values
+from jobctl.task.units import InvalidValue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from jobctl.daemon.server import Call
     from jobctl.daemon.station import Station
+    from jobctl.plan import Plan
     from jobctl.protocol import requests
 
 
@@ -25,6 +31,61 @@ def pause(station: Station, call: Call, request: requests.Pause) -> dict[str, An
         queue_rows.resume(station.database, name=name)
     station.dispatcher.note_pause(name, is_paused=request.paused)
     return {"queue": name, "paused": request.paused}
+
+
+LIMITS: Final = ("concurrency", "rate_limit", "rate_burst")
+"""The keys of a queue's table that a command may set."""
+
+
+def limit(
+    station: Station, call: Call, request: requests.Limit
+) -> dict[str, Any] | Callable[[], None]:
+    """Set limits of a queue, or tell them; those that wait go by them at once."""
+    name = request.queue
+    _refuse_unknown(station, name)
+    known = queue_rows.limits(station.database)
+    if request.limits is None and not request.reset:
+        return _describe_limits(station.plan, name, known.get(name))
+    kept = {} if request.reset else known.get(name, {})
+    wanted = {**kept, **(request.limits or {})}
+    if "rate_limit" in (request.limits or {}) and "rate_burst" not in (request.limits or {}):
+        wanted.pop("rate_burst", None)
+    plan = _with_limits(station.plan, {**known, name: wanted}, name)
+    queue_rows.limit(station.database, name=name, limits=wanted or None)
+    answer = _describe_limits(plan, name, wanted)
+
+    def bring_into_force() -> None:
+        # By what is in force then: another request of this turn may have changed it.
+        station.plan = station.plan.with_limits(queue_rows.limits(station.database))
+        station.dispatcher.go_by(station.plan)
+        station.patterns.clear()
+        call.answer(answer)
+
+    return bring_into_force
+
+
+def _with_limits(plan: Plan, limits: Mapping[str, Mapping[str, Any]], name: str) -> Plan:
+    """The plan with these limits. Raises UsageError."""
+    unknown = limits[name].keys() - set(LIMITS)
+    if unknown:
+        raise UsageError(f'"{min(unknown)}" is no limit of a queue', hint=", ".join(LIMITS))
+    try:
+        limited = plan.with_limits(limits)
+    except InvalidValue as invalid:
+        raise UsageError(f'queue "{name}": {invalid}', hint=invalid.hint) from None
+    queue = limited.queue(name)
+    for fault in burst_faults({"rate_limit": queue.rate_limit, "rate_burst": queue.rate_burst}):
+        raise UsageError(f'queue "{name}": {fault.message}', hint=fault.hint)
+    return limited
+
+
+def _describe_limits(plan: Plan, name: str, written: Mapping[str, Any] | None) -> dict[str, Any]:
+    told = write_values(plan.queue(name))
+    return {
+        "queue": name,
+        **{key: told.get(key) for key in LIMITS},
+        "set": sorted(written or ()),
+    }
 
 
 def purge(station: Station, call: Call, request: requests.Purge) -> dict[str, Any]:

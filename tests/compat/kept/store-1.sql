@@ -169,9 +169,10 @@ INSERT INTO meta VALUES('state_id','0123abcd');
 DROP TABLE IF EXISTS queues;
 CREATE TABLE queues (
   name         TEXT PRIMARY KEY,
-  paused_at    INTEGER
+  paused_at    INTEGER,
+  limits       TEXT
 ) STRICT, WITHOUT ROWID;
-INSERT INTO queues VALUES('other',1800000000000000);
+INSERT INTO queues VALUES('other',1800000000000000,NULL);
 
 DROP TABLE IF EXISTS rates;
 CREATE TABLE rates (

@@ -136,9 +136,12 @@ CREATE TABLE rates (
   used_until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- "limits" are keys of a [queues.X] table, as JSON, that a command has set in place of those of the file;
+-- null: no limit.
 CREATE TABLE queues (
   name         TEXT PRIMARY KEY,
-  paused_at    INTEGER
+  paused_at    INTEGER,
+  limits       TEXT
 ) STRICT, WITHOUT ROWID;
 
 -- "watermark": every instant of the rule in force up to it, bounds included, has its fate. It never moves
