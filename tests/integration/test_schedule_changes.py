@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -623,6 +624,54 @@ def test_changes_that_come_at_once_are_made_in_their_order(daemon: Daemon) -> No
     assert [answer["id"] for answer in answers] == list(range(1, len(lines) + 1))
     assert answers[6]["ok"]["expression"] == "3s"
     assert "b" not in names(daemon)
+
+
+KILLS = 15
+
+
+@pytest.mark.slow
+def test_whatever_was_changed_between_kills_each_instant_has_one_fate(daemon: Daemon) -> None:
+    rng = random.Random(20261120)
+    clock = SystemClock()
+    there: set[str] = set()
+
+    def change() -> None:
+        name = f"s{rng.randrange(4)}"
+        rule = rng.choice([{"every": "1s"}, {"cron": "* * * * * *"}, {"cron": "*/2 * * * * *"}])
+        options: dict[str, Any] = rng.choice(
+            [{}, {"max_runs": 2}, {"on_overlap": "allow"}, {"on_missed": "all"}]
+        )
+        if name not in there:
+            add(daemon, name, {"task": "hello", **rule, **options})
+            there.add(name)
+            return
+        match rng.randrange(5):
+            case 0:
+                daemon.call(requests.RemoveSchedule(name=name))
+                there.discard(name)
+            case 1:
+                edit(daemon, name, rule)
+            case 2:
+                paused(
+                    daemon, name, clock.now() + rng.choice([1, SECOND, 2 * SECOND]) + SECOND // 4
+                )
+            case 3:
+                paused(daemon, rng.choice([name, "tick"]))
+            case _:
+                daemon.call(requests.EnableSchedule(name=rng.choice([name, "tick"])))
+
+    for _ in range(KILLS):
+        for _ in range(6):
+            change()
+        moment = (clock.now() // SECOND + 1) * SECOND + round(rng.gauss(0.0, 0.004) * SECOND)
+        daemon.until("the moment of the kill", lambda moment=moment: clock.now() >= moment)
+        daemon.kill()
+        daemon.start()
+        answer = daemon.call(requests.Audit())
+        assert (answer["count"], answer["violations"]) == (0, []), answer
+        assert there <= set(names(daemon))
+        for name in {f"s{number}" for number in range(4)} - there:
+            assert name not in names(daemon)
 
 
 def test_a_task_that_goes_leaves_its_added_schedules_held(daemon: Daemon) -> None:
