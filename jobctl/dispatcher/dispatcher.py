@@ -531,7 +531,7 @@ class Dispatcher:
             self._database,
             [
                 attempt_rows.row_of(
-                    outcome,
+                    self._orders.with_left_output(outcome, running.number),
                     number=running.number,
                     worker=worker or running.worker,
                     claimed_at=running.claimed_at,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobctl.arguments import Texts, build_argv, build_env, shell_argv
+from jobctl.dispatcher.left_output import name_left_output
 from jobctl.engine.base import Attempt
 from jobctl.errors import InvalidArguments
 from jobctl.paths import output_file
@@ -26,6 +27,7 @@ from jobctl.task import Kind, Send, StopStep, Task
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from jobctl.result import Outcome
     from jobctl.store.jobs import Claimed
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -128,6 +130,16 @@ class Orders:
             order=order,
             timeout_s=timeout_s,
             stop=tuple((number, wait_s) for number, wait_s in order["stop"]),
+        )
+
+    def with_left_output(self, outcome: Outcome, number: int) -> Outcome:
+        """The outcome of the job's attempt ``number``, with what a keeper that could not say so has left of
+        its output in files."""
+        job_id, folder = outcome.job_id, self._output_dir
+        return name_left_output(
+            outcome,
+            output=output_file(folder, job_id, number),
+            stderr=output_file(folder, job_id, number, stderr=True),
         )
 
     def _order(self, job: Claimed, task: Task | None, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ import pytest
 from jobctl.errors import UsageError
 from jobctl.protocol import requests
 from tests.support.configurations import functions
-from tests.support.daemon import running_daemon
+from tests.support.daemon import running_daemon, with_patch
 from tests.support.processes import pids_in
 
 if TYPE_CHECKING:
@@ -247,3 +249,47 @@ def test_the_command_line_writes_each_to_where_it_was_written(
         "",
         "jobctl: standard error was kept together with the output; without --stderr it is shown\n",
     )
+
+
+@pytest.mark.parametrize("has_daemon", [True, False])
+def test_what_a_killed_keeper_has_left_in_files_is_shown_and_goes_with_its_job(
+    has_daemon: bool,
+) -> None:
+    with running_daemon("[daemon]\nkeep_jobs = 2\n" + CONFIG, start=False) as daemon:
+        daemon.launcher = with_patch("from jobctl.daemon import retention; retention.PAUSE_S = 0.1")
+        daemon.start()
+        began = daemon.folder / "began"
+        flood = "head -c 30000 /dev/zero | tr '\\0'"
+        job = apart(daemon, f"{flood} x; {flood} y >&2; echo $$ > {began}; exec sleep 3600")
+        daemon.until("it to begin", lambda: pids_in(began))
+        lengths = {f"{job}.1": 30_000, f"{job}.1.err": 30_000}
+        daemon.until("both files to be whole", lambda: output_lengths(daemon) == lengths)
+        (keeper,) = [w["pid"] for w in daemon.workers("keeper") if job in w["attempts"]]
+        if not has_daemon:
+            daemon.kill()
+        os.kill(keeper, signal.SIGKILL)
+        if not has_daemon:
+            daemon.start()
+
+        attempt = attempt_of(daemon, job)
+        assert attempt["outcome"] == "lost"
+        assert (attempt["output_tail"], attempt["stderr_tail"]) == ("x" * 2000, "y" * 2000)
+        assert streams(daemon, job)[:2] == ("x" * 30_000, "y" * 30_000)
+
+        daemon.wait(*(daemon.shell("true") for _ in range(3)))
+        daemon.until("its files to be removed", lambda: not output_files(daemon))
+
+
+def output_lengths(daemon: Daemon) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in daemon.state_dir.glob("output/*/*")}
+
+
+def test_a_lost_attempt_without_files_names_none(daemon: Daemon) -> None:
+    began = daemon.folder / "began"
+    job = apart(daemon, f"echo short; echo $$ > {began}; exec sleep 3600")
+    daemon.until("it to begin", lambda: pids_in(began))
+    (keeper,) = [w["pid"] for w in daemon.workers("keeper") if job in w["attempts"]]
+    os.kill(keeper, signal.SIGKILL)
+    attempt = attempt_of(daemon, job)
+    assert attempt["outcome"] == "lost"
+    assert (attempt["output_bytes"], attempt["stderr_bytes"]) == (0, None)
