@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 def table_text(path: Sequence[str], values: Mapping[str, Any]) -> str:
     """One table with its header, ``[tasks.backup]``, ending with a line end.
 
-    Mappings in it are inline tables. Raises ValueError for a value that TOML cannot hold: None, in
+    Mappings in it are inline tables; a text of several lines stands in three quotes. Raises ValueError for a value that TOML cannot hold: None, in
     whatever depth.
     """
     document = tomlkit.document()
     table = tomlkit.table()
     for key, value in values.items():
-        table.add(key, _item(value, key))
+        table.add(key, _text(value) if isinstance(value, str) else _item(value, key))
     outer: Table = table
     for name in reversed(path[1:]):
         parent = tomlkit.table(is_super_table=True)
@@ -32,6 +32,12 @@ def table_text(path: Sequence[str], values: Mapping[str, Any]) -> str:
         outer = parent
     document.add(path[0], outer)
     return tomlkit.dumps(document)
+
+
+def _text(value: str) -> Any:
+    if "\n" not in value.rstrip("\n"):
+        return tomlkit.item(value)
+    return tomlkit.string(value, multiline=True)
 
 
 def commented(text: str) -> str:

@@ -1,0 +1,119 @@
+"""An entry as a ``[tasks.X]`` table: what cron gives a command, said in our keys.
+
+What cron does and our defaults do not: jobs may overlap; PATH is short; the variables of the table are in the
+environment; the shell is that of ``SHELL``; what follows a percent sign is standard input.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+from jobctl.arguments import SHELL as OUR_SHELL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jobctl.importers.crontab.programs import Program
+    from jobctl.importers.crontab.reading import Entry
+
+FORCED: Final = ("LOGNAME", "USER")
+"""Variables that cron sets itself, whatever the table says."""
+_POSIX_SHELLS: Final = re.compile(r".*/(?:sh|bash|dash|ash|ksh|mksh|zsh)")
+_ENV_NAME: Final = re.compile(r"(?!JOBCTL_)[A-Za-z_][A-Za-z0-9_]*")
+_WORD_OF_INPUT: Final = "END"
+
+
+def can_name_variable(name: str) -> bool:
+    """Whether a table of ours can set a variable of that name."""
+    return _ENV_NAME.fullmatch(name) is not None
+
+
+def table_of(
+    entry: Entry,
+    program: Program,
+    *,
+    when: Mapping[str, Any],
+    zone: str | None = None,
+    owner: str | None = None,
+    jitter: str = "",
+) -> dict[str, Any]:
+    """The keys of an entry's table, in the order in which they are read best.
+
+    ``when`` is its key of time. ``owner`` is the user of a user's table, None where that goes without saying.
+    """
+    table: dict[str, Any] = {}
+    if entry.about:
+        table["description"] = entry.about
+    table.update(body_of(entry.command, entry.input, entry.env.get("SHELL") or OUR_SHELL))
+    table.update(when)
+    if zone is not None:
+        table["timezone"] = zone
+    if jitter:
+        table["jitter"] = jitter
+    table["on_overlap"] = "skip" if "s" in entry.options else "allow"
+    user = entry.user if entry.user is not None else owner
+    if user is not None:
+        table["user"] = user
+    home = entry.env.get("HOME", "")
+    if home.startswith("/"):
+        table["cwd"] = home
+    env = environment_of(entry.env, program)
+    if env:
+        table["env"] = env
+    return table
+
+
+def body_of(command: str, given: str | None, shell: str) -> dict[str, Any]:
+    """``shell`` or ``command``: what runs a command line as ``shell -c`` would, with ``given`` as its input."""
+    line = _trimmed(command)
+    if given is not None:
+        if not _POSIX_SHELLS.fullmatch(shell):
+            line, shell = f"exec {shlex.quote(shell)} -c {shlex.quote(command)}", OUR_SHELL
+        line = with_input(line, given)
+    if shell == OUR_SHELL:
+        return {"shell": line}
+    return {"command": [shell, "-c", _literal(line)]}
+
+
+def with_input(line: str, given: str) -> str:
+    """A shell line that runs another one with that standard input, byte for byte."""
+    if not given.endswith("\n"):
+        return f"printf %s {shlex.quote(given)} | {{ {line}\n}}"
+    word, number = _WORD_OF_INPUT, 2
+    while word in given.splitlines():
+        word = f"{_WORD_OF_INPUT}{number}"
+        number += 1
+    # The brace stands in a line of its own: the line may end with a comment.
+    return f"{{ {line}\n}} <<'{word}'\n{given}{word}\n"
+
+
+def _trimmed(command: str) -> str:
+    """Without the blanks at its end, unless the last one is protected."""
+    bare = command.rstrip(" \t")
+    return command if bare.endswith("\\") else bare
+
+
+def _literal(line: str) -> str:
+    """The line as a word of ``command`` that is no placeholder; a blank more means nothing to a shell."""
+    return line if build_argv_is_literal((line,)) else line + " "
+
+
+def build_argv_is_literal(words: Sequence[str]) -> bool:
+    """Whether the words of a command stand for themselves."""
+    return all(not re.fullmatch(r"\{+[\w-]+\}+", word) for word in words)
+
+
+def environment_of(env: Mapping[str, str], program: Program) -> dict[str, str]:
+    """The variables that cron would give the command and a clean environment of ours has not."""
+    own = {
+        name: value
+        for name, value in env.items()
+        if name not in FORCED and can_name_variable(name) and "\0" not in value
+    }
+    if own.get("SHELL") == OUR_SHELL:
+        del own["SHELL"]
+    if program.path is not None and "PATH" not in own:
+        own["PATH"] = program.path
+    return own
