@@ -34,6 +34,5 @@ again on a quiet machine."""
 UNMEASURED: Final = (
     "1,000,000 queued and 10,000,000 finished jobs: rate within 20 % of an empty store; `status ID` "
     "≤ 5 ms over the process start; restart to first dispatch ≤ 2 s; ≤ 150 MiB",
-    "1,000,000 jobs blocked by a limit, a pause and a rate: other jobs' rate and latency within 20 %",
 )
 """Budgets that have no measure yet."""
