@@ -107,7 +107,8 @@ class ConfigError(JobctlError):
 
 
 class PlanError(JobctlError):
-    """File, code and stored schedules contradict each other; nothing was changed."""
+    """File, code and stored schedules contradict each other, or a command shall change what stands in a file;
+    nothing was changed."""
 
     code = "plan"
     exit_code = 78

@@ -58,7 +58,7 @@ When no daemon listens there, commands that only read answer from the state dire
 | 69 | a daemon is there but does not answer as it should |
 | 75 | not now: the storage refuses, or the job is not in a state for it; try again |
 | 77 | not allowed |
-| 78 | the configuration has faults |
+| 78 | the configuration has faults, or only the file can change that |
 | 130 | interrupted from the keyboard |
 
 `wait`, `submit --wait` and `submit --follow` exit with what the job came to:
