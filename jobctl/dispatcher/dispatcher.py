@@ -172,8 +172,8 @@ class Dispatcher:
         """Answer questions by this plan; nothing is written, and no job is brought to another place."""
         self._plan = plan
         self._allowances.take(plan)
-        # There may be room that was not there before.
-        self._has_more = True
+        # There may be room that was not there before, and nothing else calls a turn for it.
+        self._has_more = bool(self._hot)
 
     def drain(self) -> None:
         """Claim nothing any more."""

@@ -420,6 +420,19 @@ def test_a_plan_that_moves_nothing_walks_nowhere(bench: Dispatching) -> None:
     assert not bench.dispatcher.has_chores
 
 
+def test_a_plan_that_leaves_more_room_is_followed_by_a_turn(bench: Dispatching) -> None:
+    bench.take(a_plan(queues=[Queue(name="default", concurrency=1)]))
+    bench.submit(a_job(id=1), a_job(id=2))
+    bench.turns()
+
+    bench.take(a_plan(queues=[Queue(name="default", concurrency=2)]))
+
+    assert bench.dispatcher.has_chores
+    bench.turns()
+    assert bench.job(2)["state"] == "STARTED"
+    assert not bench.dispatcher.has_chores
+
+
 # -- what waits for an earlier job of its schedule --------------------------------------------------
 
 
