@@ -1,4 +1,4 @@
-"""``import celery-beat``: what another scheduler was told, as a configuration to look at."""
+"""``import``: what another scheduler was told, as a configuration to look at."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobctl.cli import options  # noqa: TC001 -- Typer reads the annotations
+from jobctl.cli import (
+    import_crontab,
+    options,
+)
 from jobctl.cli.session import session_of
 
 if TYPE_CHECKING:
@@ -19,10 +22,7 @@ app = typer.Typer(
 )
 
 
-# With a callback, so that "import" stays a group while it has one command.
-@app.callback()
-def imports() -> None:
-    """Write a configuration from what another scheduler was told."""
+app.command("crontab")(import_crontab.crontab)
 
 
 @app.command("celery-beat")

@@ -579,5 +579,5 @@ def test_each_schema_that_ships_is_one_and_is_used(schema: Path) -> None:
     Draft202012Validator.check_schema(json.loads(schema.read_text()))
 
     # Their commands are tested with what they need.
-    elsewhere = {"explain", "check", "error", "import-celery-beat"}
+    elsewhere = {"explain", "check", "error", "import-celery-beat", "import-crontab"}
     assert schema.stem in {case.schema for case in CASES} | elsewhere

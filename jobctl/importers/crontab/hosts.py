@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from jobctl.importers.crontab.judging import Host, Source
-from jobctl.importers.crontab.programs import Dialect
-from jobctl.importers.crontab.reading import Form
+from jobctl.importers.crontab.kinds import Dialect, Form
 from jobctl.importers.crontab.remarks import Remark, note
 from jobctl.importers.crontab.run_parts import in_order
 from jobctl.importers.reading import CannotImport

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.importers.crontab import anacron
 from jobctl.importers.crontab.commands import remarks_on
+from jobctl.importers.crontab.kinds import Form
 from jobctl.importers.crontab.names import name_of
 from jobctl.importers.crontab.programs import Zone
-from jobctl.importers.crontab.reading import Entry, Flaw, Form, Line, Variable, read_table
+from jobctl.importers.crontab.reading import Entry, Flaw, Line, Variable, read_table
 from jobctl.importers.crontab.remarks import (
     Remark,
     Verdict,
@@ -293,6 +294,8 @@ class _Table:
         text = read.line.text.strip()
         if exported := re.match(r"export\s+([^=\s]+=.*)", text):
             yield dead('a crontab knows no "export"', exported[1])
+        elif empty := re.fullmatch(r"([^=\s]+)\s*=", text):
+            yield dead(f"{self.program.name} refuses a variable without a value", f'{empty[1]}=""')
         elif re.match(r"[^=\s]+\s*=\s*[\"']", text):
             yield dead("cron refuses it: a value in quotes ends with its quotes and the line")
         elif (times := read_times(read.times, self.program)).remarks and not (
@@ -377,6 +380,9 @@ class _Table:
                 )
             elif self.program.zone is Zone.SCHEDULES:
                 yield from _bad_zone(entry.env["CRON_TZ"])
+        if not self.program.options and re.match(r"-[a-z]\s", entry.command):
+            option = entry.command[:2]
+            yield dead(f'{self.program.name} knows no options: it runs "{option}" as the command')
         guard = re.search(r"test\s+-x\s+/usr/sbin/anacron\s*\|\|", entry.command)
         if guard and self.host.has_anacron:
             yield dead("it does nothing here: anacron is installed and does this job")

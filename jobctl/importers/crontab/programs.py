@@ -6,25 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from jobctl.importers.crontab.kinds import Dialect
 from jobctl.schedule.grammar import NICKNAMES, REBOOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-class Dialect(StrEnum):
-    """Whose crontab it is."""
-
-    DEBIAN = "debian"
-    """Debian's and Ubuntu's cron."""
-    CRONIE = "cronie"
-    """Fedora's, Red Hat's, SUSE's, Arch's."""
-    OPENBSD = "openbsd"
-    """OpenBSD's, and who took it over."""
-    FREEBSD = "freebsd"
-    """FreeBSD's."""
-    BUSYBOX = "busybox"
-    """BusyBox's crond, as in Alpine and in routers."""
 
 
 class Zone(StrEnum):
@@ -44,7 +30,8 @@ class Program:
 
     ``options`` are the letters that may stand before a command. ``path`` is what a command finds in PATH when
     the table sets none; None means that the daemon's own is inherited. ``longest_bytes`` is the longest
-    command. ``has_quiet_mark``: a minus before the line keeps it out of the log.
+    command. ``has_quiet_mark``: a minus before the line keeps it out of the log. ``skips_rest_of_field``: what
+    stands behind a field that could have ended is passed over up to the next blank (``5#3`` is 5).
     """
 
     name: str
@@ -53,6 +40,8 @@ class Program:
     has_tilde: bool = False
     has_tilde_step: bool = False
     has_quiet_mark: bool = False
+    has_empty_values: bool = True
+    skips_rest_of_field: bool = False
     cuts_at_percent: bool = True
     zone: Zone = Zone.ENVIRONMENT
     has_delay: bool = False
@@ -68,7 +57,13 @@ _OF_FREEBSD: Final = {
 }
 
 _PROGRAMS: Final[Mapping[Dialect, Program]] = {
-    Dialect.DEBIAN: Program(name="Debian's cron", nicknames=_COMMON, longest_bytes=998),
+    Dialect.DEBIAN: Program(
+        name="Debian's cron",
+        nicknames=_COMMON,
+        has_empty_values=False,
+        skips_rest_of_field=True,
+        longest_bytes=998,
+    ),
     Dialect.CRONIE: Program(
         name="cronie",
         options="n",

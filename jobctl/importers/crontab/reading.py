@@ -12,23 +12,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from jobctl.importers.crontab.kinds import Form
 from jobctl.importers.crontab.percent import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from jobctl.importers.crontab.programs import Program
-
-
-class Form(StrEnum):
-    """How the lines of a table are built."""
-
-    USER = "user"
-    """A user's own: times and a command."""
-    SYSTEM = "system"
-    """``/etc/crontab`` and ``/etc/cron.d``: the name of a user between the two."""
-    ANACRON = "anacron"
-    """``/etc/anacrontab``: a period, a delay, an identifier, a command."""
 
 
 class Flaw(StrEnum):
@@ -159,7 +149,7 @@ def read_table(data: bytes, form: Form, program: Program) -> Iterator[Read]:
         if not bare or bare.startswith("#"):
             about = [*about, bare.lstrip("#").strip()] if bare else []
             continue
-        read = read_variable(line) or _read_entry(
+        read = read_variable(line, program) or _read_entry(
             line, form, program, env, about_of(about, program)
         )
         about = []
@@ -168,7 +158,7 @@ def read_table(data: bytes, form: Form, program: Program) -> Iterator[Read]:
         yield read
 
 
-def read_variable(line: Line) -> Variable | None:
+def read_variable(line: Line, program: Program) -> Variable | None:
     """The variable that a line sets, None when it is none to cron. A later one of a name replaces it."""
     text = line.text.lstrip(_BLANKS)
     named = _NAME.match(text)
@@ -182,6 +172,8 @@ def read_variable(line: Line) -> Variable | None:
             return None
         value = next(group for group in quoted.groups() if group is not None)
         return Variable(line=line, name=name, value=value, is_quoted=True)
+    if not rest and not program.has_empty_values:
+        return None
     return Variable(line=line, name=name, value=rest.rstrip())
 
 

@@ -9,7 +9,7 @@ written in place of the other without asking (`Times.is_safe`).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from jobctl.importers.crontab.remarks import Remark, dead, decision, info, note
@@ -56,10 +56,15 @@ def read_times(text: str, program: Program) -> Times:
     """Judge five fields or a nickname, as they stand in an entry of that cron."""
     if text.startswith("@"):
         return _nickname(text, program)
-    refused = _refusal_of_cron(text, program)
+    taken = _as_taken(text, program) if program.skips_rest_of_field else text
+    refused = _refusal_of_cron(taken, program)
     if refused:
         return _dead(text, f"{program.name} refuses it: {refused}")
-    return _read(_with_ours(text))
+    times = _read(_with_ours(taken))
+    if taken == text:
+        return times
+    said = f'{program.name} passes over the rest of a field: "{text}" has run as "{taken}"'
+    return replace(times, remarks=(decision(said, _meant(text)[0]), *times.remarks))
 
 
 # -- nicknames ------------------------------------------------------------------------------------
@@ -111,6 +116,28 @@ def _refusal_of_cron(text: str, program: Program) -> str:
         if not all(_takes(position, item, program) for item in field.split(",")):
             return _REASONS[position]
     return "bad command" if len(fields) < len(_REASONS) else ""
+
+
+def _as_taken(text: str, program: Program) -> str:
+    """The five fields without what a cron passes over behind each."""
+    return " ".join(
+        _field_as_taken(position, field, program) if position < len(_REASONS) else field
+        for position, field in enumerate(text.split())
+    )
+
+
+def _field_as_taken(position: int, field: str, program: Program) -> str:
+    """The shortest beginning of a field that the cron takes, where it takes the field to have ended."""
+    for end in range(1, len(field)):
+        head, behind = field[:end], field[end]
+        has_ended = (
+            behind not in ",/"
+            and not (behind.isalnum() and head[-1].isalnum())
+            and not (behind == "-" and re.search(r"(?:\A|,)[0-9A-Za-z]+\Z", head))
+        )
+        if has_ended and all(_takes(position, item, program) for item in head.split(",")):
+            return head
+    return field
 
 
 def _takes(position: int, item: str, program: Program) -> bool:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from jobctl.config.load import load
 from jobctl.importers.crontab.judging import Host, Import, Source, Wishes, judge
+from jobctl.importers.crontab.kinds import Dialect, Form
 from jobctl.importers.crontab.percent import cut
-from jobctl.importers.crontab.programs import Dialect, program_of
-from jobctl.importers.crontab.reading import Form, lines_of
+from jobctl.importers.crontab.programs import program_of
+from jobctl.importers.crontab.reading import lines_of
 from jobctl.importers.crontab.tables import body_of
 from jobctl.importers.crontab.text import text_of
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from jobctl.importers.crontab.judging import Judged, Source, judge
+from jobctl.importers.crontab.kinds import Dialect, Form
 from jobctl.importers.crontab.percent import cut
-from jobctl.importers.crontab.programs import Dialect, program_of
-from jobctl.importers.crontab.reading import Broken, Entry, Form, Variable, read_table
+from jobctl.importers.crontab.programs import program_of
+from jobctl.importers.crontab.reading import Broken, Entry, Variable, read_table
 from jobctl.schedule import Dialect as DayRules
 from jobctl.schedule.grammar import CrontabRule, parse_crontab_text
 

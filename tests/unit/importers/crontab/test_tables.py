@@ -8,9 +8,9 @@ import pytest
 import tomli
 
 from jobctl.importers.crontab.judging import Host, Import, Source, Wishes, judge
+from jobctl.importers.crontab.kinds import Dialect, Form
 from jobctl.importers.crontab.names import name_of
-from jobctl.importers.crontab.programs import Dialect, program_of
-from jobctl.importers.crontab.reading import Form
+from jobctl.importers.crontab.programs import program_of
 from jobctl.importers.crontab.text import text_of
 
 

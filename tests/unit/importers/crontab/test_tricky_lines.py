@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from jobctl.importers.crontab.judging import Host, Import, Judged, Source, judge
-from jobctl.importers.crontab.programs import Dialect, program_of
-from jobctl.importers.crontab.reading import Form
+from jobctl.importers.crontab.kinds import Dialect, Form
+from jobctl.importers.crontab.programs import program_of
 
 HOST = Host(
     users=frozenset({"root", "bryan", "planet-user", "apache"}), people=frozenset({"root", "bryan"})
