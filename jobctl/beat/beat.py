@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from jobctl.beat.entry import Entry
 from jobctl.beat.fates import GRACE_S, NO_DAEMON, Policy, fates_of
+from jobctl.beat.following import Following
 from jobctl.beat.hands import Hands
 from jobctl.beat.ledger import Ledger
 from jobctl.beat.rules import (
@@ -122,6 +123,7 @@ class Beat:
         self._clock = clock
         self._hands = Hands(clock, boot_id)
         self._ledger = Ledger(database)
+        self._following = Following()
         self._plan: Plan | None = None
         self._entries: dict[str, Entry] = {}
         self._changing: dict[str, Entry | None] = {}
@@ -147,11 +149,12 @@ class Beat:
             self._take_up_clock()
         if are_zones_stale():
             reread_zones()
+            self._following.forget()
         entries: dict[str, Entry] = {}
         for row in schedule_rows.each(self._database):
             entry = self._prepare_one(plan.schedules.get(row.name), row, plan, now)
             if entry is not None:
-                entries[row.name] = entry
+                entries[entry.spec.name] = entry
         for name, spec in plan.schedules.items():
             if name not in entries:
                 entries[name] = self._add(spec, plan, now)
@@ -160,6 +163,7 @@ class Beat:
             self._plan = plan
             self._entries = entries
             self._changing.clear()
+            self._following.forget()
             self._refill()
 
         return bring_into_force
@@ -275,7 +279,6 @@ class Beat:
         if entry.rule.is_at_boot and not entry.is_booted:
             self._hold_boot(entry, now)
             self._ledger.write()
-        entry.find_next(self._booted_at)
         return entry
 
     def _add(self, spec: ScheduleSpec, plan: Plan, now: Moment) -> Entry:
@@ -315,7 +318,7 @@ class Beat:
             is_booted=row.booted == self._boot_id,
             held_because=because,
         )
-        entry.find_next(self._booted_at)
+        entry.find_next(self._booted_at, self._following)
         return entry
 
     @property
@@ -462,7 +465,7 @@ class Beat:
             entry.watermark += by
             entry.tail = None
             self._understand(entry)
-            entry.find_next(self._booted_at)
+            entry.find_next(self._booted_at, self._following)
         self._refill()
 
     def _understand(self, entry: Entry) -> None:
@@ -496,6 +499,7 @@ class Beat:
             self._look_at_zones_at = monotonic + ZONES_S
             if are_zones_stale():
                 reread_zones()
+                self._following.forget()
                 self._are_zones_new = True
         return self._are_zones_new
 
@@ -550,11 +554,13 @@ class Beat:
         for each in waiting:
             heapq.heappush(self._heap, each)
         self._ledger.write()
+        self._following.forget()
 
     def recover(self) -> None:
         """A transaction was rolled back: remember what the store says."""
         self._changing.clear()
         self._ledger.forget()
+        self._following.forget()
         if self._began_at is None:
             return
         self._hands.read(self._database)
@@ -573,7 +579,7 @@ class Beat:
             entry.is_booted = row.booted == self._boot_id
             if has_other_rule:
                 self._understand(entry)
-            entry.find_next(self._booted_at)
+            entry.find_next(self._booted_at, self._following)
         self._refill()
 
     def _push(self, name: str, entry: Entry) -> None:
@@ -603,12 +609,12 @@ class Beat:
             self._serve_boot(entry, now)
             return
         noticed_at = now - entry.delay_us
-        following = entry.rule.next_after(first)
         last = first
+        following = self._following(entry.rule, first)
         if following is not None and following <= noticed_at:
             found = entry.rule.previous_before(noticed_at + 1)
             assert found is not None
-            last, following = found, None
+            last = found
         if entry.held_because is not None:
             self._pass(entry, first, last, "held", entry.held_because)
         elif last == first and first >= noticed_at - GRACE_S * SECOND and not entry.spec.expires_s:
@@ -616,8 +622,7 @@ class Beat:
             self._fire(entry, first, now)
         else:
             last = self._decide(entry, first, last, noticed_at, now)
-            following = None
-        self._advance(entry, last, following)
+        self._advance(entry, last)
 
     def _decide(
         self, entry: Entry, first: Moment, last: Moment, noticed_at: Moment, now: Moment
@@ -652,11 +657,10 @@ class Beat:
             late=late,
         )
 
-    def _advance(self, entry: Entry, watermark: Moment, following: Moment | None = None) -> None:
-        """Every instant up to the watermark has its fate. ``following``: the next one, if it is known."""
+    def _advance(self, entry: Entry, watermark: Moment) -> None:
         entry.watermark = watermark
         self._ledger.advance(entry.id, watermark=watermark, runs=entry.runs)
-        entry.find_next(self._booted_at, following)
+        entry.find_next(self._booted_at, self._following)
 
     def _serve_boot(self, entry: Entry, now: Moment) -> None:
         # Behind the watermark in any case: the clock may have been wrong until the host knew better.
@@ -684,7 +688,7 @@ class Beat:
             self._advance(entry, last)
         schedule_rows.resume(self._database, id=entry.id)
         entry.paused_at = entry.paused_until = None
-        entry.find_next(self._booted_at)
+        entry.find_next(self._booted_at, self._following)
 
     def _fire(self, entry: Entry, instant: Moment, now: Moment) -> None:
         """Serve one instant: a job, unless an earlier one of this schedule stands against it."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from jobctl.beat.following import Following
     from jobctl.clock import Moment
     from jobctl.plan import ScheduleSpec
     from jobctl.schedule import Schedule
@@ -78,11 +79,12 @@ class Entry:
         """When the beat has something to do for it: to serve an instant, or to end a pause."""
         if self.paused_at is not None:
             return self.paused_until
-        return None if self.next_at is None else self.next_at + self.delay_us
+        if self.next_at is None or not self.delay_us:
+            return self.next_at
+        return self.next_at + self.delay_us
 
-    def find_next(self, booted_at: Moment, following: Moment | None = None) -> None:
-        """Find the next instant after the watermark; ``booted_at`` is that of a boot that was not served,
-        ``following`` the instant that the rule gives after the watermark, if that is known already."""
+    def find_next(self, booted_at: Moment, following: Following) -> None:
+        """Find the next instant after the watermark; ``booted_at`` is that of a boot that was not served."""
         self.next_at = None
         is_paused = self.paused_at is not None
         if not self.spec.enabled or self.is_exhausted or (is_paused and self.paused_until is None):
@@ -94,5 +96,4 @@ class Entry:
         if self.paused_until is not None:
             # The pause ends at that moment: an instant there counts.
             after = max(after, self.paused_until - 1)
-            following = None
-        self.next_at = self.rule.next_after(after) if following is None else following
+        self.next_at = following(self.rule, after)

@@ -2,9 +2,10 @@
 
 Reads a file and its ``conf.d``, judges everything, prints the plan or every problem, and ends. It is a
 process of its own so that the daemon never loads pydantic, and so that a bad file can hurt nobody
-(`jobctl.config.child` is the other side). With ``--json`` the answer is one object::
+(`jobctl.config.child` is the other side). With ``--json`` the answer is one object on a line::
 
-    {"ok": true, "plan": {…}}            what `jobctl.plan.FilePlan.to_json` gives
+    {"ok": true, "plan": {…}, "schedules": 2}    what `jobctl.plan.FilePlan.to_json` gives, but no schedules:
+                                                 so many lines below are one of them each
     {"ok": false, "errors": [{…}, …]}    file, line, column, key, message, hint, source
 
 Exit code 0, or 78 with problems. Nothing is looked up but the files, the time zones and the users of
@@ -49,7 +50,6 @@ from jobctl.task.units import Fault, InvalidValue, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jobctl.task.keys import Json
 
 Key = tuple[str | int, ...]
 
@@ -272,6 +272,19 @@ def _user_faults(values: dict[str, Any]) -> Iterator[Fault]:
         yield Fault(path=("user",), message=f"there is no user {shown(user)} here", hint=hint)
 
 
+def _answer(loaded: Loaded) -> Iterator[str]:
+    """The lines of the answer as JSON."""
+    if loaded.plan is None:
+        errors = [problem_to_json(problem) for problem in loaded.problems]
+        yield json.dumps({"ok": False, "errors": errors}) + "\n"
+        return
+    head = dataclasses.replace(loaded.plan, schedules=()).to_json()
+    schedules = loaded.plan.schedules
+    yield json.dumps({"ok": True, "plan": head, "schedules": len(schedules)}) + "\n"
+    for schedule in schedules:
+        yield json.dumps(schedule.to_json(brief=True)) + "\n"
+
+
 def main(arguments: list[str]) -> int:
     """Run the child; gives its exit code."""
     words = [word for word in arguments if word != "--json"]
@@ -282,12 +295,7 @@ def main(arguments: list[str]) -> int:
     gc.disable()
     loaded = load(Path(words[0]))
     if "--json" in arguments:
-        answer: dict[str, Json] = {"ok": False}
-        if loaded.plan is not None:
-            answer = {"ok": True, "plan": loaded.plan.to_json()}
-        else:
-            answer["errors"] = [problem_to_json(problem) for problem in loaded.problems]
-        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.writelines(_answer(loaded))
     elif loaded.plan is not None:
         sys.stdout.write(f"{words[0]} is correct\n")
     else:

@@ -13,6 +13,7 @@ import signal
 import stat
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -32,7 +33,6 @@ from jobctl.daemon.notify import Notifier
 from jobctl.daemon.retention import Retention
 from jobctl.daemon.server import Server
 from jobctl.daemon.station import Ids, Station
-from jobctl.daemon.stored_schedules import stored_schedules
 from jobctl.daemon.waiting import Waiters
 from jobctl.dispatcher import Dispatcher
 from jobctl.dispatcher.orders import Orders
@@ -71,13 +71,7 @@ def run(
     if first_process.is_first():
         first_process.end_on_signals()
     try:
-        file, path = _read_configuration(config_path)
-        settings = file.settings
-        start_logging(clock, form=log_format or settings.log_format, level=settings.log_level)
-        defaults = paths.defaults(os.environ, os.geteuid())
-        root = state_dir or Path(settings.state_dir or defaults.state_dir)
-        listen_at = socket or Path(settings.socket or defaults.socket)
-        return _serve(file, path, root, listen_at, clock)
+        return _serve(config_path, state_dir, socket, log_format, clock)
     except (ConfigError, PlanRefused) as error:
         # Not through the log: whoever starts the daemon by hand must see all of it.
         sys.stderr.write(problems_text(error.problems) + "\n")
@@ -99,17 +93,27 @@ def _read_configuration(config_path: Path | None) -> tuple[FilePlan, Path | None
 
 
 def _serve(
-    file: FilePlan, config_path: Path | None, root: Path, listen_at: Path, clock: HostClock
+    config_path: Path | None,
+    state_dir: Path | None,
+    socket: Path | None,
+    log_format: str | None,
+    clock: HostClock,
 ) -> int:
+    file, path = _read_configuration(config_path)
+    settings = file.settings
+    start_logging(clock, form=log_format or settings.log_format, level=settings.log_level)
+    defaults = paths.defaults(os.environ, os.geteuid())
+    root = state_dir or Path(settings.state_dir or defaults.state_dir)
+    listen_at = socket or Path(settings.socket or defaults.socket)
     state = StateDirectory(root.absolute())
     prepare_state_directory(state)
     lock = take_lock(state, LOCK_PATIENCE_S)
     try:
         database = open_database(state.database)
         try:
-            daemon, server, station, loop = build(
-                file, config_path, state, database, listen_at, clock
-            )
+            daemon, server, station, loop = build(file, path, state, database, listen_at, clock)
+            # What it declares is in the plan; there may be a hundred thousand schedules.
+            del file
             try:
                 daemon.run()
             finally:
@@ -192,7 +196,6 @@ def build(
     rng = random.Random()  # noqa: S311 -- jitter, no secret
     dispatcher = Dispatcher(database=database, engine=engine, clock=clock, rng=rng, orders=orders)
     host_timezone = host_zone()
-    stored = stored_schedules(database)
     station: Station
 
     def make_job(
@@ -220,7 +223,8 @@ def build(
         ids=Ids(highest_id(database)),
         state=state,
         config_path=config_path,
-        plan=merge(file, (), stored, host_timezone=host_timezone, strict=False),
+        # Until the templates have reported and the whole is merged: nothing is served before.
+        plan=merge(replace(file, schedules=()), host_timezone=host_timezone, strict=False),
         uid=uid,
         started_at=clock.now(),
     )

@@ -15,6 +15,7 @@ from jobctl.arguments import (
     ParameterKind,
     bind,
     build_argv,
+    takes,
     texts,
     with_defaults,
 )
@@ -65,8 +66,9 @@ def check_file(
     zone = file.settings.timezone
     faults = [*zone_faults(zone, ("daemon", "timezone"))]
     fallback = zone if zone and not faults else "UTC"
+    judge = ScheduleJudge(fallback)
     for spec in specs:
-        faults.extend(schedule_faults(spec, path_of(spec, owners), fallback))
+        faults.extend(judge.faults(spec, path_of(spec, owners)))
     faults.extend(alias_faults(file.tasks))
     faults.extend(rate_faults(file.queues))
     if whole:
@@ -115,6 +117,33 @@ def zone_faults(zone: str | None, path: Path) -> Iterator[Fault]:
         near = folded.get(nearest(zone.replace(" ", "_"), [*folded]).lower(), "")
         hint = f'Did you mean "{near}"?' if near else 'Write a zone as "Europe/Berlin" or "UTC".'
         yield Fault(path=path, message=f"unknown time zone {shown(zone)}", hint=hint)
+
+
+class ScheduleJudge:
+    """`schedule_faults` for many schedules: those that say the same are judged once, if nothing is wrong."""
+
+    def __init__(self, default_zone: str) -> None:
+        self._default_zone = default_zone
+        self._good: set[tuple[object, ...]] = set()
+
+    def faults(self, spec: ScheduleSpec, path: Path) -> tuple[Fault, ...]:
+        """Judge one."""
+        said = (
+            spec.kind,
+            spec.expression,
+            spec.timezone,
+            spec.dialect,
+            spec.start,
+            spec.end,
+            spec.jitter_s,
+            spec.expires_s,
+        )
+        if said in self._good:
+            return ()
+        found = tuple(schedule_faults(spec, path, self._default_zone))
+        if not found:
+            self._good.add(said)
+        return found
 
 
 def schedule_faults(spec: ScheduleSpec, path: Path, default_zone: str) -> Iterator[Fault]:
@@ -269,6 +298,10 @@ def argument_faults(
     spec: ScheduleSpec, task: Task, parameters: tuple[Parameter, ...] | None, path: Path
 ) -> Iterator[Fault]:
     """Find out whether the jobs of a schedule could begin with the arguments they would get."""
+    is_keyed = task.concurrency_key is not None or task.unique is not None
+    is_simple = task.function is not None and not (spec.kwargs or task.kwargs or is_keyed)
+    if is_simple and takes(parameters, spec.args or task.args):
+        return
     own = Given.exact(() if spec.args is None else spec.args, spec.kwargs or {})
     given = with_defaults(own, task.args, task.kwargs)
     try:

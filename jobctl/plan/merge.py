@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from jobctl.errors import PlanError, Problem
 from jobctl.plan.check import (
+    ScheduleJudge,
     alias_faults,
     argument_faults,
     body_faults,
@@ -261,10 +262,11 @@ class _Merge:
         tasks = self.tasks.values()
         of_zone = [*zone_faults(self.timezone, ("daemon", "timezone"))]
         self.faults.extend(of_zone)
+        judge = ScheduleJudge(self.timezone)
         for spec in self.schedules.values():
             path = path_of(spec, self.owners)
             if not of_zone and not spec.is_stored:
-                self.faults.extend(schedule_faults(spec, path, self.timezone))
+                self.faults.extend(judge.faults(spec, path))
             task = self.tasks.get(spec.task)
             if task is not None and not spec.is_stored:
                 found = self.parameters.get(task.name)

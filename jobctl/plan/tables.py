@@ -527,8 +527,8 @@ class ScheduleSpec:
             raise InvalidValue(f"{shown(data['kind'])} is not a kind of schedule")
         return cls(
             name=NAME.read(data["name"]),
-            kind=data["kind"],
-            expression=str(data["expression"]),
+            kind=sys.intern(data["kind"]),
+            expression=sys.intern(str(data["expression"])),
             source=Source.from_json(data["source"]),
             **_shared(read_values(keys_of(cls), written)),
         )

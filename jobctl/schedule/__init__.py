@@ -11,7 +11,7 @@ from jobctl.schedule.clocked import moment_of
 from jobctl.schedule.fields import Dialect
 from jobctl.schedule.interval import IntervalSchedule
 from jobctl.schedule.parse import kind_of, parse_schedule
-from jobctl.schedule.zone import are_zones_stale, reread_zones, zone_named
+from jobctl.schedule.zone import are_zones_stale, reread_zones, zone_named, zone_readings
 
 __all__ = [
     "BoundedSchedule",
@@ -27,4 +27,5 @@ __all__ = [
     "parse_schedule",
     "reread_zones",
     "zone_named",
+    "zone_readings",
 ]

@@ -168,6 +168,7 @@ class Zone:
 
 
 _ZONES: dict[str, Zone] = {}
+_readings = 1
 
 
 def zone_named(name: str) -> Zone:
@@ -183,12 +184,19 @@ def reread_zones() -> None:
 
     A zone that has vanished from the data keeps what it was.
     """
+    global _readings
+    _readings += 1
     ZoneInfo.clear_cache()
     for zone in _ZONES.values():
         try:
             zone.reread()
         except (ZoneInfoNotFoundError, ValueError, OSError):
             continue
+
+
+def zone_readings() -> int:
+    """How often zone data was read: whoever remembers a moment that follows from it asks again after that."""
+    return _readings
 
 
 def are_zones_stale() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,9 +17,13 @@ from jobctl.beat.rules import (
     zone_data_of,
 )
 from jobctl.clock import SECOND
-from jobctl.schedule import ScheduleError
+from jobctl.schedule import ScheduleError, reread_zones
 from tests.support.builders import a_schedule
 from tests.support.clock import START
+from tests.support.zone_files import zone_file, zones_from
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOUR = 3600 * SECOND
 
@@ -110,3 +115,37 @@ def test_only_intervals_without_a_start_ignore_the_wall_clock() -> None:
     assert follows_wall_clock(a_schedule(every="1h", start="2027-01-01"))
     assert follows_wall_clock(a_schedule(cron="0 2 * * *"))
     assert follows_wall_clock(a_schedule(at="2030-01-01"))
+
+
+def test_equal_rules_are_one_object_whoever_goes_by_them() -> None:
+    told = identity_of(a_schedule(cron="*/5 * * * *"), "host")
+    assert rule_of(told, START) is rule_of(told, START + HOUR)
+
+
+def test_intervals_of_other_anchors_are_other_rules() -> None:
+    told = identity_of(a_schedule(every="1h"), "host")
+    assert rule_of(told, START).next_after(START) == START + HOUR
+    assert rule_of(told, START + 1).next_after(START) == START + 1
+
+
+def test_only_the_schedules_that_draw_have_a_seed_of_their_own() -> None:
+    plain, drawn = "0 2 * * *", "H 2 * * *"
+    assert identity_of(a_schedule("a", cron=plain), "h") == identity_of(
+        a_schedule("b", cron=plain), "h"
+    )
+    assert identity_of(a_schedule("a", cron=drawn), "h") != identity_of(
+        a_schedule("b", cron=drawn), "h"
+    )
+
+
+def test_a_local_moment_follows_new_zone_data(tmp_path: Path) -> None:
+    with zones_from(tmp_path):
+        (tmp_path / "Moved").write_bytes(zone_file(3600))
+        told = identity_of(a_schedule(at="2030-01-01 12:00", timezone="Moved"), "host")
+        before = rule_of(told, START).next_after(START)
+        assert before is not None
+
+        (tmp_path / "Moved").write_bytes(zone_file(7200))
+        reread_zones()
+
+        assert rule_of(told, START).next_after(START) == before - HOUR

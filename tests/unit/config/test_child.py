@@ -9,11 +9,33 @@ import pytest
 from jobctl.config import parse_result, problem_to_json
 from jobctl.errors import ConfigError, Problem
 from jobctl.plan import FilePlan
+from tests.support.builders import a_schedule
 
 
 def test_a_plan_comes_back_as_it_was() -> None:
-    answer = json.dumps({"ok": True, "plan": FilePlan(files=("x",)).to_json()}).encode()
+    answer = an_answer(FilePlan(files=("x",)))
     assert parse_result(answer, "x") == FilePlan(files=("x",))
+
+
+def an_answer(plan: FilePlan, schedules: int = 0) -> bytes:
+    answer = {"ok": True, "plan": plan.to_json(), "schedules": schedules}
+    return json.dumps(answer).encode() + b"\n"
+
+
+def test_each_schedule_is_a_line() -> None:
+    spec = a_schedule(every="1m", args=[1])
+    line = json.dumps(spec.to_json(brief=True)).encode() + b"\n"
+
+    plan = parse_result(an_answer(FilePlan(files=("x",)), 2) + line * 2, "x")
+
+    assert plan.schedules == (spec, spec)
+
+
+def test_an_answer_that_lacks_schedules_is_no_plan() -> None:
+    spec = a_schedule(every="1m")
+    line = json.dumps(spec.to_json(brief=True)).encode() + b"\n"
+    with pytest.raises(ConfigError, match="cut short"):
+        parse_result(an_answer(FilePlan(files=("x",)), 2) + line, "x")
 
 
 def test_all_problems_come_back() -> None:
