@@ -180,3 +180,25 @@ def test_an_outcome_that_no_disk_took_is_kept_until_one_does() -> None:
         assert len(list(outcomes.glob("*.json"))) == 1
         daemon.start()
         assert daemon.ended(command)["attempts"][0]["exit_code"] == 6
+
+
+def test_a_dead_worker_s_folder_goes_whatever_lies_in_it_and_over_restarts() -> None:
+    with running_daemon(functions()) as daemon:
+        pids_of(daemon)
+        (worker, *_) = daemon.workers("function")
+        (folder,) = daemon.state_dir.glob(f"run/*/{worker['instance']}")
+        for number in range(3000):
+            (folder / f"of a job {number}").touch()
+        os.kill(worker["pid"], signal.SIGKILL)
+        daemon.until("it to be put away", lambda: not folder.exists())
+        daemon.kill()
+        # What a killed daemon leaves, however far it has come.
+        left = daemon.state_dir / "run" / "0123.trash"
+        left.mkdir()
+        for number in range(1000):
+            (left / str(number)).touch()
+
+        daemon.start()
+
+        daemon.until("it to be gone", lambda: not list(daemon.state_dir.glob("run/*.trash")))
+        assert daemon.ended(daemon.submit(task="double", args=[4], typed=True))["result"] == 8

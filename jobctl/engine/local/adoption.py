@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from jobctl.engine.base import Settled
-from jobctl.engine.local import burial, cgroups, holder
+from jobctl.engine.local import burial, cgroups, holder, trash
 from jobctl.engine.local.template import Template
 from jobctl.engine.local.worker import Phase, Worker
 from jobctl.worker import processes
@@ -45,9 +45,11 @@ class Adoption:
         """Find every template and worker again, with what the store says that each of them holds."""
         run_dir = self._house.run_dir
         run_dir.mkdir(mode=0o711, exist_ok=True)
+        self._house.trash.resume()
         unknown = dict(running)
         for directory in _folders(run_dir):
-            self._adopt_template(directory, unknown)
+            if directory.suffix != trash.SUFFIX:
+                self._adopt_template(directory, unknown)
         now = self._house.clock.now()
         cause = "the folder of its worker is gone"
         for instance, attempts in unknown.items():

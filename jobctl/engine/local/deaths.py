@@ -10,7 +10,6 @@ of it::
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 from jobctl.engine.base import Settled
@@ -187,7 +186,7 @@ class Deaths:
         """Nothing of it is needed any more: its folder and cgroup go."""
         self._house.workers.pop(worker.instance, None)
         worker.close(self._house.poller)
-        shutil.rmtree(worker.directory, ignore_errors=True)
+        self._house.trash.put(worker.directory)
         if worker.cgroup:
             cgroups.remove(worker.cgroup)
         template = self._house.template_of(worker)
@@ -203,5 +202,5 @@ class Deaths:
         if house.outbox.needs(template.outcomes_dir):
             house.timers.after(_TIDY_S, lambda: self.clear(template))
             return
-        shutil.rmtree(template.directory, ignore_errors=True)
+        house.trash.put(template.directory)
         house.templates.pop(template.instance, None)

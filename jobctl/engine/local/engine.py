@@ -29,6 +29,7 @@ from jobctl.engine.local.house import Group, House
 from jobctl.engine.local.outbox import Outbox
 from jobctl.engine.local.templates import Templates
 from jobctl.engine.local.timers import Timers
+from jobctl.engine.local.trash import Trash
 from jobctl.engine.local.worker import Phase
 from jobctl.result import Verdict
 from jobctl.worker.marks import read_marks
@@ -58,12 +59,14 @@ class LocalEngine:
         corner: Cgroups,
         keeper_recipe: Recipe,
     ) -> None:
+        timers = Timers(clock)
         self._house = House(
             run_dir=run_dir,
             poller=poller,
             clock=clock,
             cgroups=corner,
-            timers=Timers(clock),
+            timers=timers,
+            trash=Trash(run_dir, timers),
             outbox=Outbox(),
         )
         self._hearing = Hearing(self._house)
@@ -272,16 +275,18 @@ class LocalEngine:
 
     @property
     def is_idle_gone(self) -> bool:
-        """Only workers that hold an attempt or left-overs are there, and templates that have any."""
+        """Only workers that hold an attempt or left-overs are there, and templates that have any; the
+        folders of the others are removed."""
         workers = self._house.workers.values()
         if any(not w.attempts and not w.has_leftovers for w in workers):
             return False
         busy = {worker.directory.parent.name for worker in workers}
-        return self._house.templates.keys() <= busy
+        return self._house.templates.keys() <= busy and self._house.trash.is_empty
 
     def close(self) -> None:
         """Let go of everything without ending anything: the next daemon takes over."""
         house = self._house
+        house.trash.close()
         for worker in house.workers.values():
             worker.close(house.poller)
         for template in house.templates.values():

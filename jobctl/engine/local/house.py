@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jobctl.engine.local.outbox import Outbox
     from jobctl.engine.local.template import Recipe, Template
     from jobctl.engine.local.timers import Timers
+    from jobctl.engine.local.trash import Trash
     from jobctl.engine.local.worker import Worker
 
 
@@ -46,6 +47,7 @@ class House:
     clock: Clock
     cgroups: Cgroups
     timers: Timers
+    trash: Trash
     outbox: Outbox
     templates: dict[str, Template] = field(default_factory=dict)
     workers: dict[str, Worker] = field(default_factory=dict)
