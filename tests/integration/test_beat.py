@@ -976,14 +976,14 @@ def test_the_heap_does_not_grow_with_the_changes(beating: Beating) -> None:
 
 def test_new_zone_data_is_followed_while_the_daemon_runs(beating: Beating, tmp_path: Path) -> None:
     with zones_from(tmp_path):
-        (tmp_path / "Moved").write_bytes(zone_file(3600))
+        (tmp_path / "MovedByDay").write_bytes(zone_file(3600))
         (tmp_path / "Still").write_bytes(zone_file(3600))
-        moved = a_schedule(cron="0 12 * * *", timezone="Moved", on_overlap="allow")
+        moved = a_schedule(cron="0 12 * * *", timezone="MovedByDay", on_overlap="allow")
         still = a_schedule("still", cron="0 12 * * *", timezone="Still")
         beating.take(moved, still)
         beating.after(3 * 3600)
 
-        (tmp_path / "Moved").write_bytes(zone_file(7200))
+        (tmp_path / "MovedByDay").write_bytes(zone_file(7200))
         (tmp_path / "Still").write_bytes(zone_file(3600))
         beating.after(600)
 
@@ -1000,11 +1000,11 @@ def test_new_zone_data_loses_no_instant_that_passed_without_a_daemon(
     beating: Beating, tmp_path: Path
 ) -> None:
     with zones_from(tmp_path):
-        (tmp_path / "Moved").write_bytes(zone_file(3600))
-        beating.take(a_schedule(cron="0 12 * * *", timezone="Moved", on_missed="once"))
+        (tmp_path / "MovedWhileDown").write_bytes(zone_file(3600))
+        beating.take(a_schedule(cron="0 12 * * *", timezone="MovedWhileDown", on_missed="once"))
         beating.clock.advance(3 * 86_400)
 
-        (tmp_path / "Moved").write_bytes(zone_file(7200))
+        (tmp_path / "MovedWhileDown").write_bytes(zone_file(7200))
         beating.start()
         beating.take_again()
         beating.step()
@@ -1016,9 +1016,9 @@ def test_new_zone_data_in_a_refused_turn_is_followed_in_the_next(
     beating: Beating, tmp_path: Path
 ) -> None:
     with zones_from(tmp_path):
-        (tmp_path / "Moved").write_bytes(zone_file(3600))
-        beating.take(a_schedule(cron="0 12 * * *", timezone="Moved"))
-        (tmp_path / "Moved").write_bytes(zone_file(7200))
+        (tmp_path / "MovedUnserved").write_bytes(zone_file(3600))
+        beating.take(a_schedule(cron="0 12 * * *", timezone="MovedUnserved"))
+        (tmp_path / "MovedUnserved").write_bytes(zone_file(7200))
         beating.clock.advance(600)
         assert beating.beat.is_due(beating.clock.now())
 

@@ -47,26 +47,26 @@ def own_zone_files(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_new_zone_data_moves_schedules_that_exist(own_zone_files: Path) -> None:
-    (own_zone_files / "Moved").write_bytes(zone_file(3600))
-    schedule = parse_schedule("crontab", "0 12 * * *", timezone="Moved")
+    (own_zone_files / "MovedUnderARule").write_bytes(zone_file(3600))
+    schedule = parse_schedule("crontab", "0 12 * * *", timezone="MovedUnderARule")
     noon = int(datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp())
     assert schedule.next_after((noon - 7200) * US) == (noon - 3600) * US
 
-    data = zone_named("Moved").data
-    assert not zone_named("Moved").is_stale
+    data = zone_named("MovedUnderARule").data
+    assert not zone_named("MovedUnderARule").is_stale
 
-    (own_zone_files / "Moved").write_bytes(zone_file(7200))
+    (own_zone_files / "MovedUnderARule").write_bytes(zone_file(7200))
     assert schedule.next_after((noon - 7200) * US) == (noon - 3600) * US
-    assert zone_named("Moved").is_stale
+    assert zone_named("MovedUnderARule").is_stale
     assert are_zones_stale()
     reread_zones()
-    assert zone_named("Moved").data != data
-    assert not zone_named("Moved").is_stale
+    assert zone_named("MovedUnderARule").data != data
+    assert not zone_named("MovedUnderARule").is_stale
     assert schedule.next_after((noon - 7201) * US) == (noon - 7200) * US
 
-    (own_zone_files / "Moved").unlink()
+    (own_zone_files / "MovedUnderARule").unlink()
     reread_zones()
-    assert not zone_named("Moved").is_stale
+    assert not zone_named("MovedUnderARule").is_stale
     assert schedule.next_after((noon - 7201) * US) == (noon - 7200) * US
 
 
