@@ -17,6 +17,7 @@ from jobctl.cli import (
     config,
     daemon,
     explain,
+    exports,
     imports,
     inspect,
     jobs,
@@ -110,6 +111,7 @@ app.add_typer(inspect.app, name="inspect")
 app.command("explain")(explain.explain)
 app.command("check")(config.check)
 app.add_typer(imports.app, name="import")
+app.add_typer(exports.app, name="export")
 app.command("daemon")(daemon.daemon)
 app.command("reload")(daemon.reload)
 app.command("stop")(daemon.stop)
