@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import jobctl.cli.app  # noqa: F401 -- what a line imports at its first need must not bind a test's patch
 from jobctl.cli import entry
 from tests.integration.cli.scripted_daemon import ScriptedDaemon
 
