@@ -25,6 +25,7 @@ from jobctl.cli import (
     schedule_changes,
     schedules,
     submit,
+    takeover,
     why,
 )
 from jobctl.cli.render import process_screen
@@ -112,6 +113,7 @@ app.command("explain")(explain.explain)
 app.command("check")(config.check)
 app.add_typer(imports.app, name="import")
 app.add_typer(exports.app, name="export")
+app.add_typer(takeover.app, name="takeover")
 app.command("daemon")(daemon.daemon)
 app.command("reload")(daemon.reload)
 app.command("stop")(daemon.stop)

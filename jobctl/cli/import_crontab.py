@@ -84,7 +84,7 @@ def crontab(
             "FILE, --user and --system name different tables", hint="Give one of the three."
         )
     said = dialect or (None if files else dialect_of_host())
-    sources, about = _sources(files or [], user, is_system, form, said)
+    sources, about = sources_of(files or [], user, is_system, form, said)
     judged = judge(
         sources,
         program_of(said),
@@ -96,18 +96,19 @@ def crontab(
         session.screen.json(_shape(found, "" if dry_run else text_of(found)))
         return 0
     if dry_run:
-        for line in _report(found, with_clean=True):
+        for line in report(found, with_clean=True):
             session.screen.line(line)
         return 0
     session.screen.block(text_of(found))
-    for line in _report(found, with_clean=False):
+    for line in report(found, with_clean=False):
         session.screen.note(line)
     return 0
 
 
-def _sources(
+def sources_of(
     files: Sequence[str], user: str | None, is_system: bool, form: Form | None, said: Dialect | None
 ) -> tuple[tuple[Source, ...], tuple[tuple[str, Remark], ...]]:
+    """The tables that a line of ours names, and what is to be said of files that no cron reads."""
     from dataclasses import replace
     from pathlib import Path
 
@@ -126,7 +127,7 @@ def _sources(
     ), ()
 
 
-def _report(found: Import, *, with_clean: bool) -> Iterator[str]:
+def report(found: Import, *, with_clean: bool, with_summary: bool = True) -> Iterator[str]:
     """What is to be known, line by line; at the end how many entries came to what."""
     for file, remark in found.about_files:
         yield f"{file}: {remark.text}"
@@ -139,7 +140,8 @@ def _report(found: Import, *, with_clean: bool) -> Iterator[str]:
             yield f"  {remark.text}"
             if remark.offer:
                 yield f"    instead: {remark.offer}"
-    yield _summary(found)
+    if with_summary:
+        yield _summary(found)
 
 
 def _summary(found: Import) -> str:

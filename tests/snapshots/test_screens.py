@@ -581,4 +581,5 @@ def test_each_schema_that_ships_is_one_and_is_used(schema: Path) -> None:
     # Their commands are tested with what they need.
     elsewhere = {"explain", "check", "error", "import-celery-beat", "import-crontab"}
     elsewhere |= {"export-crontab", "export-systemd"}
+    elsewhere |= {"takeover", "takeover-check", "takeover-undo"}
     assert schema.stem in {case.schema for case in CASES} | elsewhere

@@ -80,6 +80,17 @@ def scripts_of(folder: str) -> Sequence[str] | None:
     return [name for name in in_order(found) if os.access(Path(folder) / name, os.X_OK)]
 
 
+def is_cron_alive() -> bool:
+    """Whether a cron runs on this host. One in a container of its own may be seen, too."""
+    for process in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if process.read_text(errors="replace").strip() in ("cron", "crond"):
+                return True
+        except OSError:
+            continue
+    return False
+
+
 def dialect_of_host(root: Path = Path("/")) -> Dialect | None:
     """The dialect of the cron that this system comes with; None when its name says nothing.
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from jobctl.importers.crontab.kinds import Form
+from jobctl.importers.crontab.marking import MARK
 from jobctl.importers.crontab.percent import cut
 
 if TYPE_CHECKING:
@@ -147,7 +148,9 @@ def read_table(data: bytes, form: Form, program: Program) -> Iterator[Read]:
     for line in lines_of(data):
         bare = line.text.strip(_BLANKS)
         if not bare or bare.startswith("#"):
-            about = [*about, bare.lstrip("#").strip()] if bare else []
+            # What stands above a line that was taken over is about that one.
+            is_taken = bare.encode(errors="replace").startswith(MARK)
+            about = [*about, bare.lstrip("#").strip()] if bare and not is_taken else []
             continue
         read = read_variable(line, program) or _read_entry(
             line, form, program, env, about_of(about, program)

@@ -112,6 +112,12 @@ def test_comments_above_are_the_description() -> None:
     assert "description" not in found["c"]
 
 
+def test_what_stands_above_a_line_that_was_taken_over_is_not_about_the_next() -> None:
+    (task,) = tasks(imported("# About a\n#jobctl# 0 0 * * * a\n0 1 * * * b\n")).values()
+
+    assert "description" not in task
+
+
 def test_what_waits_for_a_decision_is_a_comment_and_what_is_dead_only_told() -> None:
     text = text_of(imported("* 16 * * * often\n5/15 * * * * never\n"))
 
