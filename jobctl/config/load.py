@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import grp
 import json
 import os
 import pwd
@@ -138,7 +139,7 @@ class _Loading:
             return
         damaged = any(lost[: len(path)] == path for lost in file.damaged)
         values, faults = read_table(table.name, written, damaged=damaged)
-        faults = (*faults, *_user_faults(values))
+        faults = (*faults, *_user_faults(values), *_group_faults(values))
         self.tell(file, *(fault.under(*path) for fault in faults))
         place = file.places.of(path, on_key=True)
         source = Source(
@@ -270,6 +271,18 @@ def _user_faults(values: dict[str, Any]) -> Iterator[Fault]:
         near = nearest(user, [entry.pw_name for entry in pwd.getpwall()])
         hint = f'Did you mean "{near}"?' if near else "Create the user first, or name another."
         yield Fault(path=("user",), message=f"there is no user {shown(user)} here", hint=hint)
+
+
+def _group_faults(values: dict[str, Any]) -> Iterator[Fault]:
+    group = values.get("group")
+    if group is None or group.isdecimal():
+        return
+    try:
+        grp.getgrnam(group)
+    except KeyError:
+        near = nearest(group, [entry.gr_name for entry in grp.getgrall()])
+        hint = f'Did you mean "{near}"?' if near else "Create the group first, or name another."
+        yield Fault(path=("group",), message=f"there is no group {shown(group)} here", hint=hint)
 
 
 def _answer(loaded: Loaded) -> Iterator[str]:

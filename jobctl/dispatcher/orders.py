@@ -10,7 +10,7 @@ import grp
 import json
 import os
 import pwd
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from jobctl.paths import output_file
 from jobctl.protocol.compact import dumps
 from jobctl.retry import RetryRule
 from jobctl.task import Kind, Send, StopStep, Task
+from jobctl.task.world import CREDENTIAL, io_priority
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,9 +68,27 @@ def account_of(user: str | int) -> Account:
     return Account(entry.pw_uid, entry.pw_gid, groups, entry.pw_name, entry.pw_dir)
 
 
+@lru_cache(maxsize=256)
+def in_group(account: Account, group: str) -> Account:
+    """An account with another group than its own. Raises InvalidArguments when there is none of that name."""
+    if group.isdecimal():
+        gid = int(group)
+    else:
+        try:
+            gid = grp.getgrnam(group).gr_gid
+        except KeyError:
+            raise InvalidArguments(
+                f'this host has no group "{group}"', hint="Create it, or change group in the task."
+            ) from None
+    # Without the group that it replaces: a command is given away from it, too.
+    others = [other for other in account.groups if other not in (account.gid, gid)]
+    return replace(account, gid=gid, groups=(gid, *others))
+
+
 def forget_accounts() -> None:
     """Look accounts up again: the host's users may have changed."""
     account_of.cache_clear()
+    in_group.cache_clear()
     grp.getgrall()
 
 
@@ -145,6 +164,9 @@ class Orders:
     def _order(self, job: Claimed, task: Task | None, payload: Mapping[str, Any]) -> dict[str, Any]:
         rules = task or _AD_HOC
         account = account_of(task.user if task and task.user is not None else self._uid(job, task))
+        changes_group = task is not None and task.group is not None
+        if task is not None and task.group is not None:
+            account = in_group(account, task.group)
         if task is None:
             argv: Sequence[str] = payload["command"]
             given_env: Mapping[str, str] = payload.get("env", {})
@@ -178,6 +200,8 @@ class Orders:
             "uid": account.uid,
             "gid": account.gid,
             "groups": list(account.groups),
+            **({"changes_group": True} if changes_group else {}),
+            **({"world": asked} if (asked := _world(task, account)) else {}),
             "stop": [list(step) for step in steps_of(rules.stop)],
             "success_codes": list(rules.success_codes),
             "leftover": rules.leftover,
@@ -189,6 +213,64 @@ class Orders:
     def _uid(job: Claimed, task: Task | None) -> int:
         """A task's command runs as the daemon, an ad-hoc command as its submitter."""
         return os.geteuid() if task is not None else job.uid
+
+
+def _world(task: Task | None, account: Account) -> dict[str, Any]:
+    """What a task asks for beside its command, as `jobctl.worker.world` takes it; mostly nothing.
+
+    Raises:
+        InvalidArguments: something of it cannot be kept.
+    """
+    if task is None:
+        return {}
+    asked: dict[str, Any] = {}
+    if task.env_file:
+        asked["env_files"] = [
+            [_path_of(path.removeprefix("-"), "env_file"), path.startswith("-")]
+            for path in task.env_file
+        ]
+    if task.env_from_file:
+        asked["env_from_file"] = {
+            name: _path_of(path, f"env_from_file.{name}")
+            for name, path in task.env_from_file.items()
+        }
+    if task.stdin:
+        asked["stdin"] = task.stdin
+    if task.stdin_file is not None:
+        asked["stdin_file"] = task.stdin_file
+    if task.nice is not None:
+        asked["nice"] = task.nice
+    if task.ionice is not None:
+        asked["ionice"] = list(io_priority(task.ionice))
+    if task.max_processes is not None and account.uid == 0:
+        raise InvalidArguments(
+            f'task "{task.name}": max_processes does not bind root',
+            hint="Run the command as another user: set user.",
+        )
+    limits = {
+        "cpu_time": None if task.cpu_time_s is None else int(task.cpu_time_s),
+        "open_files": task.open_files,
+        "max_processes": task.max_processes,
+        "address_space": task.address_space_bytes,
+        "core_size": task.core_size_bytes,
+    }
+    set_limits = {name: value for name, value in limits.items() if value is not None}
+    if set_limits:
+        asked["limits"] = set_limits
+    return asked
+
+
+def _path_of(path: str, key: str) -> str:
+    if not path.startswith(CREDENTIAL):
+        return path
+    name = path.removeprefix(CREDENTIAL)
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        raise InvalidArguments(
+            f'{key}: the daemon was given no credential "{name}"',
+            hint=f"Write LoadCredential={name}:/path/to/file into its unit, and restart it.",
+        )
+    return f"{folder}/{name}"
 
 
 def clean_environment(account: Account) -> dict[str, str]:
@@ -215,13 +297,19 @@ def ran_with_limit(timeout_s: float) -> str:
 
 
 def ran_with(order: Mapping[str, Any]) -> str:
-    """What an attempt's row says about how a command was run. No environment: it may hold secrets."""
+    """What an attempt's row says about how a command was run.
+
+    No environment and no input, which may hold secrets; of files only the paths.
+    """
+    asked = order.get("world", {})
     return dumps(
         {
             "argv": order["argv"],
             "cwd": order["cwd"],
             "uid": order["uid"],
             "timeout_s": order["timeout_s"],
+            **({"gid": order["gid"]} if order.get("changes_group") else {}),
+            **{name: value for name, value in asked.items() if name != "stdin"},
         }
     )
 

@@ -50,6 +50,16 @@ from jobctl.task.stop import (
 )
 from jobctl.task.template import read_template
 from jobctl.task.units import Fault, InvalidValue, Rate, shown
+from jobctl.task.world import (
+    ADDRESS_SPACE,
+    CPU_TIME,
+    ENV_FILES,
+    ENV_FROM_FILE,
+    GROUP,
+    INPUT,
+    IONICE,
+    world_faults,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,7 +169,7 @@ class Source:
 UNKNOWN_SOURCE: Final = Source(file="?")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """A named definition. Exactly one of ``command``, ``shell`` and ``function`` is set.
 
@@ -383,6 +393,129 @@ class Task:
             commands_only=True,
         ),
     )
+    group: str | None = field(
+        default=None,
+        metadata=key(
+            "group",
+            GROUP,
+            "The group of the command, in place of its user's own; only a daemon of root can change it.",
+            default_text="the user's",
+            commands_only=True,
+        ),
+    )
+    env_file: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            "env_file",
+            ENV_FILES,
+            "Files of variables, read with the daemon's rights when the command starts; they replace what "
+            "`env` says. One that begins with `-` may be missing.",
+            commands_only=True,
+        ),
+    )
+    env_from_file: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=key(
+            "env_from_file",
+            ENV_FROM_FILE,
+            "Variables whose values are the contents of files: for secrets. `credential:NAME` is a "
+            "credential of the service.",
+            commands_only=True,
+        ),
+    )
+    stdin: str = field(
+        default="",
+        repr=False,
+        metadata=key(
+            "stdin",
+            INPUT,
+            "What the command reads from its standard input; at most 1 MiB.",
+            default_text="nothing: `/dev/null`",
+            commands_only=True,
+        ),
+    )
+    stdin_file: str | None = field(
+        default=None,
+        metadata=key(
+            "stdin_file",
+            FOLDER,
+            "The file that is its standard input, opened with the rights of its user.",
+            default_text="`/dev/null`",
+            commands_only=True,
+        ),
+    )
+    nice: int | None = field(
+        default=None,
+        metadata=key(
+            "nice",
+            whole(-20, 19),
+            "Its priority on the processor: 19 goes last. Only root may go below the daemon's.",
+            default_text="the daemon's",
+            commands_only=True,
+        ),
+    )
+    ionice: str | None = field(
+        default=None,
+        metadata=key(
+            "ionice",
+            IONICE,
+            "Its priority on disks whose scheduler has any; `idle` goes last.",
+            default_text="by `nice`",
+            commands_only=True,
+        ),
+    )
+    cpu_time_s: float | None = field(
+        default=None,
+        metadata=key(
+            "cpu_time",
+            CPU_TIME,
+            "How much processor time each of its processes may use, in whole seconds; then it is sent XCPU, "
+            "and KILL five seconds of processor time later.",
+            default_text="the daemon's limit",
+            commands_only=True,
+        ),
+    )
+    open_files: int | None = field(
+        default=None,
+        metadata=key(
+            "open_files",
+            whole(16, 1_000_000_000),
+            "How many descriptors each of its processes may have.",
+            default_text="the daemon's limit",
+            commands_only=True,
+        ),
+    )
+    max_processes: int | None = field(
+        default=None,
+        metadata=key(
+            "max_processes",
+            whole(1, 4_000_000),
+            "It may start no process or thread while its user has this many, on the whole host; root is "
+            "not bound, so it is refused for root.",
+            default_text="the daemon's limit",
+            commands_only=True,
+        ),
+    )
+    address_space_bytes: int | None = field(
+        default=None,
+        metadata=key(
+            "address_space",
+            ADDRESS_SPACE,
+            "How much each of its processes may map, which is more than the memory that it uses.",
+            default_text="the daemon's limit",
+            commands_only=True,
+        ),
+    )
+    core_size_bytes: int | None = field(
+        default=None,
+        metadata=key(
+            "core_size",
+            SIZE,
+            "How long a core file of it may be; `0` for none.",
+            default_text="the daemon's limit",
+            commands_only=True,
+        ),
+    )
     expires_s: float | None = field(
         default=None,
         metadata=key(
@@ -527,6 +660,7 @@ def task_faults(values: Mapping[str, object]) -> tuple[Fault, ...]:
         faults.extend(_faults_of_function(values))
     faults.extend(_faults_of_limits(values))
     faults.extend(burst_faults(values))
+    faults.extend(world_faults(values))
     command = values.get("command")
     if isinstance(command, tuple) and command and not command[0].strip():
         faults.append(Fault(path=("command", 0), message="the program has no name"))

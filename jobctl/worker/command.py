@@ -6,7 +6,8 @@ as it stands in the configuration, and arguments follow it as ``"$1"``, ``"$2"``
 
 A command of the daemon's own user is started with posix_spawn(3), which does not copy the keeper's
 page tables: 3,880 starts a second against 1,390 with fork (two processes, /bin/true). A command of
-another user needs steps between fork and exec that posix_spawn does not have.
+another user or group, or with a priority or a limit, needs steps between fork and exec that posix_spawn
+does not have.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from __future__ import annotations
 import os
 import signal
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from jobctl.worker import world
+from jobctl.worker.failure import CannotStart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,29 +32,42 @@ _ALL_SIGNALS = frozenset(range(1, signal.NSIG)) - {
 }
 
 
-class CannotStart(Exception):
-    """The command could not be started. ``exit_code`` is what a shell would give: 126 or 127."""
-
-    def __init__(self, kind: str, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.exit_code = exit_code
-
-
 def start(order: Mapping[str, Any], stdout: int, stderr: int) -> int:
     """Start the command of an order in a session of its own; gives back its pid.
 
     ``stdout`` and ``stderr`` are the write ends for it. Keys of ``order`` used here: ``argv``, ``env``,
-    ``cwd``, ``umask``, and ``uid``, ``gid``, ``groups`` when it runs as another user.
+    ``cwd``, ``umask``, ``uid``, ``gid``, ``groups`` when it runs as another user or ``changes_group``, and
+    ``world`` (`jobctl.worker.world`) when it asks for more.
 
     Raises:
         CannotStart: no such command, folder or permission. Nothing was started.
     """
     argv: list[str] = order["argv"]
     env: dict[str, str] = order["env"]
-    if order.get("uid") is not None and order["uid"] != os.geteuid():
-        return _start_as(order, argv, env, stdout, stderr)
+    asked = order.get("world")
+    if asked is not None:
+        env = world.environment(env, asked)
+    if _changes_account(order) or (asked is not None and world.needs_fork(asked)):
+        return _start_by_fork(order, argv, env, stdout, stderr)
+    if asked is None:
+        return _spawn(order, argv, env, (-1, stdout, stderr))
+    stdin = world.open_input(asked)
+    try:
+        return _spawn(order, argv, env, (stdin, stdout, stderr))
+    finally:
+        os.close(stdin)
+
+
+def _changes_account(order: Mapping[str, Any]) -> bool:
+    is_other = order.get("uid") is not None and order["uid"] != os.geteuid()
+    return is_other or "changes_group" in order
+
+
+def _spawn(
+    order: Mapping[str, Any], argv: list[str], env: dict[str, str], streams: tuple[int, int, int]
+) -> int:
+    """Start it with posix_spawn. ``streams`` are 0, 1 and 2 for it; -1 as the first is nothing to read."""
+    stdin, stdout, stderr = streams
     cwd = order["cwd"]
     try:
         os.chdir(cwd)
@@ -64,7 +81,9 @@ def start(order: Mapping[str, Any], stdout: int, stderr: int) -> int:
             argv,
             env,
             file_actions=(
-                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)
+                if stdin < 0
+                else (os.POSIX_SPAWN_DUP2, stdin, 0),
                 (os.POSIX_SPAWN_DUP2, stdout, 1),
                 (os.POSIX_SPAWN_DUP2, stderr, 2),
             ),
@@ -109,7 +128,7 @@ def _bad_folder(cwd: str, error: OSError) -> CannotStart:
     return CannotStart("BadFolder", f'folder "{cwd}" cannot be entered: {error.strerror}', 126)
 
 
-def _start_as(
+def _start_by_fork(
     order: Mapping[str, Any], argv: list[str], env: dict[str, str], stdout: int, stderr: int
 ) -> int:
     report, tell = os.pipe()
@@ -135,13 +154,17 @@ def _become_and_exec(
     outputs: tuple[int, int],
     tell: int,
 ) -> NoReturn:
-    """In the child: drop to the order's user, prove it, and become the command."""
+    """In the child: take its limits, drop to the order's user, prove it, and become the command."""
     try:
+        asked = order.get("world") or {}
         os.setsid()
-        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         os.dup2(outputs[0], 1)
         os.dup2(outputs[1], 2)
-        become(order["uid"], order["gid"], order["groups"])
+        world.restrict(asked)
+        if _changes_account(order):
+            _become_of(order)
+        # As the user: root's rights open no file for it.
+        os.dup2(world.open_input(asked), 0)
         try:
             os.chdir(order["cwd"])
         except OSError as error:
@@ -162,6 +185,17 @@ def _become_and_exec(
     finally:
         # Also when the message could not be written: this is a copy of the keeper.
         os._exit(126)
+
+
+def _become_of(order: Mapping[str, Any]) -> None:
+    try:
+        become(order["uid"], order["gid"], order["groups"])
+    except PermissionError as error:
+        if os.geteuid() == 0:
+            raise
+        who = f"user {order['uid']} and group {order['gid']}"
+        message = f"only a daemon of root can run a command as {who}: {error.strerror}"
+        raise CannotStart("CannotChangeUser", message, 126) from None
 
 
 def _tell(pipe: int, kind: str, exit_code: int, message: str) -> None:

@@ -22,7 +22,8 @@ from jobctl.protocol.compact import dumps
 from jobctl.worker import processes
 from jobctl.worker.absence import Absence
 from jobctl.worker.channel import Channel, accept, common_protocol
-from jobctl.worker.command import CannotStart, start
+from jobctl.worker.command import start
+from jobctl.worker.failure import CannotStart
 from jobctl.worker.instance import Instance, note_command
 from jobctl.worker.output import Output
 from jobctl.worker.record import drop_record
@@ -377,6 +378,11 @@ class Keeper:
         elif code == -signal.SIGKILL and self._ran_out_of_memory():
             cause = "the kernel killed it because memory ran out"
             end["error"] = dumps({"type": "OutOfMemory", "message": cause, "traceback": ""})
+            end["verdict"] = "failure"
+        elif code == -signal.SIGXCPU and "cpu_time" in order.get("world", {}).get("limits", {}):
+            allowed_s = order["world"]["limits"]["cpu_time"]
+            cause = f"it used up its processor time: cpu_time = {allowed_s}s"
+            end["error"] = dumps({"type": "CpuTimeExceeded", "message": cause, "traceback": ""})
             end["verdict"] = "failure"
         elif code >= 0 and code in order["success_codes"]:
             end["verdict"] = "success"
