@@ -31,6 +31,7 @@ class NotingScheduler(PersistentScheduler):
 
     instants: dict[int, int] = {}  # noqa: RUF012 -- the service makes the one scheduler itself
     has_ticked = threading.Event()
+    sending = threading.Lock()
     sent: dict[str, float] = {}  # noqa: RUF012 -- see above
 
     def setup_schedule(self) -> None:
@@ -49,7 +50,8 @@ class NotingScheduler(PersistentScheduler):
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         """Hand the message over."""
-        super().apply_entry(entry, producer=producer)
+        with self.sending:
+            super().apply_entry(entry, producer=producer)
         self.sent[entry.name] = now_s()
 
 
@@ -91,6 +93,8 @@ def main() -> None:
         start_s = seconds_since(_BEGAN_NS)
         figures = _herd() if _WORK == "herd" else {"start": start_s, **_spread()}
     finally:
+        # It goes on sending until the process ends.
+        NotingScheduler.sending.acquire()
         with app.connection_for_write() as connection:
             redis: Any = connection.default_channel.client  # type: ignore[attr-defined]
             for key in [*redis.scan_iter(match=f"*{_QUEUE}")]:
