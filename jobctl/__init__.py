@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from jobctl.api import send_task as send_task
     from jobctl.api import submit_many as submit_many
     from jobctl.api import task as task
+    from jobctl.raised import Retry as Retry
 
 __version__ = "0.1.0"
 
-__all__ = ["AsyncResult", "__version__", "configure", "send_task", "submit_many", "task"]
+__all__ = ["AsyncResult", "Retry", "__version__", "configure", "send_task", "submit_many", "task"]
 
-_OF_API = frozenset(__all__) - {"__version__", "task"}
+_RAISED = frozenset({"Retry"})
+_OF_API = frozenset(__all__) - {"__version__", "task"} - _RAISED
 
 
 if not TYPE_CHECKING:  # a type checker would take it for "has every name"
@@ -34,6 +36,11 @@ if not TYPE_CHECKING:  # a type checker would take it for "has every name"
             from jobctl import api
 
             found = globals()[name] = getattr(api, name)
+            return found
+        if name in _RAISED:
+            from jobctl import raised
+
+            found = globals()[name] = getattr(raised, name)
             return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -60,6 +60,9 @@ class Outcome:
         proof: how it is known that nothing of the attempt is left: ``"cgroup"``, ``"subreaper"``,
             ``"process"``, ``"boot"`` or ``"unproved"``; empty when nobody asked.
         remaining: processes that were still there, by pid.
+        kinds: names of the classes that the exception of a function belongs to, its own first
+            (`jobctl.raised.kinds_of`); they decide about another attempt and are not stored.
+        retry: JSON text of what a function asked for that raised `jobctl.Retry`; likewise.
     """
 
     token: int
@@ -82,6 +85,8 @@ class Outcome:
     stderr_file: bool = False
     proof: str = ""
     remaining: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ()
+    retry: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The outcome as a JSON object; fields that hold their default are left out.
@@ -104,6 +109,8 @@ class Outcome:
             data["stderr"] = self.stderr.decode("latin-1")
         if self.remaining:
             data["remaining"] = list(self.remaining)
+        if self.kinds:
+            data["kinds"] = list(self.kinds)
         return data
 
     @classmethod
@@ -118,9 +125,15 @@ class Outcome:
             output = fields.pop("output", "").encode("latin-1")
             stderr = fields.pop("stderr", "").encode("latin-1")
             remaining = tuple(fields.pop("remaining", ()))
+            kinds = tuple(fields.pop("kinds", ()))
             verdict = Verdict(fields.pop("verdict"))
             outcome = cls(
-                verdict=verdict, output=output, stderr=stderr, remaining=remaining, **fields
+                verdict=verdict,
+                output=output,
+                stderr=stderr,
+                remaining=remaining,
+                kinds=kinds,
+                **fields,
             )
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise ProtocolError(f"an outcome cannot be read: {error}") from error
@@ -129,6 +142,8 @@ class Outcome:
                 raise ProtocolError(f'an outcome cannot be read: "{name}" is of a wrong type')
         if not all(_fits(pid, int) for pid in remaining):
             raise ProtocolError('an outcome cannot be read: "remaining" is of a wrong type')
+        if not all(_fits(kind, str) for kind in kinds):
+            raise ProtocolError('an outcome cannot be read: "kinds" is of a wrong type')
         return outcome
 
 
@@ -157,7 +172,7 @@ _TYPES: dict[str, type] = {
         int,
     ),
     **dict.fromkeys(("user_s", "system_s"), float),
-    **dict.fromkeys(("result", "error", "proof"), str),
+    **dict.fromkeys(("result", "error", "proof", "retry"), str),
     "output_file": bool,
     "stderr_file": bool,
 }
@@ -172,6 +187,7 @@ _OPTIONAL = (
     "system_s",
     "max_rss_bytes",
     "stderr_bytes",
+    "retry",
     "output_bytes",
     "output_file",
     "stderr_file",
@@ -182,5 +198,5 @@ _DEFAULTS: dict[str, Any] = {
     "output_file": False,
     "stderr_file": False,
     "proof": "",
-    **dict.fromkeys(_OPTIONAL[:9]),
+    **dict.fromkeys(_OPTIONAL[:10]),
 }

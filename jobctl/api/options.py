@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, T
 
 from jobctl.clock import SECOND, Moment
 from jobctl.errors import InvalidArguments, UsageError
+from jobctl.raised import name_of
 from jobctl.task import Source, Task, make_task
 from jobctl.task.keys import ARGS, KWARGS, keys_of, nearest
 from jobctl.task.units import InvalidValue, parse_span
@@ -52,6 +53,8 @@ class TaskOptions(TypedDict, total=False):
     retry_backoff: bool
     retry_backoff_max: Span
     retry_jitter: bool
+    autoretry_for: Sequence[type[BaseException] | str]
+    dont_autoretry_for: Sequence[type[BaseException] | str]
     on_lost: str
     max_lost: int
     expires: Span | None
@@ -80,7 +83,6 @@ class TaskOptions(TypedDict, total=False):
 
     max_retries: int
     default_retry_delay: Span
-    autoretry_for: Sequence[type[BaseException]]
     time_limit: Span | None
     acks_late: bool
     reject_on_worker_lost: bool | None
@@ -127,9 +129,8 @@ _UNKEPT_OF_TASK: Final[dict[str, _Unkept]] = {
     "serializer": _Unkept(("json", None), _ONE_FORM),
     "compression": _Unkept((None,), _ONE_FORM),
     "resultrepr_maxsize": _Unkept((), "Results are shown whole."),
-    "dont_autoretry_for": _Unkept(((), None), "A failure of any kind is retried, or none."),
     "retry_kwargs": _Unkept((None,), "Write retries = … and retry_delay = … instead."),
-    "retry_for": _Unkept((), "A failure of any kind is retried, or none."),
+    "retry_for": _Unkept((), "Its name here is autoretry_for."),
     "acks_on_failure_or_timeout": _Unkept((True, None), "Retries say what follows a failure."),
     "send_events": _Unkept((True, None), "Every change is recorded."),
     "trail": _Unkept((True, None), _NOT_YET),
@@ -171,7 +172,6 @@ _OF_TASK: Final = tuple(
 _CELERYS: Final = (
     "max_retries",
     "default_retry_delay",
-    "autoretry_for",
     "time_limit",
     "acks_late",
     "reject_on_worker_lost",
@@ -232,24 +232,30 @@ def _of_celery(about: str, given: Mapping[str, Any]) -> dict[str, Any]:
         # Celery's wait is always the same.
         keys.update(retry_delay=given["default_retry_delay"], retry_backoff=False)
         keys.setdefault("retry_jitter", False)
-    if given.get("autoretry_for"):
-        _retry_for_all(about, keys, given["autoretry_for"])
+    _name_classes(about, keys)
     _take_acks(about, keys, given)
     return keys
 
 
-def _retry_for_all(about: str, keys: dict[str, Any], kinds: object) -> None:
-    listed = cast("Sequence[object]", kinds) if isinstance(kinds, (tuple, list)) else ()
-    if not any(kind is Exception or kind is BaseException for kind in listed):
-        raise UsageError(
-            f"{about}: autoretry_for is kept for (Exception,) only",
-            hint="A failure of any kind is retried, or none; catch the others in the function.",
-        )
-    # What Celery does when it is told no more than this.
-    keys.setdefault("retries", 3)
-    if not keys.get("retry_backoff") and "retry_delay" not in keys:
-        keys.update(retry_delay=180, retry_backoff=False)
-        keys.setdefault("retry_jitter", False)
+def _name_classes(about: str, keys: dict[str, Any]) -> None:
+    for option in ("autoretry_for", "dont_autoretry_for"):
+        listed = keys.pop(option, None)
+        if not listed:
+            continue
+        if not isinstance(listed, (tuple, list)):
+            raise UsageError(
+                f"{about}: {option} is a list of exceptions", hint=f"{option}=(ConnectionError,)"
+            )
+        keys[option] = [
+            name_of(kind) if isinstance(kind, type) else kind
+            for kind in cast("Sequence[object]", listed)
+        ]
+    if "autoretry_for" in keys:
+        # What Celery does when it is told no more than this.
+        keys.setdefault("retries", 3)
+        if not keys.get("retry_backoff") and "retry_delay" not in keys:
+            keys.update(retry_delay=180, retry_backoff=False)
+            keys.setdefault("retry_jitter", False)
 
 
 def _take_acks(about: str, keys: dict[str, Any], given: Mapping[str, Any]) -> None:

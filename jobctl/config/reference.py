@@ -47,7 +47,7 @@ _AFTER = """\
 
 A task that a module declares with `@task` is named `module.function` unless it says otherwise.
 A table `[tasks."shop.tasks.send"]` without `command`, `shell` and `function` overrides its options, key by key.
-Keys marked "commands only" are refused for functions.
+Keys marked "commands only" are refused for functions, those marked "functions only" for commands.
 
 ## Arguments
 
@@ -78,6 +78,8 @@ def _section(table: Table) -> str:
 
 def _row(bound: BoundKey) -> str:
     only = " Commands only." if bound.key.commands_only else ""
+    if bound.key.functions_only:
+        only = " Functions only."
     cells = (f"`{bound.key.name}`", bound.key.mark.word, _default(bound), bound.key.help + only)
     return "| " + " | ".join(cells) + " |"
 

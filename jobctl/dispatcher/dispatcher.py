@@ -552,7 +552,15 @@ class Dispatcher:
         if running.stop_asked == Verdict.CANCELLED and verdict is not Verdict.SUCCESS:
             # It ended in another way before the stop reached it; it is not tried again.
             verdict = Verdict.CANCELLED
-        decision = decide(verdict, rule, failures=failures, losses=losses, rng=self._rng)
+        decision = decide(
+            verdict,
+            rule,
+            failures=failures,
+            losses=losses,
+            rng=self._rng,
+            outcome=outcome,
+            now=now,
+        )
         reason = decision.reason.value if decision.reason else ""
         match decision.change:
             case Change.SUCCEED:

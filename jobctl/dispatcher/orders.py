@@ -326,6 +326,9 @@ def retry_rule(task: Task | None, overrides: str | None) -> RetryRule:
         jitter=rules.retry_jitter,
         on_lost=rules.on_lost,
         max_lost=rules.max_lost,
+        retry_on=rules.retry_on,
+        autoretry_for=rules.autoretry_for,
+        dont_autoretry_for=rules.dont_autoretry_for,
     )
 
 

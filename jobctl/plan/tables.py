@@ -612,9 +612,6 @@ TABLES: Final[Mapping[str, Table]] = {
             later=frozenset(
                 {
                     "soft_timeout",
-                    "retry_on",
-                    "autoretry_for",
-                    "dont_autoretry_for",
                     "deadline",
                     "max_load",
                     "min_free_memory",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from jobctl.task.failures import EXCEPTIONS, RETRY_ON, codes_of
 from jobctl.task.keys import (
     ARGS,
     ENVIRONMENT,
@@ -261,6 +262,36 @@ class Task:
             FLAG,
             "Draw each wait evenly from zero to its length, so that jobs which failed together "
             "do not come back together.",
+        ),
+    )
+    retry_on: tuple[int | str, ...] = field(
+        default=(),
+        metadata=key(
+            "retry_on",
+            RETRY_ON,
+            "The only ends that are tried again.",
+            default_text="every failure, and the end at `timeout`",
+            commands_only=True,
+        ),
+    )
+    autoretry_for: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            "autoretry_for",
+            EXCEPTIONS,
+            "The only exceptions that are tried again, with those derived from them. "
+            "An end at `timeout` counts as `TimeoutError`.",
+            default_text="every exception, and the end at `timeout`",
+            functions_only=True,
+        ),
+    )
+    dont_autoretry_for: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            "dont_autoretry_for",
+            EXCEPTIONS,
+            "Exceptions that are not tried again, with those derived from them, whatever `autoretry_for` says.",
+            functions_only=True,
         ),
     )
     success_codes: tuple[int, ...] = field(
@@ -606,14 +637,16 @@ class Task:
     def to_json(self, *, brief: bool = False) -> dict[str, Json]:
         """Give ``name``, ``source`` and the keys of its table.
 
-        Keys without a value are left out, and those that a function cannot have; with ``brief`` also
-        those that have their default.
+        Keys without a value are left out, and those that a task of its kind cannot have; with ``brief``
+        also those that have their default.
         """
         keys = write_values(self, brief=brief)
-        if self.kind is Kind.FUNCTION:
-            for name, bound in keys_of(Task).items():
-                if bound.key.commands_only:
-                    keys.pop(name, None)
+        is_function = self.kind is Kind.FUNCTION
+        for name, bound in keys_of(Task).items():
+            # Empty lists of what is tried again are no values either: they cannot be written.
+            is_unset = name in _RETRY_LISTS and not getattr(self, name)
+            if is_unset or (bound.key.commands_only if is_function else bound.key.functions_only):
+                keys.pop(name, None)
         return {"name": self.name, "source": self.source.to_json(), **keys}
 
     @classmethod
@@ -622,6 +655,8 @@ class Task:
         written = {name: value for name, value in data.items() if name not in ("name", "source")}
         return make_task(data["name"], written, source=Source.from_json(data["source"]))
 
+
+_RETRY_LISTS: Final = ("retry_on", "autoretry_for", "dont_autoretry_for")
 
 BODIES: Final = ("command", "shell", "function")
 """The keys of which a task has exactly one."""
@@ -656,8 +691,9 @@ def task_faults(values: Mapping[str, object]) -> tuple[Fault, ...]:
         )
         for body in bodies[1:]
     )
-    if bodies == ["function"]:
-        faults.extend(_faults_of_function(values))
+    if bodies:
+        faults.extend(_faults_of_kind(values, is_function=bodies == ["function"]))
+    faults.extend(_faults_of_retries(values))
     faults.extend(_faults_of_limits(values))
     faults.extend(burst_faults(values))
     faults.extend(world_faults(values))
@@ -693,17 +729,41 @@ def _faults_of_limits(values: Mapping[str, object]) -> list[Fault]:
     return []
 
 
-def _faults_of_function(values: Mapping[str, object]) -> list[Fault]:
+def _faults_of_retries(values: Mapping[str, Any]) -> list[Fault]:
+    written = [name for name in _RETRY_LISTS if values.get(name)]
+    faults = []
+    if written and values.get("retries") is None:
+        # A written 0 is no slip: it switches retries off for a while.
+        message = f"{written[0]} says what is tried again, but there are no retries"
+        hint = "Write retries = 3 too."
+        faults.append(Fault(path=(written[0],), message=message, hint=hint, on_key=True))
+    good = set(values.get("success_codes", (0,)))
+    for code in sorted(good & codes_of(values.get("retry_on", ()))):
+        message = f"the exit code {code} counts as success and is never tried again"
+        hint = "Take it out, or write success_codes without it."
+        faults.append(Fault(path=("retry_on",), message=message, hint=hint))
+    for position, name in enumerate(values.get("dont_autoretry_for", ())):
+        if name in values.get("autoretry_for", ()):
+            message = f"{name} stands in autoretry_for too"
+            path = ("dont_autoretry_for", position)
+            faults.append(Fault(path=path, message=message, hint="Keep it in one of them."))
+    return faults
+
+
+def _faults_of_kind(values: Mapping[str, object], *, is_function: bool) -> list[Fault]:
     # An option that is not kept is refused, never ignored.
-    return [
-        Fault(
-            path=(name,),
-            message=f"{name} belongs to commands, but this task calls a function",
-            hint="Set it on the worker group that serves its queue."
-            if name in ("user", "cwd", "env")
-            else "Remove it.",
-            on_key=True,
-        )
-        for name, bound in keys_of(Task).items()
-        if bound.key.commands_only and bound.field in values
-    ]
+    faults = []
+    for name, bound in keys_of(Task).items():
+        if bound.field not in values:
+            continue
+        if is_function and bound.key.commands_only:
+            message = f"{name} belongs to commands, but this task calls a function"
+            of_group = name in ("user", "cwd", "env")
+            hint = "Set it on the worker group that serves its queue." if of_group else "Remove it."
+        elif not is_function and bound.key.functions_only:
+            message = f"{name} belongs to functions, but this task runs a command"
+            hint = "For exit codes write retry_on." if name in _RETRY_LISTS else "Remove it."
+        else:
+            continue
+        faults.append(Fault(path=(name,), message=message, hint=hint, on_key=True))
+    return faults

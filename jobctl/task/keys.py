@@ -65,13 +65,15 @@ class Mark:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Key:
     """One key of a table: its name in the file, its kind, its help. ``default_text`` is told when the
-    default is found out at run time; ``commands_only`` when a function cannot keep it."""
+    default is found out at run time; ``commands_only`` when a function cannot keep it, ``functions_only`` when
+    a command cannot."""
 
     name: str
     mark: Mark
     help: str
     default_text: str = ""
     commands_only: bool = False
+    functions_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,11 +87,22 @@ class BoundKey:
 
 
 def key(
-    name: str, mark: Mark, help: str, *, default_text: str = "", commands_only: bool = False
+    name: str,
+    mark: Mark,
+    help: str,
+    *,
+    default_text: str = "",
+    commands_only: bool = False,
+    functions_only: bool = False,
 ) -> Mapping[str, Key]:
     """Give the metadata of a field: ``x: int = field(default=1, metadata=key("x", WHOLE, "…"))``."""
     described = Key(
-        name=name, mark=mark, help=help, default_text=default_text, commands_only=commands_only
+        name=name,
+        mark=mark,
+        help=help,
+        default_text=default_text,
+        commands_only=commands_only,
+        functions_only=functions_only,
     )
     return {"key": described}
 

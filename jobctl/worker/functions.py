@@ -28,6 +28,7 @@ from resource import RUSAGE_SELF, getrusage
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.protocol.compact import dumps
+from jobctl.raised import Retry, kinds_of, name_of
 from jobctl.worker import signals
 from jobctl.worker.absence import Absence
 from jobctl.worker.channel import Channel, accept, common_protocol
@@ -381,6 +382,11 @@ class FunctionWorker:
         self._surroundings.restore()
 
     def _end_badly(self, slot: int, job: list[Any], begun_at: int, error: BaseException) -> None:
+        end: dict[str, Any] = {"kinds": kinds_of(error)}
+        if isinstance(error, Retry):
+            end["retry"] = _asked(error)
+            # If there is no other attempt, the job has failed with what this one was raised from.
+            error = error.__cause__ or error
         kind = type(error)
         try:
             message = str(error)
@@ -393,7 +399,7 @@ class FunctionWorker:
         except Exception:  # noqa: BLE001 -- as above
             text = ""
         described = {
-            "type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
+            "type": name_of(kind),
             "message": _cut(message),
             "traceback": text[-_TEXT_LIMIT:],
         }
@@ -403,7 +409,7 @@ class FunctionWorker:
                 "message": f'this worker did not load the task "{job[2]}"',
                 "traceback": "",
             }
-        self._end_described(slot, job, begun_at, described)
+        self._end_described(slot, job, begun_at, described, end)
 
     def _end_without_result(
         self, slot: int, job: list[Any], begun_at: int, error: BaseException
@@ -419,9 +425,14 @@ class FunctionWorker:
         self._end_described(slot, job, begun_at, described)
 
     def _end_described(
-        self, slot: int, job: list[Any], begun_at: int, described: dict[str, str]
+        self,
+        slot: int,
+        job: list[Any],
+        begun_at: int,
+        described: dict[str, str],
+        more: dict[str, Any] | None = None,
     ) -> None:
-        end: dict[str, Any] = {"verdict": "failure", "error": dumps(described)}
+        end = {"verdict": "failure", "error": dumps(described), **(more or {})}
         self._end_recorded(slot, job, begun_at, end, self._printed.take())
 
     def _end_recorded(
@@ -509,6 +520,14 @@ def _is_deep(result: bytes) -> bool:
         if not bare:
             return False
     return True
+
+
+def _asked(error: Retry) -> str:
+    """What it asks for; a class derived from it may say nothing that makes sense."""
+    try:
+        return str(error.to_json())
+    except Exception:  # noqa: BLE001 -- user code: then it asks for no more than another attempt
+        return "{}"
 
 
 def _cut(message: str) -> str:

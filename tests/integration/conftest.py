@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.daemon import Daemon, running_daemon
+from tests.support.shop import Shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,3 +18,11 @@ def daemon() -> Iterator[Daemon]:
     """A running daemon without a configuration."""
     with running_daemon() as started:
         yield started
+
+
+@pytest.fixture
+def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """A daemon that is to be started with a module of functions."""
+    with running_daemon(start=False) as daemon:
+        monkeypatch.setenv("JOBCTL_SOCKET", str(daemon.socket))
+        yield Shop(daemon)

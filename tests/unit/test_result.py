@@ -63,6 +63,9 @@ def test_an_exit_code_of_zero_is_no_default() -> None:
         {**LEAST, "stderr": "€"},
         {**LEAST, "stderr_bytes": "7"},
         {**LEAST, "remaining": 7},
+        {**LEAST, "kinds": 7},
+        {**LEAST, "kinds": [7]},
+        {**LEAST, "retry": {}},
         {name: value for name, value in LEAST.items() if name != "job_id"},
     ],
 )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from jobctl.clock import SECOND
 from jobctl.job import Change, Reason
-from jobctl.result import Verdict
+from jobctl.raised import Retry
+from jobctl.result import Outcome, Verdict
 from jobctl.retry import Decision, RetryRule, backoff_s, decide
 
 STEADY = {"jitter": False}
+NOW = 10 * SECOND
 
 
 def after(verdict: Verdict, rule: RetryRule, *, failures: int = 0, losses: int = 0) -> Decision:
@@ -96,3 +101,154 @@ def test_jitter_draws_from_zero_to_the_whole_delay() -> None:
     assert all(0.0 <= delay <= 8.0 for delay in drawn)
     assert min(drawn) < 0.5
     assert max(drawn) > 7.5
+
+
+# -- which failures are tried again ---------------------------------------------------------------
+
+
+def ended(verdict: Verdict = Verdict.FAILURE, **facts: Any) -> Outcome:
+    return Outcome(token=1, job_id=1, verdict=verdict, finished_at=NOW, **facts)
+
+
+def follows(outcome: Outcome, *, failures: int = 1, **options: Any) -> Decision:
+    rule = RetryRule(**{"retries": 5, "delay_s": 7.0, "jitter": False, **options})
+    return decide(
+        outcome.verdict,
+        rule,
+        failures=failures,
+        losses=0,
+        rng=random.Random(1),
+        outcome=outcome,
+        now=NOW,
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_retried"),
+    [
+        (ended(exit_code=75), True),
+        (ended(exit_code=1), True),
+        (ended(exit_code=3), True),
+        (ended(exit_code=4), False),
+        (ended(signal=9), False),
+        (ended(), False),
+        (ended(Verdict.TIMEOUT, signal=15), False),
+    ],
+)
+def test_exit_codes_that_are_not_named_end_the_job(outcome: Outcome, is_retried: bool) -> None:
+    decision = follows(outcome, retry_on=(75, "1-3"))
+
+    assert (decision.change is Change.TRY_AGAIN) is is_retried
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_retried"),
+    [
+        (ended(signal=9), True),
+        (ended(Verdict.TIMEOUT, signal=9), True),
+        (ended(Verdict.TIMEOUT, exit_code=1), True),
+        (ended(exit_code=137), False),
+    ],
+)
+def test_signals_and_time_limits_can_be_named(outcome: Outcome, is_retried: bool) -> None:
+    decision = follows(outcome, retry_on=("signal", "timeout"))
+
+    assert (decision.change is Change.TRY_AGAIN) is is_retried
+
+
+KINDS = ("shop.Busy", "ConnectionError", "OSError", "Exception", "BaseException")
+
+
+@pytest.mark.parametrize(
+    ("options", "is_retried"),
+    [
+        ({}, True),
+        ({"autoretry_for": ("shop.Busy",)}, True),
+        ({"autoretry_for": ("KeyError", "OSError")}, True),
+        ({"autoretry_for": ("KeyError",)}, False),
+        ({"autoretry_for": ("Busy",)}, False),
+        ({"dont_autoretry_for": ("ConnectionError",)}, False),
+        ({"dont_autoretry_for": ("KeyError",)}, True),
+        ({"autoretry_for": ("OSError",), "dont_autoretry_for": ("shop.Busy",)}, False),
+    ],
+)
+def test_an_exception_is_judged_by_all_its_classes(
+    options: dict[str, Any], is_retried: bool
+) -> None:
+    decision = follows(ended(kinds=KINDS), **options)
+
+    assert (decision.change is Change.TRY_AGAIN) is is_retried
+
+
+@pytest.mark.parametrize(
+    ("named", "is_retried"), [("TimeoutError", True), ("Exception", True), ("OSError", False)]
+)
+def test_the_time_limit_counts_as_an_exception(named: str, is_retried: bool) -> None:
+    timed_out = ended(Verdict.TIMEOUT)
+
+    assert (follows(timed_out, autoretry_for=(named,)).change is Change.TRY_AGAIN) is is_retried
+
+
+def test_what_is_no_exception_of_the_function_is_none_of_the_named_ones() -> None:
+    assert follows(ended(), autoretry_for=("Exception",)).change is Change.FAIL
+
+
+def asked(**wish: Any) -> Outcome:
+    return ended(retry=Retry(**wish).to_json())
+
+
+def test_a_function_that_asks_for_a_retry_says_when() -> None:
+    moment = datetime(1970, 1, 1, 0, 1, 30, tzinfo=UTC)
+
+    assert follows(asked(countdown=90)).delay_s == 90
+    assert follows(asked(countdown=timedelta(minutes=2))).delay_s == 120
+    assert follows(asked(eta=moment)).delay_s == 90 - NOW / SECOND
+    assert follows(asked(eta=datetime(1969, 1, 1, tzinfo=UTC))).delay_s == 0
+    assert follows(asked(), failures=2).delay_s == 14
+
+
+def test_a_function_that_asks_for_a_retry_is_not_judged_by_its_exceptions() -> None:
+    assert follows(asked(), autoretry_for=("KeyError",)).change is Change.TRY_AGAIN
+
+
+@pytest.mark.parametrize(
+    ("retries", "max_retries", "granted"),
+    [(5, None, 5), (0, None, 3), (5, 2, 2), (1, 4, 4), (5, 0, 0)],
+)
+def test_a_function_gets_as_many_retries_as_it_or_its_task_says(
+    retries: int, max_retries: int | None, granted: int
+) -> None:
+    wish = asked(max_retries=max_retries)
+
+    assert granted == sum(
+        follows(wish, retries=retries, failures=n).change is Change.TRY_AGAIN for n in range(1, 20)
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"delay_s": -1, "at": "x", "max_retries": "x"}', '{"delay_s": NaN}']
+)
+def test_a_wish_that_makes_no_sense_is_one_for_another_attempt(text: str) -> None:
+    assert follows(ended(retry=text or "null")).delay_s == 7
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"countdown": -1},
+        {"countdown": float("nan")},
+        {"countdown": float("inf")},
+        {"countdown": 1, "eta": datetime(2030, 1, 1, tzinfo=UTC)},
+        {"eta": datetime(2030, 1, 1)},  # noqa: DTZ001 -- what is refused
+        {"max_retries": -1},
+    ],
+)
+def test_a_wish_that_cannot_be_is_refused_where_it_is_made(wish: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"^Retry: "):
+        Retry(**wish)
+
+
+def test_a_wait_for_ages_ends_before_dates_do() -> None:
+    wish = ended(retry='{"delay_s": 1e300}')
+
+    assert follows(wish).delay_s == 253_402_300_799 - NOW / SECOND

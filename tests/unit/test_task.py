@@ -175,6 +175,7 @@ def test_a_shell_line_is_a_command_and_a_function_is_not() -> None:
     assert make_task("a", {"function": "shop.tasks:Mail.send"}).kind is Kind.FUNCTION
 
 
+OF_FUNCTIONS = {name for name, bound in keys_of(Task).items() if bound.key.functions_only}
 EVERY_KEY: dict[str, object] = {
     "command": ["tar", "-xf", "{1}"],
     "description": "unpacks",
@@ -189,6 +190,7 @@ EVERY_KEY: dict[str, object] = {
     "retry_backoff": 1.5,
     "retry_backoff_max": "1h",
     "retry_jitter": False,
+    "retry_on": [75, "1-2", "signal", "timeout"],
     "success_codes": [0, 3],
     "on_lost": "retry",
     "max_lost": 5,
@@ -228,7 +230,7 @@ EVERY_KEY: dict[str, object] = {
 
 def test_every_key_is_read_and_survives_json() -> None:
     task = make_task("unpack", EVERY_KEY, source=Source(file="x.toml", line=3, column=1))
-    assert EVERY_KEY.keys() == keys_of(Task).keys() - {"shell", "function"}
+    assert EVERY_KEY.keys() == keys_of(Task).keys() - {"shell", "function", *OF_FUNCTIONS}
     assert (task.timeout_s, task.umask, task.output_cap_bytes) == (3600.0, 0o27, 65536)
     again = Task.from_json(task.to_json())
     assert again == task
@@ -255,6 +257,61 @@ def test_limits_that_make_no_sense_are_refused(written: dict[str, object], words
 
 def test_a_function_survives_json() -> None:
     task = make_task("add", {"function": "shop:add", "timeout": 3})
+    assert Task.from_json(task.to_json()) == task
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "message"),
+    [
+        ({"retry_on": [75]}, ("retry_on",), "retry_on says what is tried again, but there are no retries"),
+        ({"retry_on": [], "retries": 1}, ("retry_on",), "the list is empty"),
+        ({"retry_on": 75, "retries": 1}, ("retry_on",), "75 is not a list"),
+        ({"retry_on": [256], "retries": 1}, ("retry_on", 0), "256 is no exit code and no range of them"),
+        ({"retry_on": ["3-1"], "retries": 1}, ("retry_on", 0), '"3-1" is not a range of exit codes'),
+        ({"retry_on": ["1-256"], "retries": 1}, ("retry_on", 0), '"1-256" is not a range of exit codes'),
+        ({"retry_on": ["KILL"], "retries": 1}, ("retry_on", 0), '"KILL" is no exit code and no range of them'),
+        ({"retry_on": [True], "retries": 1}, ("retry_on", 0), "true is no exit code and no range of them"),
+        ({"retry_on": ["0-3"], "retries": 1}, ("retry_on",), "the exit code 0 counts as success and is never tried again"),
+        ({"retry_on": [2], "success_codes": [0, 2], "retries": 1}, ("retry_on",), "the exit code 2 counts as success and is never tried again"),
+        ({"autoretry_for": ["OSError"], "retries": 1}, ("autoretry_for",), "autoretry_for belongs to functions, but this task runs a command"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_tried_again_is_refused(
+    written: dict[str, object], path: tuple[str | int, ...], message: str
+) -> None:
+    assert faults_of(command=["true"], **written) == [(path, message)]
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "message"),
+    [
+        ({"autoretry_for": ["OSError"]}, ("autoretry_for",), "autoretry_for says what is tried again, but there are no retries"),
+        ({"autoretry_for": ["OsError"], "retries": 1}, ("autoretry_for", 0), 'Python has no exception "OsError" of its own'),
+        ({"autoretry_for": ["a b"], "retries": 1}, ("autoretry_for", 0), '"a b" is not the name of a class'),
+        ({"autoretry_for": [1], "retries": 1}, ("autoretry_for", 0), "1 is not the name of a class"),
+        ({"autoretry_for": ["a.B"], "dont_autoretry_for": ["KeyError", "a.B"], "retries": 1}, ("dont_autoretry_for", 1), "a.B stands in autoretry_for too"),
+        ({"retry_on": [75], "retries": 1}, ("retry_on",), "retry_on belongs to commands, but this task calls a function"),
+    ],
+)  # fmt: skip
+def test_exceptions_that_cannot_be_tried_again_are_refused(
+    written: dict[str, object], path: tuple[str | int, ...], message: str
+) -> None:
+    assert faults_of(function="shop:send", **written) == [(path, message)]
+
+
+def test_retries_that_are_switched_off_keep_what_they_were_for() -> None:
+    task = make_task("a", {"command": ["true"], "retries": 0, "retry_on": [75]})
+    assert (task.retries, task.retry_on) == (0, (75,))
+
+
+def test_classes_of_exceptions_survive_json() -> None:
+    written = {
+        "function": "a:b",
+        "retries": 1,
+        "autoretry_for": ["builtins.OSError", "a.f.<locals>.B"],
+    }
+    task = make_task("a", written)
+    assert task.autoretry_for == ("OSError", "a.f.<locals>.B")
     assert Task.from_json(task.to_json()) == task
 
 

@@ -1,0 +1,74 @@
+"""What the functions of jobs raise to their workers, and how a worker names what they raise.
+
+Nothing here is an error of ours (`jobctl.errors`). Imported by workers and applications: the standard
+library only, and little of it.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_S = 1e11
+"""Some three thousand years."""
+_MOST_KINDS = 50
+_LONGEST_KIND = 200
+
+
+class Retry(Exception):
+    """Raise it in a function to have its job tried again: ``raise jobctl.Retry(countdown=60)``.
+
+    ``countdown`` is the wait, in seconds or as a timedelta; ``eta`` a moment with a time zone. Without
+    either the task's ``retry_delay`` and its growth decide. ``max_retries`` is how many retries the job gets
+    at most, counted with those after failures; without it the task's ``retries``, or 3 where these are 0.
+    ``autoretry_for`` and ``dont_autoretry_for`` are not asked.
+
+    When no retry is left the job fails: with the exception from which this one was raised (``raise
+    jobctl.Retry() from error``), else with this one.
+
+    Raises ValueError for what is no wait, no moment or no count.
+    """
+
+    def __init__(
+        self,
+        message: str = "the function asked to be tried again",
+        *,
+        countdown: float | timedelta | None = None,
+        eta: datetime | None = None,
+        max_retries: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        if countdown is not None and eta is not None:
+            raise ValueError("Retry: countdown and eta are both given; keep one of them")
+        delay_s = countdown.total_seconds() if isinstance(countdown, timedelta) else countdown
+        if delay_s is not None and not 0 <= delay_s < _LONGEST_S:
+            raise ValueError(f"Retry: {countdown!r} is not a countdown: seconds, 0 or more")
+        if eta is not None and eta.tzinfo is None:
+            raise ValueError("Retry: the eta has no time zone; write datetime.now(UTC) + …")
+        if max_retries is not None and max_retries < 0:
+            raise ValueError(f"Retry: {max_retries!r} is not a number of retries")
+        self.countdown_s = delay_s
+        self.eta = eta
+        self.max_retries = max_retries
+
+    def to_json(self) -> str:
+        """Give ``delay_s``, ``at`` (microseconds since 1970) and ``max_retries``, each a number or null."""
+        at = None if self.eta is None else (self.eta - _EPOCH) // timedelta(microseconds=1)
+        asked = {"delay_s": self.countdown_s, "at": at, "max_retries": self.max_retries}
+        return json.dumps(asked)
+
+
+# Users know it by the name that they import it by.
+Retry.__module__ = "jobctl"
+
+
+def name_of(kind: type) -> str:
+    """Give the name of a class: ``ValueError``, ``shop.errors.Busy``."""
+    return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+
+
+def kinds_of(error: BaseException) -> list[str]:
+    """Give the names of the classes that an exception belongs to, its own first; a bounded number of them."""
+    found = [name_of(kind)[:_LONGEST_KIND] for kind in type(error).__mro__ if kind is not object]
+    return found[:_MOST_KINDS]
