@@ -35,6 +35,8 @@ RETRY_S: Final = 1.0
 
 _PAGE_BYTES: Final = 4096
 _CHECKPOINT_COMMITS: Final = 200
+_CHECKPOINT_PAGES: Final = CHECKPOINT_BYTES // _PAGE_BYTES
+"""Whichever comes first: writing back what a few large turns have left would hold the loop for long."""
 
 
 class Storing:
@@ -302,12 +304,13 @@ class Storing:
     def _care_for_log(self) -> None:
         """Write the write-ahead log back between turns, before it grows long."""
         self._commits_since_checkpoint += 1
-        if self._commits_since_checkpoint < _CHECKPOINT_COMMITS:
+        is_long = self._station.database.log_pages >= _CHECKPOINT_PAGES
+        if self._commits_since_checkpoint < _CHECKPOINT_COMMITS and not is_long:
             return
         self._commits_since_checkpoint = 0
         try:
             pages = self._station.database.checkpoint()
-            if pages * _PAGE_BYTES > CHECKPOINT_BYTES:
+            if pages > 2 * _CHECKPOINT_PAGES:
                 self._station.database.checkpoint(truncate=True)
         except StorageError as error:
             logger.error(error.message, extra=fields(hint=error.hint))

@@ -67,11 +67,21 @@ class Database:
     def __init__(self, connection: apsw.Connection, path: Path) -> None:
         self.connection = connection
         self.path = path
+        self.log_pages = 0
+        """How long the write-ahead log is, in pages, as of the last commit."""
         self._is_open = False
         self._names = (str(path), f"{path}-wal")
         self._places: dict[str, tuple[int, int]] = {}
         self.execute = connection.execute
         self.executemany = connection.executemany
+
+    def watch_log(self) -> None:
+        """Keep `log_pages` from now on. SQLite forgets it when wal_autocheckpoint is set."""
+        self.connection.set_wal_hook(self._note_log)
+
+    def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self.log_pages = pages
+        return apsw.SQLITE_OK
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -286,6 +296,7 @@ def _set_up(database: Database) -> None:
                 f"SQLite did not take the setting {name} = {value}: it says {row}",
                 hint="This build of SQLite cannot keep jobctl's promises; install apsw from PyPI.",
             )
+    database.watch_log()
 
 
 def _judge(database: Database) -> int:

@@ -18,7 +18,7 @@ from jobctl.store import attempts as attempt_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import meta
 from jobctl.store.attempts import row_of
-from jobctl.store.database import open_database
+from jobctl.store.database import CHECKPOINT_BYTES, open_database
 from tests.support.beating import Beating
 from tests.support.builders import a_job, a_schedule, an_outcome, rows
 from tests.support.dispatching import Dispatching
@@ -273,3 +273,21 @@ def test_what_was_claimed_in_a_refused_turn_is_claimed_in_the_next(bench: Bench)
 
     assert [row["state"] for row in rows(bench.database, "jobs")] == ["STARTED"]
     assert len(job_rows.started(bench.database)) == 1
+
+
+def test_a_log_of_large_turns_is_written_back_before_it_grows_long(bench: Bench) -> None:
+    path = bench.database.path
+    log = path.with_name(f"{path.name}-wal")
+
+    for number in range(40):
+        bench.turn(bench.big(f"big{number}"))
+
+    assert path.stat().st_size > CHECKPOINT_BYTES
+    assert log.stat().st_size < CHECKPOINT_BYTES + 2 * 1_100_000
+
+
+def test_a_log_of_small_turns_is_written_back_after_a_while(bench: Bench) -> None:
+    for number in range(250):
+        bench.turn(bench.note(f"n{number}"))
+
+    assert bench.database.log_pages < 200
