@@ -6,6 +6,7 @@ Each remark names the option as TOML. The command itself stays as it is.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from jobctl.importers.crontab.remarks import Remark, dead, decision, info, note
 from jobctl.importers.crontab.shell_text import is_open, parts_of, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from jobctl.importers.crontab.reading import Entry
 
@@ -34,16 +35,24 @@ def remarks_on(entry: Entry) -> list[Remark]:
     return [remark for look in _LOOKS for remark in look(entry)]
 
 
-def _first_words(entry: Entry) -> list[list[str]]:
+def _first_words(entry: Entry) -> tuple[tuple[str, ...], ...]:
     """The words of each command of the line, without variables that are set for one of them."""
+    return _words_of_line(entry.command)
+
+
+@lru_cache(maxsize=16)
+def _words_of_line(line: str) -> tuple[tuple[str, ...], ...]:
+    # Several looks follow each other with the same line.
     found = []
-    for _, part in parts_of(entry.command):
+    for _, part in parts_of(line):
         words = words_of(part)
-        while words and re.match(r"[A-Za-z_]\w*=", words[0]):
-            words.pop(0)
-        if words:
-            found.append(words)
-    return found
+        first = next(
+            (at for at, word in enumerate(words) if not re.match(r"[A-Za-z_]\w*=", word)),
+            len(words),
+        )
+        if words[first:]:
+            found.append(tuple(words[first:]))
+    return tuple(found)
 
 
 def _base(word: str) -> str:
@@ -185,7 +194,7 @@ def _look_at_user(entry: Entry) -> Iterator[Remark]:
             return
 
 
-def _other_user(words: list[str]) -> str:
+def _other_user(words: Sequence[str]) -> str:
     match _base(words[0]):
         case "su":
             takes_value = {"-s", "-c", "-g", "-G", "--shell", "--command"}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jobctl.importers.crontab import anacron
 from jobctl.importers.crontab.commands import remarks_on
 from jobctl.importers.crontab.kinds import Form
-from jobctl.importers.crontab.names import name_of
+from jobctl.importers.crontab.names import Names
 from jobctl.importers.crontab.programs import Zone
 from jobctl.importers.crontab.reading import Entry, Flaw, Line, Variable, read_table
 from jobctl.importers.crontab.remarks import (
@@ -130,7 +130,7 @@ def judge(
     """Judge the lines of some tables, in their order. ``taken`` are names that no task may have."""
     lines: list[Judged] = []
     about: list[tuple[str, Remark]] = []
-    names = set(taken)
+    names = Names(taken)
     for source in sources:
         table = _Table(source, program, host or Host(), wishes or Wishes(), names)
         lines.extend(table.judge())
@@ -156,7 +156,7 @@ class _Table:
     program: Program
     host: Host
     wishes: Wishes
-    names: set[str]
+    names: Names
     about: list[Remark] = field(default_factory=list)
     _seen: dict[tuple[str, str | None, str], int] = field(default_factory=dict)
     _has_carriage_return: bool = False
@@ -455,18 +455,13 @@ class _Table:
         if scripts is None:
             said = f"the folder {folder} cannot be read, so its scripts stay one task"
             return [(("tasks", self._name(entry)), table)], [note(said)]
-        made = list(tables_of_scripts(folder, scripts, table, self._free_name))
+        made = list(tables_of_scripts(folder, scripts, table, self.names.name_of))
         said = f"{len(scripts)} scripts of {folder}, one after another; a new script needs another import"
         return made, [note(said)]
 
     def _name(self, entry: Entry) -> str:
         known = anacron.name_of(entry) if self.source.form is Form.ANACRON else entry.command
-        return self._free_name(known)
-
-    def _free_name(self, command: str) -> str:
-        name = name_of(command, self.names)
-        self.names.add(name)
-        return name
+        return self.names.name_of(known)
 
 
 def _jitter(minutes: str) -> str:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 from jobctl.importers.crontab.shell_text import parts_of, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Iterable
 
 _LONGEST: Final = 60
+_LONGEST_LOOKED_AT: Final = 4000
 _DEEPEST: Final = 3
 _NAMELESS: Final = "job"
 _ENDINGS: Final = re.compile(r"\.(?:sh|bash|py|pl|php|rb|js|pyc|ksh|zsh|bin|exe)\Z")
@@ -41,18 +42,26 @@ _TAKES_VALUE: Final = {
 }  # fmt: skip
 
 
-def name_of(command: str, taken: Container[str]) -> str:
-    """A name for the task that runs this command, none of those that are taken.
+class Names:
+    """Gives each task a name that no other one has. ``taken`` are names that none may have."""
 
-    Letters, digits, ``_``, ``-`` and ``.``. A second one of a name gets a number: the first keeps its name
-    when lines are added below.
-    """
-    base = _slug(_subject(command)) or _NAMELESS
-    name, number = base, 2
-    while name in taken:
-        name = f"{base}-{number}"
-        number += 1
-    return name
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._numbers: dict[str, int] = {}
+
+    def name_of(self, command: str) -> str:
+        """A name for the task that runs this command: letters, digits, ``_``, ``-`` and ``.``.
+
+        A second one of a name gets a number: the first keeps its name when lines are added below.
+        """
+        base = name = _slug(_subject(command[:_LONGEST_LOOKED_AT])) or _NAMELESS
+        number = self._numbers.get(base, 1)
+        while name in self._taken:
+            number += 1
+            name = f"{base}-{number}"
+        self._numbers[base] = number
+        self._taken.add(name)
+        return name
 
 
 def _slug(text: str) -> str:

@@ -30,6 +30,7 @@ _NAMES: Final = {
 }
 _STEP: Final = r"(?:/[0-9]+)?"
 _REASONS: Final = ("bad minute", "bad hour", "bad day-of-month", "bad month", "bad day-of-week")
+_LONGEST: Final = 1000
 _MOST_REPAIRS: Final = 8
 _SEVERAL_RUNS: Final = 16
 """A step of days beyond this gives one run a month, or two in long ones: hardly what was meant."""
@@ -56,6 +57,10 @@ def read_times(text: str, program: Program) -> Times:
     """Judge five fields or a nickname, as they stand in an entry of that cron."""
     if text.startswith("@"):
         return _nickname(text, program)
+    if len(text) > _LONGEST:
+        return Times(
+            remarks=(dead(f"its times have {len(text)} characters; no schedule has so many"),)
+        )
     taken = _as_taken(text, program) if program.skips_rest_of_field else text
     refused = _refusal_of_cron(taken, program)
     if refused:

@@ -9,7 +9,7 @@ import tomli
 
 from jobctl.importers.crontab.judging import Host, Import, Source, Wishes, judge
 from jobctl.importers.crontab.kinds import Dialect, Form
-from jobctl.importers.crontab.names import name_of
+from jobctl.importers.crontab.names import Names
 from jobctl.importers.crontab.programs import program_of
 from jobctl.importers.crontab.text import text_of
 
@@ -230,7 +230,7 @@ def test_an_anacrontab_is_made_up_for_when_it_was_missed() -> None:
     ],
 )
 def test_a_task_is_called_after_what_it_runs(command: str, name: str) -> None:
-    assert name_of(command, ()) == name
+    assert Names().name_of(command) == name
 
 
 def test_a_name_is_given_once_and_the_first_one_keeps_it() -> None:
@@ -239,3 +239,15 @@ def test_a_name_is_given_once_and_the_first_one_keeps_it() -> None:
         "c-2",
         "c-3",
     ]
+
+
+def test_a_line_that_no_one_wrote_is_judged_too() -> None:
+    found = imported(f"{'1,' * 100_000}1 * * * * c\n0 0 * * * {'a b ' * 100}\n")
+
+    assert [line.verdict for line in found.lines] == ["dead", "clean"]
+
+
+def test_what_a_freebsd_names_beside_the_user_is_a_decision() -> None:
+    for user in ("www:www", "www/daemon", "www:www/daemon"):
+        found = imported(f"0 0 * * * {user} c\n", Form.SYSTEM, dialect=Dialect.FREEBSD)
+        assert found.lines[0].verdict == "decision"
