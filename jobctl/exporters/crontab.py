@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from jobctl.schedule.fields import Field
     from jobctl.schedule.grammar import CrontabRule
 
-_OWN_INPUT: Final = re.compile(
-    r"\{ (?P<line>[^\n]*)\n\} <<'(?P<word>\w+)'\n(?P<input>.*\n)(?P=word)\n", re.DOTALL
-)
-"""What the importer makes of a percent sign: `jobctl.importers.crontab.tables.with_input`."""
 POSIX_SHELLS: Final = re.compile(r".*/(?:sh|bash|dash|ash|ksh|mksh|zsh)")
 _LONGEST_MIN: Final = 24 * 60
 
@@ -148,13 +144,10 @@ def _command(work: Work) -> tuple[str, str | None]:
     line = work.shell_line
     if _shell_of(work) != SHELL and work.argv is not None:
         line = work.argv[2]
-    own = _OWN_INPUT.fullmatch(line)
-    if own is not None:
-        return own["line"], own["input"]
     line = line.strip()
     if "\n" in line:
         raise CannotSay("its command has several lines: put them into a script")
-    return line, None
+    return line, work.stdin or None
 
 
 def _notes(work: Work) -> Iterator[str]:
@@ -163,6 +156,10 @@ def _notes(work: Work) -> Iterator[str]:
         yield f'on_overlap = "{work.on_overlap}": cron starts a second run beside the first'
     if work.on_missed != "skip":
         yield f'on_missed = "{work.on_missed}": cron forgets what it missed'
+    if work.stdin and not work.stdin.endswith("\n"):
+        yield "that its input has no line end at its end: cron adds one"
+    if work.group is not None:
+        yield f"group = {work.group}"
     if work.timeout_s is not None:
         yield f"timeout = {work.timeout_s:g}s: timeout(1) can do that"
     if work.spec.jitter_s:

@@ -7,6 +7,7 @@ lines. It knows the last days of a month (``~01``), which cron does not, and it 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -102,6 +103,11 @@ def _service(work: Work, *, is_alone: bool) -> str:
     ]
     if work.user is not None:
         lines.append(f"User={work.user}")
+    if work.group is not None:
+        lines.append(f"Group={work.group}")
+    if work.stdin:
+        encoded = b64encode(work.stdin.encode("utf-8", errors="surrogateescape")).decode()
+        lines += ["StandardInput=data", f"StandardInputData={encoded}"]
     lines.append(f"WorkingDirectory={_plain(work.cwd) if work.cwd else '~'}")
     if work.umask is not None:
         lines.append(f"UMask={work.umask:04o}")

@@ -23,7 +23,8 @@ OUR_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OUR_LANG: Final = "C.UTF-8"
 _UNSAID: Final = (
     "retries", "on_lost", "success_codes", "stop", "leftover", "max_output", "expires", "concurrency", "concurrency_key",
-    "rate_limit", "unique", "missed_within",
+    "rate_limit", "unique", "missed_within", "env_file", "env_from_file", "stdin_file", "nice", "ionice", "cpu_time",
+    "open_files", "max_processes", "address_space", "core_size",
 )  # fmt: skip
 """Options of tasks that other schedulers have no word for."""
 
@@ -32,7 +33,7 @@ _UNSAID: Final = (
 class Work:
     """One schedule with what it runs. Exactly one of ``line`` and ``argv`` is set: a shell line, or words.
 
-    ``schedule`` is None when it cannot be read, ``env`` what the command is given beside PATH and LANG,
+    ``stdin`` is what it reads, ``env`` what the command is given beside PATH and LANG,
     ``unsaid`` what is lost whatever the other scheduler is.
     """
 
@@ -42,7 +43,9 @@ class Work:
     line: str | None = None
     argv: tuple[str, ...] | None = None
     description: str = ""
+    stdin: str = field(default="", repr=False)
     user: str | None = None
+    group: str | None = None
     cwd: str | None = None
     umask: int | None = None
     timeout_s: float | None = None
@@ -127,7 +130,9 @@ def _work(spec: ScheduleSpec, schedule: Schedule, task: Task | None) -> Work:
         line=line,
         argv=argv,
         description=task.description,
+        stdin=task.stdin,
         user=task.user,
+        group=task.group,
         cwd=task.cwd,
         umask=task.umask,
         timeout_s=task.timeout_s,

@@ -123,6 +123,8 @@ description = "Does 100 % of it"
 env = { A = 'x "y" $z %h \' }
 cwd = "/srv"
 umask = "027"
+stdin = "one\ntwo\n"
+group = "root"
 timeout = "1h"
 on_missed = "once"
 jitter = "5m"
@@ -180,6 +182,7 @@ def test_a_timer_says_what_it_can(units: Path) -> None:
     assert "OnCalendar=Mon..Fri *-*-* 03:00:00 Europe/Berlin" in timer
     assert {"Persistent=true", "RandomizedDelaySec=300s", "FixedRandomDelay=true"} <= set(timer)
     service = (units / "job-plain.service").read_text().splitlines()
+    assert {"StandardInput=data", "StandardInputData=b25lCnR3bwo=", "Group=root"} <= set(service)
     assert {"UMask=0027", "WorkingDirectory=/srv", "TimeoutStartSec=3600s"} <= set(service)
     assert "Description=Does 100 %% of it" in service
 

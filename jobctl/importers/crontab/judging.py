@@ -145,6 +145,7 @@ _LIKE_FIELD: Final = re.compile(
     r"(?:[-,](?:sun|mon|tue|wed|thu|fri|sat|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))*"
 )
 _ENTRY_IN_VALUE: Final = re.compile(r"\S+\s+(?:[0-9*]\S*\s+){4}\S|(?:\S+\s+)(?:[0-9*]\S*\s+){5}\S")
+_MOST_INPUT_BYTES: Final = 1 << 20
 _LONGEST_DELAY_MIN: Final = 24 * 60
 
 
@@ -373,6 +374,8 @@ class _Table:
             )
         if not (entry.env.get("SHELL") or "/").startswith("/"):
             yield decision(f'its SHELL is "{entry.env["SHELL"]}", which cron cannot start')
+        if len((entry.input or "").encode(errors="surrogateescape")) > _MOST_INPUT_BYTES:
+            yield decision("what follows the percent sign is more than a configuration may hold")
         if "CRON_TZ" in entry.env:
             if self.program.zone is Zone.UNSURE:
                 yield decision(
@@ -392,10 +395,10 @@ class _Table:
         user = entry.user
         if user is None:
             return
-        if re.fullmatch(r"[A-Za-z0-9._-]+(?::[\w.-]+)?(?:/[\w.-]+)?", user) and re.search(
-            "[:/]", user
-        ):
-            yield decision(f'"{user}": a group or a class of login cannot be said here')
+        beside = re.fullmatch(r"([A-Za-z0-9._-]+)(?::([\w.-]+))?(?:/[\w.-]+)?", user)
+        if beside is not None and beside[0] != beside[1]:
+            offer = f'user = "{beside[1]}"' + (f', group = "{beside[2]}"' if beside[2] else "")
+            yield decision(f'"{user}" names a group or a class of login beside the user', offer)
         elif "/" in user:
             yield dead(f'"{user}" stands where the user does: there is no such user')
         elif _LIKE_FIELD.fullmatch(user):

@@ -7,7 +7,6 @@ environment; the shell is that of ``SHELL``; what follows a percent sign is stan
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.arguments import SHELL as OUR_SHELL
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
 
 FORCED: Final = ("LOGNAME", "USER")
 """Variables that cron sets itself, whatever the table says."""
-_POSIX_SHELLS: Final = re.compile(r".*/(?:sh|bash|dash|ash|ksh|mksh|zsh)")
 _ENV_NAME: Final = re.compile(r"(?!JOBCTL_)[A-Za-z_][A-Za-z0-9_]*")
-_WORD_OF_INPUT: Final = "END"
 
 
 def can_name_variable(name: str) -> bool:
@@ -46,7 +43,9 @@ def table_of(
     table: dict[str, Any] = {}
     if entry.about:
         table["description"] = entry.about
-    table.update(body_of(entry.command, entry.input, entry.env.get("SHELL") or OUR_SHELL))
+    table.update(body_of(entry.command, entry.env.get("SHELL") or OUR_SHELL))
+    if entry.input is not None:
+        table["stdin"] = entry.input
     table.update(when)
     if zone is not None:
         table["timezone"] = zone
@@ -65,28 +64,12 @@ def table_of(
     return table
 
 
-def body_of(command: str, given: str | None, shell: str) -> dict[str, Any]:
-    """``shell`` or ``command``: what runs a command line as ``shell -c`` would, with ``given`` as its input."""
+def body_of(command: str, shell: str) -> dict[str, Any]:
+    """``shell`` or ``command``: what runs a command line as ``shell -c`` would."""
     line = _trimmed(command)
-    if given is not None:
-        if not _POSIX_SHELLS.fullmatch(shell):
-            line, shell = f"exec {shlex.quote(shell)} -c {shlex.quote(command)}", OUR_SHELL
-        line = with_input(line, given)
     if shell == OUR_SHELL:
         return {"shell": line}
     return {"command": [shell, "-c", _literal(line)]}
-
-
-def with_input(line: str, given: str) -> str:
-    """A shell line that runs another one with that standard input, byte for byte."""
-    if not given.endswith("\n"):
-        return f"printf %s {shlex.quote(given)} | {{ {line}\n}}"
-    word, number = _WORD_OF_INPUT, 2
-    while word in given.splitlines():
-        word = f"{_WORD_OF_INPUT}{number}"
-        number += 1
-    # The brace stands in a line of its own: the line may end with a comment.
-    return f"{{ {line}\n}} <<'{word}'\n{given}{word}\n"
 
 
 def _trimmed(command: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from jobctl.importers.crontab.kinds import Dialect, Form
 from jobctl.importers.crontab.percent import cut
 from jobctl.importers.crontab.programs import program_of
 from jobctl.importers.crontab.reading import lines_of
-from jobctl.importers.crontab.tables import body_of
 from jobctl.importers.crontab.text import text_of
 
 FIELDS = st.sampled_from(
@@ -112,17 +110,3 @@ def test_a_cut_follows_a_plain_reading_of_the_two_loops(text: str) -> None:
 
     assert found.is_cut is (cutting is not None)
     assert "\\%" not in found.command.replace("\\\\", "")
-
-
-@given(
-    st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30),
-    st.sampled_from(["/bin/sh", "/bin/bash"]),
-)
-@settings(max_examples=30, deadline=None)
-def test_input_reaches_the_command_byte_for_byte(given_text: str, shell: str) -> None:
-    body = body_of("cat  # all of it", given_text, shell)
-    argv = ["/bin/sh", "-c", body["shell"]] if "shell" in body else body["command"]
-
-    done = subprocess.run(argv, capture_output=True, check=True)
-
-    assert done.stdout == given_text.encode()

@@ -88,16 +88,18 @@ def test_commands_find_what_they_found_under_cron(dialect: Dialect, path: str | 
     assert task.get("env", {}).get("PATH") == path
 
 
-def test_a_word_in_the_input_never_ends_it() -> None:
-    (task,) = tasks(imported("0 0 * * * cat%END%END2\n")).values()
+def test_what_follows_a_percent_sign_is_the_input_of_any_shell() -> None:
+    found = tasks(imported("0 0 * * * cat%a%b\nSHELL=/usr/bin/fish\n0 0 * * * cat /x%a\n"))
 
-    assert task["shell"] == "{ cat\n} <<'END3'\nEND\nEND2\nEND3\n"
+    assert (found["cat"]["shell"], found["cat"]["stdin"]) == ("cat", "a\nb\n")
+    assert found["cat-2"]["command"] == ["/usr/bin/fish", "-c", "cat /x"]
+    assert found["cat-2"]["stdin"] == "a\n"
 
 
-def test_a_shell_that_is_none_of_ours_is_given_its_input_too() -> None:
-    (task,) = tasks(imported("SHELL=/usr/bin/fish\n0 0 * * * cat%a\n")).values()
+def test_more_input_than_a_configuration_may_hold_is_a_decision() -> None:
+    found = imported(f"0 0 * * * cat%{'a' * (1 << 20)}\n", dialect=Dialect.CRONIE)
 
-    assert task["shell"] == "{ exec /usr/bin/fish -c cat\n} <<'END'\na\nEND\n"
+    assert found.lines[0].verdict == "decision"
 
 
 def test_comments_above_are_the_description() -> None:

@@ -118,7 +118,8 @@ CASES = [
         """0 22 * * 1-5 mail -s "It's 10pm" joe%Joe,%%Where are your kids?%""",
         "clean",
         expected={
-            "shell": """{ mail -s "It's 10pm" joe\n} <<'END'\nJoe,\n\nWhere are your kids?\nEND\n"""
+            "shell": """mail -s "It's 10pm" joe""",
+            "stdin": "Joe,\n\nWhere are your kids?\n",
         },
     ),
     case(52, "0 * * * * ls | xargs -I % cmd %", "decision", "--dialect busybox"),
@@ -146,7 +147,7 @@ CASES = [
     ),
     case(56, "* 16 * * * c", "decision", "from 16:00 to 16:59"),
     case(57, r"0 0 * * * echo '\%' \"\%F\"", "clean", expected={"shell": r"echo '%' \"%F\""}),
-    case(57, r"0 0 * * * a\\%b", "clean", expected={"shell": "{ a\\\\\n} <<'END'\nb\nEND\n"}),
+    case(57, r"0 0 * * * a\\%b", "clean", expected={"shell": r"a\\", "stdin": "b\n"}),
     case(61, "   0\t5 * *\t* c", "clean", cron="0 5 * * *"),
     case(62, " * Example crontab entries", "dead", "bad hour"),
     case(63, "FOO=$HOME/bin:$PATH", "note", "expands nothing"),
