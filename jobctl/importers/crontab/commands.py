@@ -30,9 +30,13 @@ _PIPED_TO_NOTHING: Final = re.compile(
 _TO_FILE: Final = re.compile(r"(?:&>>|(?<![0-9&<>])1?>>|(?<![0-9&<>])1?>|&>)\s*([^\s&|;<>()]+)")
 
 
-def remarks_on(entry: Entry) -> list[Remark]:
-    """What is to be said about an entry's command, whatever its times; may be empty."""
-    return [remark for look in _LOOKS for remark in look(entry)]
+def remarks_on(entry: Entry, *, has_systemd: bool = True) -> list[Remark]:
+    """What is to be said about an entry's command, whatever its times; may be empty.
+
+    ``has_systemd``: it runs on the host of the table, so that packages have timers there.
+    """
+    looks = [*_LOOKS, _look_at_systemd_guard] if has_systemd else _LOOKS
+    return [remark for look in looks for remark in look(entry)]
 
 
 def _first_words(entry: Entry) -> tuple[tuple[str, ...], ...]:
@@ -258,7 +262,6 @@ def _look_at_comment(entry: Entry) -> Iterator[Remark]:
 
 _LOOKS: Final[tuple[Callable[[Entry], Iterator[Remark]], ...]] = (
     _look_at_percent,
-    _look_at_systemd_guard,
     _look_at_slips,
     _look_at_jitter,
     _look_at_sleep,

@@ -170,8 +170,12 @@ def tables_of_system(dialect: Dialect | None, etc: Path = Path("/etc")) -> Found
         why = why_passed_over(file, dialect)
         if why:
             about.append((str(file), note(f"cron passes over it: {why}")))
-        else:
+            continue
+        try:
             sources.append(_source(file, Form.SYSTEM))
+        except CannotImport as error:
+            # One file that is for root alone does not hide the others.
+            about.append((str(file), note(error.message)))
     if (etc / _ANACRONTAB).is_file():
         sources.append(_source(etc / _ANACRONTAB, Form.ANACRON))
     if not sources and not about:

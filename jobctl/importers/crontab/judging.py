@@ -322,7 +322,7 @@ class _Table:
         elif self.source.form is Form.ANACRON:
             yield dead("anacron refuses it: a line has a period, a delay, a name and a command")
         else:
-            yield dead("cron refuses it: no command")
+            yield dead("there is no command: some crons refuse that, others run nothing")
 
     # -- entries ------------------------------------------------------------------------------------
 
@@ -336,10 +336,8 @@ class _Table:
             *times.remarks,
             *_of_every(entry),
             *self._of_surroundings(entry),
-            *remarks_on(entry),
+            *remarks_on(entry, has_systemd=self.host.has_systemd),
         ]
-        if not self.host.has_systemd:
-            remarks = [remark for remark in remarks if "where systemd runs" not in remark.text]
         times, remarks = self._repaired(times, remarks)
         if not (times.cron or times.every) or verdict_of(remarks) is Verdict.DEAD:
             return self._made(entry.line, "entry", remarks)

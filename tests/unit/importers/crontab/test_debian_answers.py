@@ -54,6 +54,8 @@ ANSWERS = [
     ("\ufeff0 0 * * * c", False),
     (f"0 0 * * * {'x' * 1100}", False),
     ("* * * * * -n c", True),
+    ("* * * * *", True),
+    ("@daily ", True),
 ]
 NEVER_RUN = {
     "0 22-2 * * * c",
@@ -61,6 +63,8 @@ NEVER_RUN = {
     "0 0 * * sat-mon c",
     "0 0 * * 7-1 c",
     "* * * * * -n c",
+    "* * * * *",
+    "@daily ",
 }
 """What it takes, and what runs never or in vain."""
 REPAIRED = {"\ufeff0 0 * * * c"}

@@ -253,3 +253,11 @@ def test_what_a_freebsd_names_beside_the_user_is_a_decision() -> None:
     for user in ("www:www", "www/daemon", "www:www/daemon"):
         found = imported(f"0 0 * * * {user} c\n", Form.SYSTEM, dialect=Dialect.FREEBSD)
         assert found.lines[0].verdict == "decision"
+
+
+def test_what_a_package_does_where_systemd_does_not_run_is_alive_there() -> None:
+    line = "5 5 * * * root [ -d /run/systemd/system ] || /usr/bin/certbot renew\n"
+
+    assert imported(line, Form.SYSTEM).lines[0].verdict == "dead"
+    without = imported(line, Form.SYSTEM, host=Host(has_systemd=False))
+    assert list(tasks(without)) == ["certbot-renew"]
