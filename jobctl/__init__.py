@@ -20,13 +20,24 @@ if TYPE_CHECKING:
     from jobctl.api import submit_many as submit_many
     from jobctl.api import task as task
     from jobctl.raised import Retry as Retry
+    from jobctl.reports import progress as progress
 
 __version__ = "0.1.0"
 
-__all__ = ["AsyncResult", "Retry", "__version__", "configure", "send_task", "submit_many", "task"]
+__all__ = [
+    "AsyncResult",
+    "Retry",
+    "__version__",
+    "configure",
+    "progress",
+    "send_task",
+    "submit_many",
+    "task",
+]
 
 _RAISED = frozenset({"Retry"})
-_OF_API = frozenset(__all__) - {"__version__", "task"} - _RAISED
+_REPORTED = frozenset({"progress"})
+_OF_API = frozenset(__all__) - {"__version__", "task"} - _RAISED - _REPORTED
 
 
 if not TYPE_CHECKING:  # a type checker would take it for "has every name"
@@ -41,6 +52,11 @@ if not TYPE_CHECKING:  # a type checker would take it for "has every name"
             from jobctl import raised
 
             found = globals()[name] = getattr(raised, name)
+            return found
+        if name in _REPORTED:
+            from jobctl import reports
+
+            found = globals()[name] = getattr(reports, name)
             return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jobctl.cli import complete, numbers, options, shapes, times, verdict
+from jobctl.cli.bar import short
 from jobctl.cli.page import error_lines, job_page, name_of
 from jobctl.cli.render import Column
 from jobctl.cli.session import session_of
@@ -210,7 +211,7 @@ def _job_table(session: Session, jobs: Iterable[dict[str, Any]], following: int 
                 job.get("queue"),
                 None if job.get("submitted_at") is None else moment(job["submitted_at"]),
                 _took(job, exact=not screen.is_terminal),
-                job.get("reason"),
+                job.get("reason") or (short(job["progress"]) if job.get("progress") else None),
             )
             for job in jobs
         ),

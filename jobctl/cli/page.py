@@ -43,6 +43,10 @@ def job_page(job: dict[str, Any], *, exact: bool) -> list[tuple[str, str]]:
     ):
         if job.get(name) is not None:
             lines.append((label, moment(job[name])))
+    if job.get("progress"):
+        from jobctl.cli.bar import drawn
+
+        lines.append(("progress", drawn(job["progress"])))
     attempts = job.get("attempts") or []
     for one in attempts:
         lines.append((f"attempt {one.get('number')}", _attempt(one, moment)))

@@ -31,6 +31,7 @@ _JOB = (
     "finished_at",
     "result",
     "error",
+    "progress",
     "command",
     "schedule",
     "left_out",
@@ -87,6 +88,8 @@ def job(data: dict[str, Any]) -> dict[str, Any]:
     shape = _pick(data, _JOB)
     for name in _JOB_MOMENTS:
         shape[name] = iso_or_none(shape[name])
+    if shape["progress"] is not None:
+        shape["progress"] = {**shape["progress"], "at": iso_or_none(shape["progress"]["at"])}
     # Empty is empty, whether the daemon leaves it out or not.
     shape["args"] = shape["args"] or []
     shape["kwargs"] = shape["kwargs"] or {}

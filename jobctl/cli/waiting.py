@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jobctl.cli import verdict
+from jobctl.cli.bar import LiveBar
 from jobctl.cli.output import OutputWriter
 from jobctl.cli.repeat import Repeater
 from jobctl.errors import DaemonNotRunning, Unreachable
@@ -38,12 +39,15 @@ def follow_output(
             follow=follow,
         )
 
+    bar = LiveBar(session, job)
+
     def show(client: Client) -> None:
         for answer in client.stream(request(follow=True)):
-            writer.take(answer)
+            bar.write(writer.take, answer)
 
     try:
-        Repeater(lambda: session.client(timeout_s=None)).run(show)
+        with bar:
+            Repeater(lambda: session.client(timeout_s=None)).run(show)
     except DaemonNotRunning:
         if writer.offset or writer.stderr_offset:
             raise

@@ -21,6 +21,7 @@ from jobctl.engine.base import Attempt
 from jobctl.errors import InvalidArguments
 from jobctl.paths import output_file
 from jobctl.protocol.compact import dumps
+from jobctl.reports import DESCRIPTOR, VARIABLE
 from jobctl.retry import RetryRule
 from jobctl.task import Kind, Send, StopStep, Task
 from jobctl.task.world import CREDENTIAL, io_priority
@@ -194,12 +195,14 @@ class Orders:
                 "JOBCTL_ATTEMPT": f"{job.token:016x}",
                 "JOBCTL_ATTEMPT_NUMBER": str(job.number),
                 **({"JOBCTL_TASK": task.name} if task else {}),
+                **({VARIABLE: str(DESCRIPTOR)} if rules.progress else {}),
             },
             "cwd": cwd,
             "umask": umask,
             "uid": account.uid,
             "gid": account.gid,
             "groups": list(account.groups),
+            **({"progress": True} if rules.progress else {}),
             **({"changes_group": True} if changes_group else {}),
             **({"world": asked} if (asked := _world(task, account)) else {}),
             "stop": [list(step) for step in steps_of(rules.stop)],

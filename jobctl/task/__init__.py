@@ -373,6 +373,16 @@ class Task:
             commands_only=True,
         ),
     )
+    progress: bool = field(
+        default=False,
+        metadata=key(
+            "progress",
+            FLAG,
+            "Whether the command says how far it has come: lines such as `3/10 copying` or `30%` on descriptor "
+            "3, which `JOBCTL_PROGRESS_FD` names. Functions call `jobctl.progress`.",
+            commands_only=True,
+        ),
+    )
     output_cap_bytes: int = field(
         default=DEFAULT_OUTPUT_CAP_BYTES,
         metadata=key(

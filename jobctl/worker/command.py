@@ -16,6 +16,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from jobctl.reports import DESCRIPTOR
 from jobctl.worker import world
 from jobctl.worker.failure import CannotStart
 
@@ -32,10 +33,11 @@ _ALL_SIGNALS = frozenset(range(1, signal.NSIG)) - {
 }
 
 
-def start(order: Mapping[str, Any], stdout: int, stderr: int) -> int:
+def start(order: Mapping[str, Any], stdout: int, stderr: int, progress: int = -1) -> int:
     """Start the command of an order in a session of its own; gives back its pid.
 
-    ``stdout`` and ``stderr`` are the write ends for it. Keys of ``order`` used here: ``argv``, ``env``,
+    ``stdout``, ``stderr`` and ``progress`` are the write ends for it; -1 for the last one: it says nothing of
+    how far it has come. Keys of ``order`` used here: ``argv``, ``env``,
     ``cwd``, ``umask``, ``uid``, ``gid``, ``groups`` when it runs as another user or ``changes_group``, and
     ``world`` (`jobctl.worker.world`) when it asks for more.
 
@@ -47,8 +49,9 @@ def start(order: Mapping[str, Any], stdout: int, stderr: int) -> int:
     asked = order.get("world")
     if asked is not None:
         env = world.environment(env, asked)
-    if _changes_account(order) or (asked is not None and world.needs_fork(asked)):
-        return _start_by_fork(order, argv, env, stdout, stderr)
+    needs_fork = progress >= 0 or (asked is not None and world.needs_fork(asked))
+    if needs_fork or _changes_account(order):
+        return _start_by_fork(order, argv, env, (stdout, stderr, progress))
     if asked is None:
         return _spawn(order, argv, env, (-1, stdout, stderr))
     stdin = world.open_input(asked)
@@ -129,13 +132,13 @@ def _bad_folder(cwd: str, error: OSError) -> CannotStart:
 
 
 def _start_by_fork(
-    order: Mapping[str, Any], argv: list[str], env: dict[str, str], stdout: int, stderr: int
+    order: Mapping[str, Any], argv: list[str], env: dict[str, str], outputs: tuple[int, int, int]
 ) -> int:
     report, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(report)
-        _become_and_exec(order, argv, env, (stdout, stderr), tell)
+        _become_and_exec(order, argv, env, outputs, tell)
     os.close(tell)
     with os.fdopen(report, "rb") as pipe:
         # Ends at once when the command has started: the write end is close-on-exec.
@@ -151,7 +154,7 @@ def _become_and_exec(
     order: Mapping[str, Any],
     argv: list[str],
     env: dict[str, str],
-    outputs: tuple[int, int],
+    outputs: tuple[int, int, int],
     tell: int,
 ) -> NoReturn:
     """In the child: take its limits, drop to the order's user, prove it, and become the command."""
@@ -160,6 +163,8 @@ def _become_and_exec(
         os.setsid()
         os.dup2(outputs[0], 1)
         os.dup2(outputs[1], 2)
+        if outputs[2] >= 0:
+            tell = _place_progress(outputs[2], tell)
         world.restrict(asked)
         if _changes_account(order):
             _become_of(order)
@@ -185,6 +190,23 @@ def _become_and_exec(
     finally:
         # Also when the message could not be written: this is a copy of the keeper.
         os._exit(126)
+
+
+def _place_progress(pipe: int, tell: int) -> int:
+    """Make a pipe the descriptor of reports; gives back where ``tell`` is afterwards.
+
+    A shell can name no descriptor above 9, so it is a fixed one. What stands there may be the keeper's lock,
+    which must be held until exec: it goes on under another number.
+    """
+    if pipe == DESCRIPTOR:
+        os.set_inheritable(pipe, True)
+        return tell
+    try:
+        moved = os.dup(DESCRIPTOR)
+    except OSError:
+        moved = -1  # Nothing stands there.
+    os.dup2(pipe, DESCRIPTOR)
+    return moved if tell == DESCRIPTOR else tell
 
 
 def _become_of(order: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from collections.abc import Callable
 from resource import RUSAGE_SELF, getrusage
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jobctl import reports
 from jobctl.protocol.compact import dumps
 from jobctl.raised import Retry, kinds_of, name_of
 from jobctl.worker import signals
@@ -105,6 +106,9 @@ class FunctionWorker:
         self._printed = Printed(instance.pipes)
         self._surroundings = Surroundings()
         self._is_disturbed = False
+        self._token = 0
+        self._reported = ""
+        reports.set_reporter(self._report)
         self._poll = select.poll()
         self._poll.register(instance.listener.fileno(), select.POLLIN)
         self._pid = os.getpid()
@@ -310,6 +314,7 @@ class FunctionWorker:
         """Make one attempt: mark the begin, call, mark the end."""
         token, job_id, task, limit_us, payload = job
         self._made += 1
+        self._token = token
         deadline = deadline_us(limit_us) if limit_us else 0
         begun_at = time.time_ns() // 1000
         slot = self._marks.begin(token, job_id, begun_at, deadline)
@@ -379,7 +384,17 @@ class FunctionWorker:
             os._exit(status)
         if deadline:
             set_alarm(self._instance.timer, 0)
+        if self._reported:
+            reports.remove(self._reported)
+            self._reported = ""
         self._surroundings.restore()
+
+    def _report(self, text: str) -> None:
+        """The job says how far it has come. What it has forked says nothing: nobody would remove its file."""
+        if self._is_fork:
+            return
+        self._reported = reports.path_of(self._instance.directory, self._token)
+        reports.write(self._reported, text)
 
     def _end_badly(self, slot: int, job: list[Any], begun_at: int, error: BaseException) -> None:
         end: dict[str, Any] = {"kinds": kinds_of(error)}

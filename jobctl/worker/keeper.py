@@ -19,6 +19,7 @@ import time
 from typing import Any
 
 from jobctl.protocol.compact import dumps
+from jobctl.reports import Lines, path_of
 from jobctl.worker import processes
 from jobctl.worker.absence import Absence
 from jobctl.worker.channel import Channel, accept, common_protocol
@@ -47,7 +48,8 @@ class Keeper:
         self._order: dict[str, Any] | None = None
         self._pid = 0
         # What is read, and where it is kept: nowhere, once the attempt has ended.
-        self._pipes: dict[int, Output | None] = {}
+        self._pipes: dict[int, Output | Lines | None] = {}
+        self._progress: Lines | None = None
         self._output: Output | None = None
         self._stderr: Output | None = None
         self._is_followed = False
@@ -232,10 +234,17 @@ class Keeper:
         self._stop_steps = []
         self._stop_verdict = ""
         self._kill_rounds = 0
-        pipes = [os.pipe2(os.O_CLOEXEC) for _ in outputs]
+        readers: list[Output | Lines] = [*outputs]
+        if order.get("progress"):
+            path = path_of(self._instance.directory, order["token"])
+            self._progress = Lines(path)
+            readers.append(self._progress)
+        pipes = [os.pipe2(os.O_CLOEXEC) for _ in readers]
+        stderr = pipes[len(outputs) - 1][1]
         try:
             self._note(0)
-            self._pid = start(order, pipes[0][1], pipes[-1][1])
+            progress = pipes[-1][1] if self._progress is not None else -1
+            self._pid = start(order, pipes[0][1], stderr, progress)
         except CannotStart as failure:
             for read_end, write_end in pipes:
                 os.close(read_end)
@@ -244,10 +253,10 @@ class Keeper:
             return
         # The next daemon finds the command by this when the keeper is dead.
         self._note(self._pid)
-        for (read_end, write_end), output in zip(pipes, outputs, strict=True):
+        for (read_end, write_end), reader in zip(pipes, readers, strict=True):
             os.close(write_end)
             os.set_blocking(read_end, False)
-            self._pipes[read_end] = output
+            self._pipes[read_end] = reader
             self._poll.register(read_end, select.POLLIN)
         if order.get("timeout_s") is not None:
             self._deadline = time.monotonic() + order["timeout_s"]
@@ -279,9 +288,9 @@ class Keeper:
         if not data:
             self._close_pipe(pipe)
             return False
-        output = self._pipes[pipe]
-        if output is not None:
-            output.write(data)
+        reader = self._pipes[pipe]
+        if reader is not None:
+            reader.write(data)
             if self._is_followed:
                 self._tell_growth()
         return True
@@ -419,6 +428,9 @@ class Keeper:
         self._unacked = outcome
         self._order = None
         self._output = self._stderr = None
+        if self._progress is not None:
+            self._progress.remove()
+            self._progress = None
         self._deadline = None
         self._stop_verdict = ""
         self._pending_end = None

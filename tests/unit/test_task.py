@@ -217,6 +217,7 @@ EVERY_KEY: dict[str, object] = {
     "max_processes": 100,
     "address_space": "1GiB",
     "core_size": 0,
+    "progress": True,
     "expires": "1d",
     "aliases": ["untar"],
     "concurrency": 4,

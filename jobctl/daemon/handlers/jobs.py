@@ -7,6 +7,7 @@ import json
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
+from jobctl import reports
 from jobctl.arguments import Call as Bound
 from jobctl.arguments import (
     Exact,
@@ -705,8 +706,24 @@ def describe(station: Station, row: Mapping[str, Any]) -> dict[str, Any]:
         "finished_at": row["finished_at"],
         "result": None,
         "error": None,
+        "progress": _progress(station, row),
         "left_out": left_out,
     }
+
+
+def _progress(station: Station, row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How far a running job has come, if it says so: as `jobctl.reports.read` gives it."""
+    if row["state"] != State.STARTED or row["token"] is None:
+        return None
+    worker = job_rows.worker_of(row["line"])
+    try:
+        templates = [path.name for path in station.state.run.iterdir()]
+    except OSError:
+        return None
+    paths = (
+        reports.path_of(f"{station.state.run}/{name}/{worker}", row["token"]) for name in templates
+    )
+    return next((found for path in paths if (found := reports.read(path)) is not None), None)
 
 
 def _reason(station: Station, row: Mapping[str, Any]) -> str | None:

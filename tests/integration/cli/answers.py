@@ -99,6 +99,7 @@ AD_HOC = a_job(
     command=["tar", "-czf", "/tmp/my home.tar.gz", "it's"],
     state="STARTED",
     finished_at=None,
+    progress={"done": 12, "total": 40, "percent": 30.0, "note": "a \x1b[2J note", "at": T0},
     attempts=[],
 )
 
