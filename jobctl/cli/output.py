@@ -25,6 +25,8 @@ class OutputWriter:
         self._offsets = {"stdout": 0, "stderr": 0}
         # The first part of a tail begins wherever it begins.
         self._may_begin_anywhere = {"stdout", "stderr"} if is_tail else set[str]()
+        self._has_come = {"stdout": False, "stderr": False}
+        self._is_tail = is_tail
         self.final: dict[str, Any] | None = None
 
     @property
@@ -45,6 +47,7 @@ class OutputWriter:
         data = answer["data"].encode("latin-1")
         stream = answer.get("stream", "stdout")
         begin = answer.get("offset", self._offsets[stream])
+        self._has_come[stream] = True
         missing = begin - self._offsets[stream]
         if missing > 0 and stream not in self._may_begin_anywhere:
             what = "standard error" if stream == "stderr" else "output"
@@ -55,6 +58,11 @@ class OutputWriter:
 
     def _end(self, answer: dict[str, Any]) -> None:
         self.final = answer
+        for stream, name in (("stdout", "bytes"), ("stderr", "stderr_bytes")):
+            is_wanted = self._stream in (None, stream)
+            if is_wanted and answer.get(name) and not self._has_come[stream] and not self._is_tail:
+                what = "standard error" if stream == "stderr" else "output"
+                self._screen.note(f"jobctl: {answer[name]} bytes of {what} are not kept any more")
         is_apart = answer.get("stderr_bytes") is not None
         if self._stream == "stderr" and answer.get("attempt") is not None and not is_apart:
             self._screen.note(

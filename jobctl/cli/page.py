@@ -129,6 +129,8 @@ def _output(job_id: int, last: dict[str, Any], stream: str) -> list[tuple[str, s
     tail = str(last.get(f"{stream}_tail") or "")
     text = tail.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
     lines = text.removesuffix("\n").split("\n") if text else []
+    if total and not tail:
+        return [(stream, f"({total} bytes, which are not kept any more)")]
     if len(tail) < total or len(lines) > _TAIL_LINES:
         if len(tail) < total and len(lines) > 1:
             lines = lines[1:]  # it begins within a line

@@ -1,6 +1,6 @@
 """Removing what is old: ended jobs with their attempts, outputs and keys; old fates of schedules.
 
-By age and by count, on by default. It goes in small slices, one a turn, from the oldest on, so that nobody
+By age and by count, on by default; outputs also before their jobs (`jobctl.daemon.output_retention`). It goes in small slices, one a turn, from the oldest on, so that nobody
 waits for it; a walk ends where everything is younger, so that what is kept costs nothing.
 
 A key goes 24 hours after its job ended, or with its job if that is removed before: what is kept has to have
@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from jobctl.clock import SECOND, Clock, Moment
+from jobctl.daemon.output_retention import OutputRetention
 from jobctl.paths import output_file
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import dependencies as dependency_rows
@@ -58,12 +59,14 @@ class Retention:
         self._keep_jobs = 1_000_000
         self._next_at = clock.monotonic() + PAUSE_S
         self._files: list[Path] = []
+        self._outputs = OutputRetention(database=database, clock=clock, output_dir=output_dir)
         self._begin()
 
     def take_settings(self, settings: DaemonSettings) -> None:
         """Go by these settings from now on."""
         self._keep_s = settings.keep_s
         self._keep_jobs = settings.keep_jobs
+        self._outputs.take_settings(settings)
 
     def deadline(self) -> float:
         """When the next slice is due, on the monotonic clock."""
@@ -76,6 +79,7 @@ class Retention:
     def recover(self) -> None:
         """The transaction of the last step failed: what it removed is still there."""
         self._files = []
+        self._outputs.recover()
 
     # -- the walk -----------------------------------------------------------------------------------
 
@@ -84,6 +88,7 @@ class Retention:
         self._surplus_until: int | None = None
         self._key: tuple[int, str] | None = _BEFORE_ALL_KEYS
         self._schedule: int | None = 0
+        self._outputs_begun = False
 
     def step(self, now: Moment, monotonic: float) -> None:
         """Remove one slice if one is due, inside the turn's transaction.
@@ -106,9 +111,18 @@ class Retention:
             )
         elif self._schedule is not None:
             self._schedule = self._prune_fires(self._schedule, now)
+        elif self._has_outputs():
+            self._files = self._outputs.step(now)
         else:
             self._begin()
             self._next_at = monotonic + PAUSE_S
+
+    def _has_outputs(self) -> bool:
+        """Outputs are looked at last: those of jobs that were removed are gone by then."""
+        if not self._outputs_begun:
+            self._outputs_begun = True
+            self._outputs.begin()
+        return self._outputs.has_more
 
     def _prune_jobs(self, after: int, now: Moment) -> int | None:
         """Look at the next jobs; gives back where to go on, None at the end."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from jobctl.plan.file import FilePlan
-    from jobctl.plan.tables import Override, Queue
+    from jobctl.plan.tables import DaemonSettings, Override, Queue
     from jobctl.schedule import Schedule
     from jobctl.task import Source, Task
 
@@ -69,6 +69,7 @@ def check_file(
     judge = ScheduleJudge(fallback)
     for spec in specs:
         faults.extend(judge.faults(spec, path_of(spec, owners)))
+    faults.extend(retention_faults(file.settings))
     faults.extend(alias_faults(file.tasks))
     faults.extend(rate_faults(file.queues))
     if whole:
@@ -203,6 +204,15 @@ def moment_faults(spec: ScheduleSpec, path: Path, now: int) -> Iterator[Fault]:
         yield Fault(path=(*path, "end"), message=f"the end, {spec.end}, is past", hint=_PAST)
     if spec.kind == "clocked" and moment_of(spec.expression, timezone=zone) <= now:
         yield Fault(path=(*path, spec.when_key), message=f"{spec.expression} is past", hint=_PAST)
+
+
+def retention_faults(settings: DaemonSettings) -> Iterator[Fault]:
+    """Find outputs that would be kept longer than their jobs."""
+    if settings.keep_output_s is not None and settings.keep_output_s > settings.keep_s:
+        message = f"the output goes with its job, which is kept for {format_span(settings.keep_s)}"
+        yield Fault(
+            path=("daemon", "keep_output"), message=message, hint="Raise keep, or lower it."
+        )
 
 
 def alias_faults(tasks: Iterable[Task]) -> Iterator[Fault]:

@@ -36,6 +36,7 @@ from jobctl.task.keys import (
     NAME,
     POSITIVE_SPAN,
     RATE,
+    SIZE,
     SPAN,
     TEXT,
     USER,
@@ -136,6 +137,24 @@ class DaemonSettings:
             "keep_jobs",
             whole(0, 1_000_000_000),
             "How many finished jobs are kept; the oldest go first.",
+        ),
+    )
+    keep_output_s: float | None = field(
+        default=None,
+        metadata=key(
+            "keep_output",
+            POSITIVE_SPAN,
+            "How long the output of a finished job is kept.",
+            default_text="as long as the job",
+        ),
+    )
+    keep_output_bytes: int = field(
+        default=10 << 30,
+        metadata=key(
+            "keep_output_size",
+            SIZE,
+            "How much of the disk the outputs of finished jobs may take; the oldest go first. It is looked "
+            "at once an hour. Outputs up to 16 KiB, which are kept with their jobs, do not count.",
         ),
     )
     source: Source = field(default=UNKNOWN_SOURCE, compare=False)

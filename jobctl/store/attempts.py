@@ -112,6 +112,13 @@ def with_files(database: Database, job_id: int) -> list[tuple[int, bool, bool]]:
     return [(number, bool(output), bool(stderr)) for number, output, stderr in rows]
 
 
+def drop_output(database: Database, *, job_id: int, number: int | None = None) -> bool:
+    """Forget what a job's attempts wrote, or one of them; their files are the caller's to remove. False:
+    nothing of it was kept."""
+    database.execute(statement("attempts/drop_output"), {"job_id": job_id, "number": number})
+    return database.changes() > 0
+
+
 def find_token(database: Database, *, job_id: int, token: int) -> tuple[int, str] | None:
     """``(number, verdict)`` of the recorded attempt with this token, or None."""
     row = database.row(statement("attempts/find_token"), (job_id, token))
