@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jobctl.api import submit_many as submit_many
     from jobctl.api import task as task
     from jobctl.raised import Retry as Retry
+    from jobctl.raised import SoftTimeout as SoftTimeout
     from jobctl.reports import progress as progress
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AsyncResult",
     "Retry",
+    "SoftTimeout",
     "__version__",
     "configure",
     "progress",
@@ -35,7 +37,7 @@ __all__ = [
     "task",
 ]
 
-_RAISED = frozenset({"Retry"})
+_RAISED = frozenset({"Retry", "SoftTimeout"})
 _REPORTED = frozenset({"progress"})
 _OF_API = frozenset(__all__) - {"__version__", "task"} - _RAISED - _REPORTED
 

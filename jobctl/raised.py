@@ -63,6 +63,17 @@ class Retry(Exception):
 Retry.__module__ = "jobctl"
 
 
+class SoftTimeout(Exception):
+    """Raised in the main thread of a function at its ``soft_timeout``: it may tidy up and return.
+
+    What the function returns after it has caught this counts as success. A function that lets it through
+    has timed out. It is raised once in an attempt; ``timeout`` still ends the attempt's worker.
+    """
+
+
+SoftTimeout.__module__ = "jobctl"
+
+
 def name_of(kind: type) -> str:
     """Give the name of a class: ``ValueError``, ``shop.errors.Busy``."""
     return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")

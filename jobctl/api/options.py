@@ -48,6 +48,7 @@ class TaskOptions(TypedDict, total=False):
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     timeout: Span | None
+    soft_timeout: Span | None
     retries: int
     retry_delay: Span
     retry_backoff: bool
@@ -84,6 +85,7 @@ class TaskOptions(TypedDict, total=False):
     max_retries: int
     default_retry_delay: Span
     time_limit: Span | None
+    soft_time_limit: Span | None
     acks_late: bool
     reject_on_worker_lost: bool | None
 
@@ -118,8 +120,6 @@ _NOT_YET: Final = "It is not there yet; remove it."
 _UNKEPT_OF_TASK: Final[dict[str, _Unkept]] = {
     "bind": _Unkept((False,), "The function gets its own arguments only; remove bind and self."),
     "base": _Unkept((None,), "A task is a function; write what the class did as functions."),
-    "soft_time_limit": _Unkept((None,), "Only timeout is kept: it ends the attempt's worker."),
-    "soft_timeout": _Unkept((None,), "Only timeout is kept: it ends the attempt's worker."),
     "ignore_result": _Unkept((False, None), "Results are small and removed by retention."),
     "store_errors_even_if_ignored": _Unkept((False, None), "Errors are always kept."),
     "track_started": _Unkept((True, None), "STARTED is always kept."),
@@ -151,8 +151,9 @@ _UNKEPT_OF_CALL: Final[dict[str, _Unkept]] = {
     "add_to_parent": _Unkept((True, None), _NOT_YET),
     **{
         name: _UNKEPT_OF_TASK[name]
-        for name in ("soft_time_limit", "ignore_result", "serializer", "compression", "exchange", "routing_key")
+        for name in ("ignore_result", "serializer", "compression", "exchange", "routing_key")
     },
+    "soft_time_limit": _Unkept((None,), "Say it once for all jobs, with @task(soft_timeout=…)."),
     **{
         name: _Unkept((None,), "There is no broker: say configure(socket=…) once.")
         for name in ("connection", "producer", "publisher", "reply_to")
@@ -173,6 +174,7 @@ _CELERYS: Final = (
     "max_retries",
     "default_retry_delay",
     "time_limit",
+    "soft_time_limit",
     "acks_late",
     "reject_on_worker_lost",
 )
@@ -207,7 +209,11 @@ def read_task_options(
 def _of_celery(about: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Celery's names as ours. Where its default differs from ours and an option implies it, so does this."""
     keys = {key: value for key, value in given.items() if key not in _CELERYS and value is not None}
-    for theirs, ours in (("max_retries", "retries"), ("time_limit", "timeout")):
+    for theirs, ours in (
+        ("max_retries", "retries"),
+        ("time_limit", "timeout"),
+        ("soft_time_limit", "soft_timeout"),
+    ):
         if given.get(theirs) is not None:
             _say_once(about, keys, ours, theirs)
             keys[ours] = given[theirs]

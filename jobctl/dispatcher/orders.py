@@ -124,6 +124,7 @@ class Orders:
         _check_kind(job, task)
         overrides = json.loads(job.overrides) if job.overrides else {}
         timeout_s = overrides.get("timeout_s", task.timeout_s if task else None)
+        soft_timeout_s = task.soft_timeout_s if task else None
         if job.kind != "command":
             return Attempt(
                 token=job.token,
@@ -133,11 +134,15 @@ class Orders:
                 claimed_at=job.started_at,
                 payload=job.payload,
                 timeout_s=timeout_s,
-                may_share=timeout_s is None and not is_paced,
+                soft_timeout_s=soft_timeout_s,
+                may_share=timeout_s is None and soft_timeout_s is None and not is_paced,
             )
         payload = json.loads(job.payload)
         order = self._order(job, task, payload)
         order["timeout_s"] = timeout_s
+        if task is not None and soft_timeout_s is not None:
+            order["soft_timeout_s"] = soft_timeout_s
+            order["soft_signal"] = int(task.soft_signal)
         if overrides.get("stderr", (task or _AD_HOC).stderr) == "separate":
             path = output_file(self._output_dir, job.id, job.number, stderr=True)
             order["stderr_path"] = str(path)

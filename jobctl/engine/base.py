@@ -33,6 +33,7 @@ class Attempt:
         payload: JSON text ``{"args": […], "kwargs": {…}}`` for a function.
         order: what a keeper is told, for a command; None for a function.
         timeout_s: limit from the begin of the work; None: none.
+        soft_timeout_s: when a function is told to come to an end, likewise; a command's order says it.
         may_share: it may wait behind others in a batch. False for attempts with limits of their own.
     """
 
@@ -44,6 +45,7 @@ class Attempt:
     payload: str = "{}"
     order: Mapping[str, Any] | None = None
     timeout_s: float | None = None
+    soft_timeout_s: float | None = None
     stop: Sequence[tuple[int, float]] = ()
     may_share: bool = True
 

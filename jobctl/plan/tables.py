@@ -630,7 +630,6 @@ TABLES: Final[Mapping[str, Table]] = {
             keys=TASK_KEYS,
             later=frozenset(
                 {
-                    "soft_timeout",
                     "deadline",
                     "max_load",
                     "min_free_memory",

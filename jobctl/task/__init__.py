@@ -9,6 +9,7 @@ matter of schedules, and not said here.
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -46,11 +47,13 @@ from jobctl.task.stop import (
     Send,
     StopStep,
     Wait,
+    format_signal,
     format_stop,
+    parse_signal,
     parse_stop,
 )
 from jobctl.task.template import read_template
-from jobctl.task.units import Fault, InvalidValue, Rate, shown
+from jobctl.task.units import Fault, InvalidValue, Rate, format_span, shown
 from jobctl.task.world import (
     ADDRESS_SPACE,
     CPU_TIME,
@@ -101,6 +104,14 @@ _STOP: Final = Mark(
     read=parse_stop,
     write=format_stop,
     schema={"type": "string", "examples": ["TERM,30s,KILL"]},
+)
+
+
+_SIGNAL: Final = Mark(
+    word="signal",
+    read=parse_signal,
+    write=format_signal,
+    schema={"type": "string", "examples": ["TERM", "USR1"]},
 )
 
 
@@ -227,6 +238,25 @@ class Task:
             POSITIVE_SPAN,
             "How long one attempt may take before it is stopped.",
             default_text="no limit",
+        ),
+    )
+    soft_timeout_s: float | None = field(
+        default=None,
+        metadata=key(
+            "soft_timeout",
+            POSITIVE_SPAN,
+            "After how long an attempt is told to come to an end: a function by the exception "
+            "`jobctl.SoftTimeout`, which it may catch, a command by `soft_signal`.",
+            default_text="no limit",
+        ),
+    )
+    soft_signal: signal.Signals = field(
+        default=signal.SIGTERM,
+        metadata=key(
+            "soft_signal",
+            _SIGNAL,
+            "The signal that all processes of a command get at `soft_timeout`.",
+            commands_only=True,
         ),
     )
     stop: tuple[StopStep, ...] = field(
@@ -704,6 +734,7 @@ def task_faults(values: Mapping[str, object]) -> tuple[Fault, ...]:
     if bodies:
         faults.extend(_faults_of_kind(values, is_function=bodies == ["function"]))
     faults.extend(_faults_of_retries(values))
+    faults.extend(_faults_of_times(values))
     faults.extend(_faults_of_limits(values))
     faults.extend(burst_faults(values))
     faults.extend(world_faults(values))
@@ -758,6 +789,18 @@ def _faults_of_retries(values: Mapping[str, Any]) -> list[Fault]:
             path = ("dont_autoretry_for", position)
             faults.append(Fault(path=path, message=message, hint="Keep it in one of them."))
     return faults
+
+
+def _faults_of_times(values: Mapping[str, Any]) -> list[Fault]:
+    soft_s, hard_s = values.get("soft_timeout_s"), values.get("timeout_s")
+    if soft_s is None and values.get("soft_signal") is not None:
+        message = "soft_signal is sent at soft_timeout, but there is none"
+        hint = 'Write soft_timeout = "10m" too.'
+        return [Fault(path=("soft_signal",), message=message, hint=hint, on_key=True)]
+    if soft_s is None or hard_s is None or soft_s < hard_s:
+        return []
+    message = f"it would never be told: timeout ends it after {format_span(hard_s)}"
+    return [Fault(path=("soft_timeout",), message=message, hint="Make it shorter than timeout.")]
 
 
 def _faults_of_kind(values: Mapping[str, object], *, is_function: bool) -> list[Fault]:

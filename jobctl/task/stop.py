@@ -62,6 +62,23 @@ def parse_stop(value: object) -> tuple[StopStep, ...]:
     return tuple(steps)
 
 
+def parse_signal(value: object) -> signal.Signals:
+    """Read the name of a signal that a program can notice. Raises `InvalidValue`."""
+    hint = 'Name a signal: "TERM", "USR1".'
+    if not isinstance(value, str) or value[:1].isdigit():
+        raise InvalidValue(f"{shown(value)} is not a signal", hint=hint)
+    step = _step(value.strip())
+    assert isinstance(step, Send)
+    if step.signal is signal.SIGKILL:
+        raise InvalidValue("no program notices KILL", hint=hint)
+    return step.signal
+
+
+def format_signal(number: signal.Signals) -> str:
+    """Give the name of a signal as `parse_signal` reads it."""
+    return number.name.removeprefix("SIG")
+
+
 def format_stop(steps: tuple[StopStep, ...]) -> str:
     """Give the text of a sequence, as `parse_stop` reads it."""
     return ",".join(

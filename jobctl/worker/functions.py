@@ -29,11 +29,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl import reports
 from jobctl.protocol.compact import dumps
-from jobctl.raised import Retry, kinds_of, name_of
+from jobctl.raised import Retry, SoftTimeout, kinds_of, name_of
 from jobctl.worker import signals
 from jobctl.worker.absence import Absence
 from jobctl.worker.channel import Channel, accept, common_protocol
-from jobctl.worker.limits import deadline_us, set_alarm
+from jobctl.worker.limits import SoftLimit, deadline_us, set_alarm
 from jobctl.worker.marks import RESULT_BYTES, Marks
 from jobctl.worker.printed import Printed
 from jobctl.worker.record import drop_record, write_record
@@ -104,6 +104,8 @@ class FunctionWorker:
         self._made = 0
         assert instance.pipes is not None
         self._printed = Printed(instance.pipes)
+        # Before the surroundings are looked at: its handler is one of them.
+        self._soft_limit = SoftLimit()
         self._surroundings = Surroundings()
         self._is_disturbed = False
         self._token = 0
@@ -143,6 +145,7 @@ class FunctionWorker:
             self._channel.close()
         # It ends as any process does: the terminate() of multiprocessing is a SIGTERM.
         signals.restore()
+        self._soft_limit.restore()
         signals.unblock(self._masks.before)
 
     def run(self) -> None:
@@ -312,22 +315,25 @@ class FunctionWorker:
 
     def _make(self, job: list[Any]) -> None:
         """Make one attempt: mark the begin, call, mark the end."""
-        token, job_id, task, limit_us, payload = job
+        token, job_id, task, limit_us, soft_us, payload = job
         self._made += 1
         self._token = token
-        deadline = deadline_us(limit_us) if limit_us else 0
+        deadline = deadline_us(limit_us) if limit_us or soft_us else 0
         begun_at = time.time_ns() // 1000
-        slot = self._marks.begin(token, job_id, begun_at, deadline)
+        slot = self._marks.begin(token, job_id, begun_at, deadline, is_soft=soft_us > 0)
         if deadline:
-            set_alarm(self._instance.timer, deadline)
+            first = self._soft_limit.begin(soft_us) if soft_us else deadline
+            set_alarm(self._instance.timer, min(first, deadline))
         self._printed.begin()
         self._is_disturbed = True
         try:
             function = self._functions[task]
             value = function(*payload.get("args", ()), **payload.get("kwargs", {}))
+            self._soft_limit.deadline = 0
             # A handler that user code has left may raise until it is gone.
             self._come_back(0, deadline)
         except BaseException as error:  # noqa: BLE001 -- whatever user code raises is its outcome
+            self._soft_limit.deadline = 0
             self._come_back(1, deadline)
             self._end_badly(slot, job, begun_at, error)
             return
@@ -398,6 +404,8 @@ class FunctionWorker:
 
     def _end_badly(self, slot: int, job: list[Any], begun_at: int, error: BaseException) -> None:
         end: dict[str, Any] = {"kinds": kinds_of(error)}
+        if isinstance(error, SoftTimeout):
+            end["verdict"] = "timeout"
         if isinstance(error, Retry):
             end["retry"] = _asked(error)
             # If there is no other attempt, the job has failed with what this one was raised from.

@@ -59,6 +59,8 @@ class Keeper:
         self._stop_verdict = ""
         self._kill_rounds = 0
         self._deadline: float | None = None
+        self._soft_deadline: float | None = None
+        self._is_past_soft_limit = False
         self._unacked: dict[str, Any] | None = None
         self._has_leftovers = False
         self._oom_kills = processes.oom_kills(instance.cgroup)
@@ -74,8 +76,9 @@ class Keeper:
         """Serve until told to retire, or until the daemon is gone and nothing is left to do."""
         while not self._is_done():
             timeout_ms = None
-            if self._deadline is not None:
-                timeout_ms = max(int((self._deadline - time.monotonic()) * 1000) + 1, 0)
+            due = [at for at in (self._deadline, self._soft_deadline) if at is not None]
+            if due:
+                timeout_ms = max(int((min(due) - time.monotonic()) * 1000) + 1, 0)
             elif self._waits_for_daemon():
                 timeout_ms = self._absence.timeout_ms()
             self.turn(timeout_ms)
@@ -84,6 +87,8 @@ class Keeper:
         """Take what happens, or what comes first within the time, and do what is due."""
         for fd, _ in self._poll.poll(timeout_ms):
             self._handle(fd)
+        if self._soft_deadline is not None and time.monotonic() >= self._soft_deadline:
+            self._tell_soft_limit()
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._next_stop_step()
         if self._unacked is not None and self._waits_for_daemon() and self._absence.is_over_long:
@@ -260,6 +265,8 @@ class Keeper:
             self._poll.register(read_end, select.POLLIN)
         if order.get("timeout_s") is not None:
             self._deadline = time.monotonic() + order["timeout_s"]
+        if order.get("soft_timeout_s") is not None:
+            self._soft_deadline = time.monotonic() + order["soft_timeout_s"]
 
     def _note(self, pid: int) -> None:
         assert self._order is not None
@@ -356,7 +363,8 @@ class Keeper:
         assert order is not None
         self._drain()
         end = self._describe_end(status, usage, order)
-        must_clear = bool(self._stop_verdict) or order["leftover"] == "kill"
+        timed_out = end["verdict"] == "timeout"
+        must_clear = bool(self._stop_verdict) or timed_out or order["leftover"] == "kill"
         if self._has_leftovers and (must_clear or order["leftover"] == "wait"):
             self._pending_end = end
             if must_clear and not self._stop_verdict:
@@ -395,6 +403,8 @@ class Keeper:
             end["verdict"] = "failure"
         elif code >= 0 and code in order["success_codes"]:
             end["verdict"] = "success"
+        elif self._is_past_soft_limit:
+            end["verdict"] = "timeout"
         else:
             end["verdict"] = "failure"
         return end
@@ -431,7 +441,8 @@ class Keeper:
         if self._progress is not None:
             self._progress.remove()
             self._progress = None
-        self._deadline = None
+        self._deadline = self._soft_deadline = None
+        self._is_past_soft_limit = False
         self._stop_verdict = ""
         self._pending_end = None
         self._is_followed = False
@@ -456,6 +467,15 @@ class Keeper:
             self._is_retiring = True
 
     # -- stopping ---------------------------------------------------------------------------------
+
+    def _tell_soft_limit(self) -> None:
+        """Ask the command, once, to come to an end: its whole tree, as `stop` does."""
+        order, self._soft_deadline = self._order, None
+        if order is None or self._stop_verdict or self._pending_end is not None:
+            return
+        self._is_past_soft_limit = True
+        for pid in processes.descendants(os.getpid()):
+            processes.send(pid, order["soft_signal"])
 
     def _stop(self, token: int, steps: list[list[Any]], verdict: str) -> None:
         if self._order is None or self._order["token"] != token:

@@ -5,6 +5,11 @@ begins a job with a limit and stops it afterwards; the template wakes up only wh
 costs nothing to a job that has none, two calls of the kernel to one that has, and no signal, which would
 be user code's own.
 
+A soft limit goes the same way: the timer goes off earlier, and the template sends the worker a signal that
+hardly anything uses. Its handler is the worker's, knows whether the job that runs now has a soft limit and
+whether that is over, and raises `jobctl.SoftTimeout` in the main thread; nothing else is to be proved, since
+a signal that comes too late or for no reason does nothing.
+
 A timer alone proves nothing: user code may have closed the worker's descriptor, so that the timer of an
 earlier job was never stopped. What counts is the begin mark, which carries the deadline.
 """
@@ -15,6 +20,7 @@ import os
 import signal
 import time
 
+from jobctl.raised import SoftTimeout
 from jobctl.worker import kernel, processes
 from jobctl.worker.marks import RUNNING, Mark, end_at_limit, read_marks
 
@@ -23,9 +29,40 @@ _LONGEST_US = 1 << 60
 
 _STOPPING_MS = 100
 
+SOFT_SIGNAL = signal.SIGRTMAX - 3
+"""What a template sends at a soft limit. Real-time signals have no meaning of their own; the last ones of them
+are used by nothing that we know of."""
+
+
+class SoftLimit:
+    """The soft limit of the job that a worker makes; the handler of `SOFT_SIGNAL`."""
+
+    def __init__(self) -> None:
+        self.deadline = 0
+        signal.signal(SOFT_SIGNAL, self)
+
+    def begin(self, limit_us: int) -> int:
+        """It begins now; its deadline, as `deadline_us` gives it. To end it, set `deadline` to 0: that must not
+        be a call, which a signal could interrupt at its end."""
+        self.deadline = deadline_us(limit_us)
+        return self.deadline
+
+    def __call__(self, _number: int, _frame: object) -> None:
+        """Raise SoftTimeout, once, if the limit is over."""
+        if self.deadline and self.deadline <= time.monotonic_ns() // 1000:
+            self.deadline = 0
+            raise SoftTimeout("the soft time limit of this attempt is over")
+
+    def restore(self) -> None:
+        """Give the signal its default back if nobody else has taken it: this process is a fork of user code."""
+        if signal.getsignal(SOFT_SIGNAL) is self:
+            signal.signal(SOFT_SIGNAL, signal.SIG_DFL)
+
 
 def deadline_us(limit_us: int) -> int:
-    """When a limit that begins now is over, in microseconds of the monotonic clock; never 0."""
+    """When a limit that begins now is over, in microseconds of the monotonic clock; never 0. A limit of 0 is
+    over in 30,000 years."""
+    limit_us = limit_us or _LONGEST_US
     return time.monotonic_ns() // 1000 + min(limit_us, _LONGEST_US) + 1
 
 
@@ -51,8 +88,10 @@ def end_overdue(directory: str, pid: int, timer: int) -> None:
     if mark is None:
         return
     if mark.deadline > time.monotonic_ns() // 1000:
-        # It belonged to an earlier job.
+        # It belonged to an earlier job, or it is the soft limit of this one: its worker knows.
         set_alarm(timer, mark.deadline)
+        if mark.is_soft:
+            processes.send(pid, SOFT_SIGNAL)
         return
     tree = processes.freeze(pid)
     _wait_until_still(pid)

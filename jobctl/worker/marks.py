@@ -16,6 +16,7 @@ offset bytes  content
 44     1      the end mark, written last of all: 0 running, 1 returned (the result follows),
               2 ended otherwise (the outcome is in the record of that token), 3 ended at its limit
               (written by the worker's template)
+45     1      1: it has a soft limit, too
 48            the result as JSON text
 ====== =====  =====================================================================================
 
@@ -42,7 +43,7 @@ RESULT_BYTES = SLOT_BYTES - RESULT_OFFSET
 
 RUNNING, RETURNED, RECORDED, TIMED_OUT = 0, 1, 2, 3
 
-_begin = struct.Struct("@QQQQQIB")
+_begin = struct.Struct("@QQQQQIBB")
 _end = struct.Struct("@QI")
 _token = struct.Struct("@Q")
 _END_OFFSET = 32
@@ -60,6 +61,7 @@ class Mark(NamedTuple):
     ended_at: int
     how: int
     result: str
+    is_soft: bool = False
 
 
 class Marks:
@@ -76,14 +78,16 @@ class Marks:
             os.close(fd)
         self._next = 0
 
-    def begin(self, token: int, job_id: int, now: int, deadline: int = 0) -> int:
+    def begin(
+        self, token: int, job_id: int, now: int, deadline: int = 0, *, is_soft: bool = False
+    ) -> int:
         """Mark the begin; gives back the slot's offset.
 
         Slots are taken in turn: there are more of them than attempts that a worker may hold.
         """
         offset = self._next
         self._next = (offset + SLOT_BYTES) % (SLOTS * SLOT_BYTES)
-        _begin.pack_into(self._memory, offset, 0, job_id, now, deadline, 0, 0, RUNNING)
+        _begin.pack_into(self._memory, offset, 0, job_id, now, deadline, 0, 0, RUNNING, is_soft)
         _token.pack_into(self._memory, offset, token)
         return offset
 
@@ -125,11 +129,15 @@ def read_marks(directory: str) -> dict[int, Mark]:
         os.close(fd)
     found: dict[int, Mark] = {}
     for offset in range(0, len(data) - SLOT_BYTES + 1, SLOT_BYTES):
-        token, job_id, begun_at, deadline, ended_at, size, how = _begin.unpack_from(data, offset)
+        token, job_id, begun_at, deadline, ended_at, size, how, is_soft = _begin.unpack_from(
+            data, offset
+        )
         if token and how in (RUNNING, RETURNED, RECORDED, TIMED_OUT) and size <= RESULT_BYTES:
             start = offset + RESULT_OFFSET
             result = data[start : start + size].decode(errors="replace")
-            found[token] = Mark(token, job_id, begun_at, deadline, ended_at, how, result)
+            found[token] = Mark(
+                token, job_id, begun_at, deadline, ended_at, how, result, is_soft == 1
+            )
     return found
 
 

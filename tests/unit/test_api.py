@@ -204,6 +204,7 @@ def test_a_task_is_declared_once() -> None:
         ),
         ({"expires": timedelta(hours=1)}, {"expires": 3600.0}),
         ({"bind": False, "ignore_result": False, "soft_time_limit": None, "throws": ()}, {}),
+        ({"soft_time_limit": 20, "time_limit": 30}, {"soft_timeout": 20, "timeout": 30}),
         ({"timeout": None, "expires": None, "name": None}, {}),
         ({"aliases": ("old.send",)}, {"aliases": ["old.send"]}),
     ],
@@ -216,7 +217,8 @@ def test_options_are_told_as_keys_of_a_task(given: dict[str, Any], read: dict[st
     ("given", "says"),
     [
         ({"bind": True}, "bind is not kept"),
-        ({"soft_time_limit": 20}, "soft_time_limit is not kept"),
+        ({"soft_time_limit": 20, "soft_timeout": 20}, "one option"),
+        ({"soft_time_limit": 20, "time_limit": 10}, "it would never be told"),
         ({"rate_limit": 10}, "rate_limit: 10 is not a rate"),
         ({"ignore_result": True}, "ignore_result is not kept"),
         ({"throws": (KeyError,)}, "throws is not kept"),

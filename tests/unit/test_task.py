@@ -184,6 +184,8 @@ EVERY_KEY: dict[str, object] = {
     "args": ["a.tar", 1, None, [True]],
     "kwargs": {"deep": {"x": 1.5}},
     "timeout": "1h",
+    "soft_timeout": "50m",
+    "soft_signal": "USR1",
     "stop": "INT,5s,KILL",
     "retries": 3,
     "retry_delay": "10s",
@@ -298,6 +300,26 @@ def test_exceptions_that_cannot_be_tried_again_are_refused(
     written: dict[str, object], path: tuple[str | int, ...], message: str
 ) -> None:
     assert faults_of(function="shop:send", **written) == [(path, message)]
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "message"),
+    [
+        ({"soft_timeout": "5s", "timeout": "5s"}, ("soft_timeout",), "it would never be told: timeout ends it after 5s"),
+        ({"soft_timeout": "1h", "timeout": 5}, ("soft_timeout",), "it would never be told: timeout ends it after 5s"),
+        ({"soft_timeout": 0}, ("soft_timeout",), "a span of zero does not make sense here"),
+        ({"soft_signal": "USR1"}, ("soft_signal",), "soft_signal is sent at soft_timeout, but there is none"),
+        ({"soft_signal": "KILL", "soft_timeout": 1}, ("soft_signal",), "no program notices KILL"),
+        ({"soft_signal": "STOP", "soft_timeout": 1}, ("soft_signal",), "SIGSTOP holds a process instead of ending it"),
+        ({"soft_signal": "USR3", "soft_timeout": 1}, ("soft_signal",), 'there is no signal "USR3"'),
+        ({"soft_signal": 15, "soft_timeout": 1}, ("soft_signal",), "15 is not a signal"),
+        ({"soft_signal": "5s", "soft_timeout": 1}, ("soft_signal",), '"5s" is not a signal'),
+    ],
+)  # fmt: skip
+def test_soft_limits_that_cannot_be_kept_are_refused(
+    written: dict[str, object], path: tuple[str | int, ...], message: str
+) -> None:
+    assert faults_of(command=["true"], **written) == [(path, message)]
 
 
 def test_retries_that_are_switched_off_keep_what_they_were_for() -> None:

@@ -417,7 +417,8 @@ def new_task_row(
     timeout_s = job.timeout_s if job.timeout_s is not None else task.timeout_s
     queue = job.queue if job.queue is not None else task.queue
     kind = task.kind.value
-    is_alone = timeout_s is not None or is_paced(station.plan, queue, task)
+    has_limit = timeout_s is not None or task.soft_timeout_s is not None
+    is_alone = has_limit or is_paced(station.plan, queue, task)
     if task.kind is Kind.FUNCTION and is_alone:
         kind = "limited"
     unavailable = station.plan.unavailable.get(task.name)

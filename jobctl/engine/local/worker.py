@@ -173,8 +173,8 @@ class Worker:
             self.link.send({"do": "run", "order": dict(attempt.order)})
             return
         jobs = ",".join(
-            f'[{attempt.token},{attempt.job_id},"{attempt.task}",{_limit_us(attempt)},'
-            f"{attempt.payload}]"
+            f'[{attempt.token},{attempt.job_id},"{attempt.task}",{_limit_us(attempt.timeout_s)},'
+            f"{_limit_us(attempt.soft_timeout_s)},{attempt.payload}]"
             for attempt in attempts
         )
         self.link.send_bytes(f'{{"do":"run","jobs":[{jobs}]}}\n'.encode())
@@ -270,6 +270,6 @@ class Worker:
             self.link.send_later(f'{{"do":"ack","tokens":{tokens}}}\n'.encode())
 
 
-def _limit_us(attempt: Attempt) -> int:
-    """Its limit, at least a microsecond; 0: it has none."""
-    return 0 if attempt.timeout_s is None else max(int(attempt.timeout_s * SECOND), 1)
+def _limit_us(limit_s: float | None) -> int:
+    """A limit in microseconds, at least one; 0: there is none."""
+    return 0 if limit_s is None else max(int(limit_s * SECOND), 1)

@@ -297,7 +297,7 @@ def test_a_file_that_may_not_be_read_is_told(write: Write) -> None:
         ("[tasks]\nshell = 'x'", 2, 'task "shell": "x" is not a table', "A task has a name: write [tasks.NAME] above its keys."),
         ("[notify]", 1, "[notify] is not available yet", "Remove it."),
         ("[tasks.'a b']\nshell = 'x'", 1, 'task "a b": "a b" is not a name', None),
-        ("[tasks.a]\nshell = 'x'\nsoft_timeout = 1", 3, 'task "a": "soft_timeout" is not available yet', None),
+        ("[tasks.a]\nshell = 'x'\ndeadline = 1", 3, 'task "a": "deadline" is not available yet', None),
         ("[workers.a]\npool = 'async'", 2, 'worker group "a": pool = "async" is not available yet', None),
         ("[workers.a]\nconcurrency = 10", 2, 'worker group "a": "concurrency" is not available yet', None),
         ("[queues.a]\nconcurency = 10", 2, 'queue "a": unknown key "concurency"', 'Did you mean "concurrency"?'),

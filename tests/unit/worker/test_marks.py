@@ -43,7 +43,7 @@ def test_each_step_of_an_attempt_can_be_read_at_once(tmp_path: Path) -> None:
     marks.end(first, 150, b'"done"')
     marks.end_recorded(second, 250)
     found = read_marks(str(tmp_path))
-    assert found[11] == (11, 1, 100, 0, 150, RETURNED, '"done"')
+    assert found[11] == (11, 1, 100, 0, 150, RETURNED, '"done"', False)
     assert (found[12].how, found[12].ended_at, found[12].result) == (RECORDED, 250, "")
 
 
@@ -76,11 +76,11 @@ def test_a_slot_that_is_used_again_says_nothing_of_its_last_attempt(tmp_path: Pa
 def test_an_attempt_is_ended_at_its_limit_by_another_process(tmp_path: Path) -> None:
     marks = Marks(str(tmp_path))
     marks.begin(11, 1, 100)
-    marks.begin(12, 2, 200, 5_000)
+    marks.begin(12, 2, 200, 5_000, is_soft=True)
     assert end_at_limit(str(tmp_path), 12, 300)
     found = read_marks(str(tmp_path))
     assert found[11].how == RUNNING
-    assert found[12] == (12, 2, 200, 5_000, 300, TIMED_OUT, "")
+    assert found[12] == (12, 2, 200, 5_000, 300, TIMED_OUT, "", True)
     assert not end_at_limit(str(tmp_path), 13, 300)
     (tmp_path / FILE_NAME).unlink()
     assert not end_at_limit(str(tmp_path), 12, 300)
