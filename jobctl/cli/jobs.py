@@ -346,7 +346,19 @@ def result(ctx: typer.Context, job: options.JobId, as_json: options.Json = False
     return 0 if state is State.SUCCESS else 1
 
 
-def cancel(ctx: typer.Context, ids: options.JobIds, as_json: options.Json = False) -> int:
+def cancel(
+    ctx: typer.Context,
+    ids: options.JobIds,
+    signal: Annotated[
+        str | None,
+        typer.Option(
+            "--signal",
+            metavar="NAME",
+            help="Send commands this signal instead of the first one of their stop sequence.",
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> int:
     """Cancel jobs, until no process of them is left.
 
     Should something remain all the same, it is named.
@@ -366,7 +378,7 @@ def cancel(ctx: typer.Context, ids: options.JobIds, as_json: options.Json = Fals
         return _each_or_one(
             session,
             ids,
-            lambda number: client.call(Cancel(job=number)),
+            lambda number: client.call(Cancel(job=number, signal=signal)),
             shape=shapes.cancelled,
             show=show,
         )

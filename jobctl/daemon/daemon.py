@@ -162,8 +162,8 @@ class Daemon:
             station.counters.started += len(attempts)
         engine.flush()
         station.dispatcher.want()
-        for worker, token, verdict in effects.stops:
-            engine.stop(worker, token, verdict)
+        for stop in effects.stops:
+            engine.stop(stop.worker, stop.token, stop.verdict, signal=stop.signal)
         if effects.ended:
             station.counters.ended += len(effects.ended)
             station.waiters.end(effects.ended)

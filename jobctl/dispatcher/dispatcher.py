@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.dispatcher.allowances import Allowances
 from jobctl.dispatcher.dependencies import Dependencies
@@ -60,13 +60,22 @@ RIPEN_LIMIT = 1000
 _LINES_OF_SLOT = {"function": "fl", "command": "c"}
 
 
+class Stop(NamedTuple):
+    """An attempt that is to be stopped. ``signal`` takes the place of the first one of its sequence."""
+
+    worker: str
+    token: int
+    verdict: str
+    signal: int | None = None
+
+
 @dataclass
 class Effects:
     """What follows a turn's commit."""
 
     starts: list[tuple[str, list[Attempt]]] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
-    stops: list[tuple[str, int, str]] = field(default_factory=list)
+    stops: list[Stop] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
 
 
@@ -640,9 +649,9 @@ class Dispatcher:
 
     # -- requests ---------------------------------------------------------------------------------
 
-    def cancel(self, job_id: int, now: Moment) -> str:
+    def cancel(self, job_id: int, now: Moment, *, signal: int | None = None) -> str:
         """End a job: ``"ended"`` at once, ``"stopping"`` when an attempt must be stopped first,
-        ``"final"`` when it had ended before."""
+        ``"final"`` when it had ended before. ``signal``: as in `Stop`."""
         if job_rows.revoke_waiting(
             self._database, id=job_id, reason=Reason.CANCELLED.value, now=now
         ):
@@ -652,7 +661,7 @@ class Dispatcher:
         if asked is None:
             return "final"
         token, worker = asked
-        self.effects.stops.append((worker, token, Verdict.CANCELLED.value))
+        self.effects.stops.append(Stop(worker, token, Verdict.CANCELLED.value, signal))
         return "stopping"
 
     def purge(self, job_ids: Iterable[int], now: Moment) -> int:

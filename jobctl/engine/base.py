@@ -152,8 +152,12 @@ class Engine(Protocol):
         """All of a turn's acknowledgements and starts have been given: nothing may wait for more."""
         ...
 
-    def stop(self, worker: str, token: int, verdict: str) -> None:
-        """Stop a running attempt by its stop sequence; its outcome will carry ``verdict``."""
+    def stop(self, worker: str, token: int, verdict: str, *, signal: int | None = None) -> None:
+        """Stop a running attempt by its stop sequence; its outcome will carry ``verdict``.
+
+        Repeating it changes nothing, unless with a ``signal``: that takes the place of the first one of the
+        sequence, which begins anew. Functions are ended without one.
+        """
         ...
 
     def step(self, monotonic: float) -> float | None:

@@ -176,10 +176,15 @@ class Result(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cancel(Request):
-    """End a job. Answer, when nothing of it is left: ``id``, ``state``, ``gone``, ``remaining``."""
+    """End a job. Answer, when nothing of it is left: ``id``, ``state``, ``gone``, ``remaining``.
+
+    ``signal``: its name; takes the place of the first one of the command's stop sequence. Asked for again,
+    the sequence begins anew.
+    """
 
     do: ClassVar[str] = "cancel"
     job: int
+    signal: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

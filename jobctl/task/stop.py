@@ -62,14 +62,14 @@ def parse_stop(value: object) -> tuple[StopStep, ...]:
     return tuple(steps)
 
 
-def parse_signal(value: object) -> signal.Signals:
-    """Read the name of a signal that a program can notice. Raises `InvalidValue`."""
+def parse_signal(value: object, *, may_kill: bool = False) -> signal.Signals:
+    """Read the name of a signal, as in a stop sequence; KILL only if it ``may_kill``. Raises `InvalidValue`."""
     hint = 'Name a signal: "TERM", "USR1".'
     if not isinstance(value, str) or value[:1].isdigit():
-        raise InvalidValue(f"{shown(value)} is not a signal", hint=hint)
-    step = _step(value.strip())
+        raise InvalidValue(f"{shown(value)} is not the name of a signal", hint=hint)
+    step = _step(value.strip(), hint)
     assert isinstance(step, Send)
-    if step.signal is signal.SIGKILL:
+    if step.signal is signal.SIGKILL and not may_kill:
         raise InvalidValue("no program notices KILL", hint=hint)
     return step.signal
 
@@ -87,16 +87,16 @@ def format_stop(steps: tuple[StopStep, ...]) -> str:
     )
 
 
-def _step(word: str) -> StopStep:
+def _step(word: str, hint: str = STOP_HINT) -> StopStep:
     if word[:1].isdigit():
         return Wait(parse_span(word))
     name = word.upper()
     name = name if name.startswith("SIG") else f"SIG{name}"
     if name not in signal.Signals.__members__:
-        raise InvalidValue(f"there is no signal {shown(word)}", hint=STOP_HINT)
+        raise InvalidValue(f"there is no signal {shown(word)}", hint=hint)
     number = signal.Signals[name]
     if number in _HOLDING:
-        raise InvalidValue(f"{name} holds a process instead of ending it", hint=STOP_HINT)
+        raise InvalidValue(f"{name} holds a process instead of ending it", hint=hint)
     return Send(number)
 
 

@@ -185,7 +185,9 @@ class Keeper:
             case "ack":
                 self._forget(message["tokens"])
             case "stop":
-                self._stop(message["token"], message["steps"], message["verdict"])
+                self._stop(
+                    message["token"], message["steps"], message["verdict"], message.get("signal")
+                )
             case "follow":
                 self._follow(message["token"])
             case "retire":
@@ -477,16 +479,20 @@ class Keeper:
         for pid in processes.descendants(os.getpid()):
             processes.send(pid, order["soft_signal"])
 
-    def _stop(self, token: int, steps: list[list[Any]], verdict: str) -> None:
+    def _stop(self, token: int, steps: list[list[Any]], verdict: str, first: int | None) -> None:
         if self._order is None or self._order["token"] != token:
             return
-        self._begin_stopping(steps, verdict)
+        self._begin_stopping(steps, verdict, first)
 
-    def _begin_stopping(self, steps: list[list[Any]], verdict: str) -> None:
+    def _begin_stopping(
+        self, steps: list[list[Any]], verdict: str, first: int | None = None
+    ) -> None:
         self._stop_verdict = verdict or self._stop_verdict
         # A daemon that has adopted the attempt does not know its sequence; the order does.
         chosen = steps or (self._order["stop"] if self._order is not None else [])
         self._stop_steps = [(int(number), float(wait_s)) for number, wait_s in chosen]
+        if first is not None:
+            self._stop_steps[:1] = [(first, wait_s) for _, wait_s in self._stop_steps[:1]]
         self._next_stop_step()
 
     def _next_stop_step(self) -> None:

@@ -63,7 +63,7 @@ class FakeEngine:
     def flush(self) -> None:
         """Nothing is held back here."""
 
-    def stop(self, worker: str, token: int, verdict: str) -> None:
+    def stop(self, worker: str, token: int, verdict: str, *, signal: int | None = None) -> None:
         self.stopped.append((worker, token, verdict))
 
     def step(self, monotonic: float) -> float | None:
@@ -154,8 +154,8 @@ class Dispatching:
         for worker, attempts in effects.starts:
             self.engine.start(worker, attempts)
         self.dispatcher.want()
-        for worker, token, verdict in effects.stops:
-            self.engine.stop(worker, token, verdict)
+        for stop in effects.stops:
+            self.engine.stop(stop.worker, stop.token, stop.verdict, signal=stop.signal)
         return effects
 
     def turns(self) -> None:

@@ -121,7 +121,7 @@ class FakeEngine:
     def flush(self) -> None:
         """Nothing waits here."""
 
-    def stop(self, worker: str, token: int, verdict: str) -> None:
+    def stop(self, worker: str, token: int, verdict: str, *, signal: int | None = None) -> None:
         """End a running attempt with this verdict."""
         attempt = self._running.get(worker, {}).pop(token, None)
         if attempt is not None:

@@ -312,8 +312,8 @@ def test_exceptions_that_cannot_be_tried_again_are_refused(
         ({"soft_signal": "KILL", "soft_timeout": 1}, ("soft_signal",), "no program notices KILL"),
         ({"soft_signal": "STOP", "soft_timeout": 1}, ("soft_signal",), "SIGSTOP holds a process instead of ending it"),
         ({"soft_signal": "USR3", "soft_timeout": 1}, ("soft_signal",), 'there is no signal "USR3"'),
-        ({"soft_signal": 15, "soft_timeout": 1}, ("soft_signal",), "15 is not a signal"),
-        ({"soft_signal": "5s", "soft_timeout": 1}, ("soft_signal",), '"5s" is not a signal'),
+        ({"soft_signal": 15, "soft_timeout": 1}, ("soft_signal",), "15 is not the name of a signal"),
+        ({"soft_signal": "5s", "soft_timeout": 1}, ("soft_signal",), '"5s" is not the name of a signal'),
     ],
 )  # fmt: skip
 def test_soft_limits_that_cannot_be_kept_are_refused(

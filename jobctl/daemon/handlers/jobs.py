@@ -44,6 +44,7 @@ from jobctl.store.jobs import (
 )
 from jobctl.task import DEFAULT_QUEUE, Kind, Task
 from jobctl.task.keys import ENVIRONMENT, FOLDER, NAME
+from jobctl.task.stop import parse_signal
 from jobctl.task.units import InvalidValue
 
 if TYPE_CHECKING:
@@ -1001,8 +1002,9 @@ def cancel(
     station: Station, call: Call, request: requests.Cancel
 ) -> dict[str, Any] | Callable[[], None]:
     """End a job; answered when nothing of it is left."""
-    found(station, request.job)
-    how = station.dispatcher.cancel(request.job, station.clock.now())
+    row = found(station, request.job)
+    number = _signal_of(row, request.signal) if request.signal is not None else None
+    how = station.dispatcher.cancel(request.job, station.clock.now(), signal=number)
     if how != "stopping":
         return _describe_cancelled(station, request.job)
 
@@ -1010,6 +1012,20 @@ def cancel(
         call.answer(_describe_cancelled(station, request.job))
 
     return lambda: station.waiters.add(call, [request.job], answer)
+
+
+def _signal_of(row: Mapping[str, Any], name: str) -> int:
+    """Raises UsageError."""
+    try:
+        number = parse_signal(name, may_kill=True)
+    except InvalidValue as error:
+        raise UsageError(error.message, hint=error.hint) from None
+    if row["kind"] != "command":
+        raise UsageError(
+            f"job {row['id']} calls a function: its worker is ended at once, without a signal before",
+            hint=f"jobctl cancel {row['id']} ends it.",
+        )
+    return number
 
 
 def _describe_cancelled(station: Station, job_id: int) -> dict[str, Any]:

@@ -158,7 +158,7 @@ class LocalEngine:
                 worker.link.flush()
         self._acknowledged.clear()
 
-    def stop(self, worker: str, token: int, verdict: str) -> None:
+    def stop(self, worker: str, token: int, verdict: str, *, signal: int | None = None) -> None:
         """Stop an attempt. Unbegun jobs of its batch are released."""
         holder = self._house.workers.get(worker)
         if holder is None or token not in holder.attempts:
@@ -168,6 +168,8 @@ class LocalEngine:
             return
         # One that does not answer yet is told when it does.
         holder.stopping[token] = verdict
+        if signal is not None:
+            holder.first_signals[token] = signal
         if holder.phase is Phase.SERVING:
             holder.stop(token, verdict, holder.attempts[token].stop)
 

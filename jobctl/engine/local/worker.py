@@ -84,6 +84,8 @@ class Worker:
         self.idle_since = 0.0
         self._tickets = -1
         self._owed_tickets = 0
+        # Signals with which stop sequences shall begin, until they have been told.
+        self.first_signals: dict[int, int] = {}
         self._sent_stops: set[int] = set()
 
     # -- life -------------------------------------------------------------------------------------
@@ -220,12 +222,16 @@ class Worker:
         return len(self.attempts) > 1 and monotonic - self.news_at >= TAKE_BACK_S
 
     def stop(self, token: int, verdict: str, stop: Iterable[tuple[int, float]]) -> None:
-        """Ask a keeper to stop its command. Repeating it is harmless."""
-        if token in self._sent_stops or self.link is None:
+        """Ask a keeper to stop its command. Repeating it is harmless, and begins the sequence anew only for
+        another first signal."""
+        if self.link is None or (token in self._sent_stops and token not in self.first_signals):
             return
         self._sent_stops.add(token)
         steps = [[number, wait_s] for number, wait_s in stop]
-        self.link.send({"do": "stop", "token": token, "steps": steps, "verdict": verdict})
+        message = {"do": "stop", "token": token, "steps": steps, "verdict": verdict}
+        if token in self.first_signals:
+            message["signal"] = self.first_signals.pop(token)
+        self.link.send(message)
 
     def take_outcomes(self, message: dict[str, Any], monotonic: float) -> Settled:
         """What a message of outcomes says; the attempts stay until they are acknowledged.
@@ -266,6 +272,7 @@ class Worker:
             self._ended.discard(token)
             self._sent_stops.discard(token)
             self.stopping.pop(token, None)
+            self.first_signals.pop(token, None)
         if self.link is not None:
             self.link.send_later(f'{{"do":"ack","tokens":{tokens}}}\n'.encode())
 
