@@ -34,6 +34,15 @@ class HasId(Protocol):
         ...
 
 
+class HasName(Protocol):
+    """A task: what `@task` gives."""
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        ...
+
+
 JobRef: TypeAlias = "int | HasId"
 """A job, by its id or by its result."""
 
@@ -57,6 +66,11 @@ class TaskOptions(TypedDict, total=False):
     autoretry_for: Sequence[type[BaseException] | str]
     dont_autoretry_for: Sequence[type[BaseException] | str]
     on_lost: str
+    on_success: str | HasName
+    on_failure: str | HasName
+    on_retry: str | HasName
+    ignore_result: bool
+    max_result: int | str
     max_lost: int
     expires: Span | None
     concurrency: int | None
@@ -120,7 +134,6 @@ _NOT_YET: Final = "It is not there yet; remove it."
 _UNKEPT_OF_TASK: Final[dict[str, _Unkept]] = {
     "bind": _Unkept((False,), "The function gets its own arguments only; remove bind and self."),
     "base": _Unkept((None,), "A task is a function; write what the class did as functions."),
-    "ignore_result": _Unkept((False, None), "Results are small and removed by retention."),
     "store_errors_even_if_ignored": _Unkept((False, None), "Errors are always kept."),
     "track_started": _Unkept((True, None), "STARTED is always kept."),
     "throws": _Unkept(((), None), "Every exception is kept with its traceback."),
@@ -138,7 +151,7 @@ _UNKEPT_OF_TASK: Final[dict[str, _Unkept]] = {
     "routing_key": _Unkept((None,), _NO_BROKER),
     **{
         name: _Unkept((None,), "Do it in the function itself.")
-        for name in ("before_start", "on_success", "on_failure", "on_retry", "after_return")
+        for name in ("before_start", "after_return")
     },
 }
 _UNKEPT_OF_CALL: Final[dict[str, _Unkept]] = {
@@ -151,8 +164,9 @@ _UNKEPT_OF_CALL: Final[dict[str, _Unkept]] = {
     "add_to_parent": _Unkept((True, None), _NOT_YET),
     **{
         name: _UNKEPT_OF_TASK[name]
-        for name in ("ignore_result", "serializer", "compression", "exchange", "routing_key")
+        for name in ("serializer", "compression", "exchange", "routing_key")
     },
+    "ignore_result": _Unkept((False, None), "Say it once for all jobs, with @task(ignore_result=True)."),
     "soft_time_limit": _Unkept((None,), "Say it once for all jobs, with @task(soft_timeout=…)."),
     **{
         name: _Unkept((None,), "There is no broker: say configure(socket=…) once.")
@@ -178,6 +192,7 @@ _CELERYS: Final = (
     "acks_late",
     "reject_on_worker_lost",
 )
+EVENTS: Final = ("on_success", "on_failure", "on_retry")
 _OF_CALL: Final = tuple(CallOptions.__annotations__)
 
 
@@ -239,8 +254,21 @@ def _of_celery(about: str, given: Mapping[str, Any]) -> dict[str, Any]:
         keys.update(retry_delay=given["default_retry_delay"], retry_backoff=False)
         keys.setdefault("retry_jitter", False)
     _name_classes(about, keys)
+    for event in EVENTS:
+        if event in keys:
+            keys[event] = _name_of_task(about, event, keys[event])
     _take_acks(about, keys, given)
     return keys
+
+
+def _name_of_task(about: str, event: str, given: object) -> str:
+    name = given if isinstance(given, str) else getattr(given, "name", None)
+    if not isinstance(name, str):
+        raise UsageError(
+            f"{about}: {event} is a task or the name of one, not a handler",
+            hint="Its job gets what is known of the one that ended, as named arguments.",
+        )
+    return name
 
 
 def _name_classes(about: str, keys: dict[str, Any]) -> None:

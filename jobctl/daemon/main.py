@@ -28,6 +28,7 @@ from jobctl.daemon.daemon import Daemon
 from jobctl.daemon.due import due_row
 from jobctl.daemon.following import Followers
 from jobctl.daemon.groups import keeper_recipe
+from jobctl.daemon.handover import hand_over
 from jobctl.daemon.loop import Loop
 from jobctl.daemon.notify import Notifier
 from jobctl.daemon.retention import Retention
@@ -194,9 +195,16 @@ def build(
     )
     orders = Orders(state.output)
     rng = random.Random()  # noqa: S311 -- jitter, no secret
-    dispatcher = Dispatcher(database=database, engine=engine, clock=clock, rng=rng, orders=orders)
     host_timezone = host_zone()
     station: Station
+    dispatcher = Dispatcher(
+        database=database,
+        engine=engine,
+        clock=clock,
+        rng=rng,
+        orders=orders,
+        hand_over=lambda name, facts: hand_over(station, name, facts),
+    )
 
     def make_job(
         spec: ScheduleSpec, schedule: int, instant: Moment, *, waits: bool

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.dispatcher.allowances import Allowances
 from jobctl.dispatcher.dependencies import Dependencies
+from jobctl.dispatcher.ends import facts_of, follower_of, result_as_asked
 from jobctl.dispatcher.gates import Gates
 from jobctl.dispatcher.orders import Orders, limit_of, ran_with, ran_with_limit, retry_rule
 from jobctl.dispatcher.placement import (
@@ -47,12 +48,16 @@ from jobctl.store.jobs import (
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from jobctl.clock import Clock, Moment
     from jobctl.plan import Plan
     from jobctl.store.database import Database
     from jobctl.task import Task
+    from jobctl.task.keys import Json
+
+    HandOver = Callable[[str, Mapping[str, Json]], None]
+    """Makes a job of a task, in this transaction, with what is known of one that ended. Never raises."""
 
 RIPEN_LIMIT = 1000
 """Jobs whose time has come, moved in one turn: more would hold the loop up."""
@@ -90,13 +95,16 @@ class Dispatcher:
         clock: Clock,
         rng: random.Random,
         orders: Orders,
+        hand_over: HandOver | None = None,
     ) -> None:
         self._database = database
         self._engine = engine
         self._clock = clock
         self._rng = rng
         self._orders = orders
+        self._hand_over = hand_over
         self._plan: Plan | None = None
+        self._looked_after: frozenset[str] = frozenset()
         self._hot: set[str] = set()
         self._paused: set[str] = set()
         self._next_eta: Moment | None = None
@@ -180,6 +188,12 @@ class Dispatcher:
     def go_by(self, plan: Plan) -> None:
         """Answer questions by this plan; nothing is written, and no job is brought to another place."""
         self._plan = plan
+        self._looked_after = frozenset(
+            name
+            for task in plan.tasks.values()
+            if task.on_success or task.ignore_result or task.max_result_bytes is not None
+            for name in (task.name, *task.aliases)
+        )
         self._allowances.take(plan)
         # There may be room that was not there before, and nothing else calls a turn for it.
         self._has_more = bool(self._hot)
@@ -518,6 +532,11 @@ class Dispatcher:
     def _settle_done(self, event: Settled, now: Moment) -> None:
         """Functions that returned: two statements for all of them."""
         done = event.done
+        if self._looked_after:
+            for row in done:
+                if row.task in self._looked_after:
+                    self._settle_one(event.worker, row.outcome(), now)
+            done = [row for row in done if row.task not in self._looked_after]
         ends = [(row.finished_at, row.job_id, row.token) for row in done]
         if not job_rows.succeed(self._database, ends):
             # One of them is stale, which is rare: each for itself.
@@ -536,6 +555,9 @@ class Dispatcher:
         if outcome.verdict is Verdict.RELEASED:
             self._release(running)
             return
+        task = self._plan.find(running.task) if self._plan and running.task else None
+        if task is not None and outcome.result is not None:
+            outcome = result_as_asked(outcome, task)
         attempt_rows.add(
             self._database,
             [
@@ -548,11 +570,10 @@ class Dispatcher:
                 )
             ],
         )
-        self._follow(running, outcome, now)
+        self._follow(running, task, outcome, now)
 
-    def _follow(self, running: Running, outcome: Outcome, now: Moment) -> None:
+    def _follow(self, running: Running, task: Task | None, outcome: Outcome, now: Moment) -> None:
         """Change the job's state as its task's rule says."""
-        task = self._plan.find(running.task) if self._plan and running.task else None
         rule = retry_rule(task, running.overrides)
         failed = outcome.verdict in (Verdict.FAILURE, Verdict.TIMEOUT)
         failures = running.failures + failed
@@ -613,6 +634,10 @@ class Dispatcher:
                 self._release(running)
             case Change.CLAIM | Change.RENEW:
                 raise AssertionError(f"no outcome leads to {decision.change}")
+        if task is not None and self._hand_over is not None:
+            name = follower_of(task, decision.change)
+            if name is not None:
+                self._hand_over(name, facts_of(running, decision.change, outcome))
 
     def _release(self, running: Running) -> None:
         if running.stop_asked == Verdict.CANCELLED:

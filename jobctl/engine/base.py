@@ -53,7 +53,7 @@ class Attempt:
 class Done(NamedTuple):
     """A function that returned: the compact form of an outcome, for the hot path.
 
-    ``number`` and ``claimed_at`` are those of its attempt, which the engine has held since the claim.
+    ``number``, ``claimed_at`` and ``task`` are those of its attempt, which the engine has held since the claim.
     """
 
     token: int
@@ -63,6 +63,7 @@ class Done(NamedTuple):
     result: str
     number: int
     claimed_at: Moment
+    task: str | None = None
 
     def outcome(self) -> Outcome:
         """The same as an outcome like any other."""

@@ -22,6 +22,7 @@ from jobctl.arguments import (
 from jobctl.arguments import malformed_placeholders as malformed
 from jobctl.errors import InvalidArguments
 from jobctl.plan.gates import gate_of, unique_key_of
+from jobctl.plan.handover import handover_faults
 from jobctl.plan.tables import (
     KINDS,
     TABLES,
@@ -76,6 +77,9 @@ def check_file(
         faults.extend(queue_faults(file.tasks, file.queues, file.groups))
     for task in file.tasks:
         faults.extend(command_faults(task))
+    aliases = {alias: task.name for task in file.tasks for alias in task.aliases}
+    names = frozenset({*tasks, *owners, *aliases}) if whole and not file.imports else None
+    faults.extend(handover_faults(tasks, aliases, dict.fromkeys(tasks), known=names))
     for spec in specs:
         if spec.task in tasks:
             faults.extend(argument_faults(spec, tasks[spec.task], None, path_of(spec, owners)))

@@ -37,6 +37,7 @@ from jobctl.plan.check import (
     zone_faults,
 )
 from jobctl.plan.force import Plan
+from jobctl.plan.handover import handover_faults
 from jobctl.plan.tables import implicit_group, implicit_queue, read_task_table
 from jobctl.task import UNKNOWN_SOURCE, Source, Task
 from jobctl.task.units import Fault, InvalidValue, shown
@@ -278,12 +279,10 @@ class _Merge:
         for task in tasks:
             self.faults.extend(command_faults(task))
             self.faults.extend(key_faults(task, self.parameters.get(task.name)))
-        if self.is_code_known:
-            known = {
-                *self.tasks,
-                *self.owners,
-                *(alias for task in tasks for alias in task.aliases),
-            }
+        aliases = {alias: task.name for task in tasks for alias in task.aliases}
+        known = frozenset({*self.tasks, *self.owners, *aliases}) if self.is_code_known else None
+        self.faults.extend(handover_faults(self.tasks, aliases, self.parameters, known=known))
+        if known is not None:
             self.faults.extend(task_reference_faults(self.file.schedules, known, self.owners))
 
     def problem(self, fault: Fault) -> Problem:

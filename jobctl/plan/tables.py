@@ -635,11 +635,7 @@ TABLES: Final[Mapping[str, Table]] = {
                     "min_free_memory",
                     "after",
                     "memory",
-                    "on_success",
-                    "on_failure",
-                    "on_retry",
                     "result_expires",
-                    "ignore_result",
                     "celery",
                 }
             ),

@@ -49,11 +49,11 @@ def row_of(
 
 
 def row_of_done(
-    done: tuple[int, int, Moment, Moment, str, int, Moment], worker: str
+    done: tuple[int, int, Moment, Moment, str, int, Moment, str | None], worker: str
 ) -> tuple[Any, ...]:
     """The bindings of `add` for a function that returned: ``(token, job_id, started_at, finished_at,
-    result, number, claimed_at)``."""
-    token, job_id, started_at, finished_at, result, number, claimed_at = done
+    result, number, claimed_at, task)``."""
+    token, job_id, started_at, finished_at, result, number, claimed_at, _ = done
     return (
         job_id,
         number,

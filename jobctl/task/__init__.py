@@ -53,7 +53,7 @@ from jobctl.task.stop import (
     parse_stop,
 )
 from jobctl.task.template import read_template
-from jobctl.task.units import Fault, InvalidValue, Rate, format_span, shown
+from jobctl.task.units import Fault, InvalidValue, Rate, format_size, format_span, shown
 from jobctl.task.world import (
     ADDRESS_SPACE,
     CPU_TIME,
@@ -84,6 +84,8 @@ __all__ = [
 DEFAULT_QUEUE: Final = "default"
 DEFAULT_MISSED_LIMIT: Final = 100
 DEFAULT_OUTPUT_CAP_BYTES: Final = 1 << 20
+LONGEST_RESULT_BYTES: Final = 16 << 20
+"""As long as a request may be: a result goes to whoever waits in one piece."""
 
 UNIQUE_WORDS: Final = ("args", "task")
 
@@ -345,6 +347,49 @@ class Task:
             "max_lost",
             whole(1, 1_000_000),
             'After how many losses a job with `on_lost = "retry"` fails. A loss uses up no retry.',
+        ),
+    )
+    on_success: str | None = field(
+        default=None,
+        metadata=key(
+            "on_success",
+            NAME,
+            "The task that gets a job when one of this task has succeeded, told what is known of that one.",
+            default_text="none",
+        ),
+    )
+    on_failure: str | None = field(
+        default=None,
+        metadata=key(
+            "on_failure", NAME, "Likewise, when it has failed for good.", default_text="none"
+        ),
+    )
+    on_retry: str | None = field(
+        default=None,
+        metadata=key(
+            "on_retry",
+            NAME,
+            "Likewise, each time when it will be tried again.",
+            default_text="none",
+        ),
+    )
+    ignore_result: bool = field(
+        default=False,
+        metadata=key(
+            "ignore_result",
+            FLAG,
+            "Store nothing of what the function returns. Errors are kept all the same.",
+            functions_only=True,
+        ),
+    )
+    max_result_bytes: int | None = field(
+        default=None,
+        metadata=key(
+            "max_result",
+            SIZE,
+            "The longest result, as JSON; an attempt with a longer one has failed.",
+            default_text='`"16MiB"`, which is also the most',
+            functions_only=True,
         ),
     )
     on_overlap: str = field(
@@ -735,6 +780,7 @@ def task_faults(values: Mapping[str, object]) -> tuple[Fault, ...]:
         faults.extend(_faults_of_kind(values, is_function=bodies == ["function"]))
     faults.extend(_faults_of_retries(values))
     faults.extend(_faults_of_times(values))
+    faults.extend(_faults_of_result(values))
     faults.extend(_faults_of_limits(values))
     faults.extend(burst_faults(values))
     faults.extend(world_faults(values))
@@ -789,6 +835,20 @@ def _faults_of_retries(values: Mapping[str, Any]) -> list[Fault]:
             path = ("dont_autoretry_for", position)
             faults.append(Fault(path=path, message=message, hint="Keep it in one of them."))
     return faults
+
+
+def _faults_of_result(values: Mapping[str, Any]) -> list[Fault]:
+    longest = values.get("max_result_bytes")
+    if longest is None:
+        return []
+    path = ("max_result",)
+    if values.get("ignore_result"):
+        message = "max_result limits what is stored, and ignore_result stores nothing"
+        return [Fault(path=path, message=message, hint="Keep one of them.", on_key=True)]
+    if longest > LONGEST_RESULT_BYTES:
+        message = f"no result may be longer than {format_size(LONGEST_RESULT_BYTES)}"
+        return [Fault(path=path, message=message, hint="Write the data to a file.")]
+    return []
 
 
 def _faults_of_times(values: Mapping[str, Any]) -> list[Fault]:

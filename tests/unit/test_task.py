@@ -196,6 +196,9 @@ EVERY_KEY: dict[str, object] = {
     "success_codes": [0, 3],
     "on_lost": "retry",
     "max_lost": 5,
+    "on_success": "publish",
+    "on_failure": "alert.admin",
+    "on_retry": "note",
     "on_overlap": "queue",
     "on_missed": "all",
     "missed_within": "2h",
@@ -294,9 +297,11 @@ def test_what_cannot_be_tried_again_is_refused(
         ({"autoretry_for": [1], "retries": 1}, ("autoretry_for", 0), "1 is not the name of a class"),
         ({"autoretry_for": ["a.B"], "dont_autoretry_for": ["KeyError", "a.B"], "retries": 1}, ("dont_autoretry_for", 1), "a.B stands in autoretry_for too"),
         ({"retry_on": [75], "retries": 1}, ("retry_on",), "retry_on belongs to commands, but this task calls a function"),
+        ({"max_result": "17MiB"}, ("max_result",), "no result may be longer than 16MiB"),
+        ({"max_result": "1KiB", "ignore_result": True}, ("max_result",), "max_result limits what is stored, and ignore_result stores nothing"),
     ],
 )  # fmt: skip
-def test_exceptions_that_cannot_be_tried_again_are_refused(
+def test_options_of_functions_that_cannot_be_kept_are_refused(
     written: dict[str, object], path: tuple[str | int, ...], message: str
 ) -> None:
     assert faults_of(function="shop:send", **written) == [(path, message)]

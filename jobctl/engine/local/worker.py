@@ -244,7 +244,7 @@ class Worker:
         for row in messages.done_rows(message):
             attempt = self.attempts.get(row.token)
             if attempt is not None:
-                done.append(Done(*row, attempt.number, attempt.claimed_at))
+                done.append(Done(*row, attempt.number, attempt.claimed_at, attempt.task))
             else:
                 # Settled already, or none of its own: the store decides.
                 outcomes.append(Outcome(verdict=Verdict.SUCCESS, **row._asdict()))
