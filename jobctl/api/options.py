@@ -71,6 +71,7 @@ class TaskOptions(TypedDict, total=False):
     on_retry: str | HasName
     ignore_result: bool
     max_result: int | str
+    result_expires: Span
     max_lost: int
     expires: Span | None
     concurrency: int | None

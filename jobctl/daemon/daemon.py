@@ -439,7 +439,7 @@ class Daemon:
         def after() -> None:
             bring_schedules()
             bring_tasks()
-            self._retention.take_settings(plan.settings)
+            self._retention.take_settings(plan.settings, plan.tasks)
             station.plan = plan
             station.patterns.clear()
             # A hundred thousand schedules are no garbage: looking through them for some would hold the

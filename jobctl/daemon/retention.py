@@ -1,7 +1,9 @@
 """Removing what is old: ended jobs with their attempts, outputs and keys; old fates of schedules.
 
-By age and by count, on by default; outputs also before their jobs (`jobctl.daemon.output_retention`). It goes in small slices, one a turn, from the oldest on, so that nobody
-waits for it; a walk ends where everything is younger, so that what is kept costs nothing.
+By age and by count, on by default; outputs and results also before their
+jobs (`jobctl.daemon.output_retention`, `jobctl.daemon.result_retention`). It goes in small slices, one a
+turn, from the oldest on, so that nobody waits for it; a walk ends where everything is younger, so that what
+is kept costs nothing.
 
 A key goes 24 hours after its job ended, or with its job if that is removed before: what is kept has to have
 a bound. A job that waits or runs is never removed, and counts as none of those that are kept.
@@ -9,10 +11,12 @@ a bound. A job that waits or runs is never removed, and counts as none of those 
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from jobctl.clock import SECOND, Clock, Moment
 from jobctl.daemon.output_retention import OutputRetention
+from jobctl.daemon.result_retention import ResultRetention
 from jobctl.paths import output_file
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import dependencies as dependency_rows
@@ -24,10 +28,12 @@ from jobctl.store import rules as rule_rows
 from jobctl.store import schedules as schedule_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from jobctl.plan import DaemonSettings
     from jobctl.store.database import Database
+    from jobctl.task import Task
 
 BATCH: Final = 200
 """Rows that are looked at in one turn."""
@@ -60,13 +66,17 @@ class Retention:
         self._next_at = clock.monotonic() + PAUSE_S
         self._files: list[Path] = []
         self._outputs = OutputRetention(database=database, clock=clock, output_dir=output_dir)
+        self._results = ResultRetention(database=database, clock=clock)
         self._begin()
 
-    def take_settings(self, settings: DaemonSettings) -> None:
-        """Go by these settings from now on."""
+    def take_settings(
+        self, settings: DaemonSettings, tasks: Mapping[str, Task] = MappingProxyType({})
+    ) -> None:
+        """Go by these settings, and by what tasks say of their results, from now on."""
         self._keep_s = settings.keep_s
         self._keep_jobs = settings.keep_jobs
         self._outputs.take_settings(settings)
+        self._results.take(settings.result_expires_s, tasks)
 
     def deadline(self) -> float:
         """When the next slice is due, on the monotonic clock."""
@@ -80,6 +90,7 @@ class Retention:
         """The transaction of the last step failed: what it removed is still there."""
         self._files = []
         self._outputs.recover()
+        self._results.recover()
 
     # -- the walk -----------------------------------------------------------------------------------
 
@@ -89,6 +100,7 @@ class Retention:
         self._key: tuple[int, str] | None = _BEFORE_ALL_KEYS
         self._schedule: int | None = 0
         self._outputs_begun = False
+        self._results_begun = False
 
     def step(self, now: Moment, monotonic: float) -> None:
         """Remove one slice if one is due, inside the turn's transaction.
@@ -111,11 +123,19 @@ class Retention:
             )
         elif self._schedule is not None:
             self._schedule = self._prune_fires(self._schedule, now)
+        elif self._has_results():
+            self._results.step(now)
         elif self._has_outputs():
             self._files = self._outputs.step(now)
         else:
             self._begin()
             self._next_at = monotonic + PAUSE_S
+
+    def _has_results(self) -> bool:
+        if not self._results_begun:
+            self._results_begun = True
+            self._results.begin()
+        return self._results.has_more
 
     def _has_outputs(self) -> bool:
         """Outputs are looked at last: those of jobs that were removed are gone by then."""

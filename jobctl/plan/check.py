@@ -70,7 +70,7 @@ def check_file(
     judge = ScheduleJudge(fallback)
     for spec in specs:
         faults.extend(judge.faults(spec, path_of(spec, owners)))
-    faults.extend(retention_faults(file.settings))
+    faults.extend(retention_faults(file.settings, file.tasks))
     faults.extend(alias_faults(file.tasks))
     faults.extend(rate_faults(file.queues))
     if whole:
@@ -210,8 +210,17 @@ def moment_faults(spec: ScheduleSpec, path: Path, now: int) -> Iterator[Fault]:
         yield Fault(path=(*path, spec.when_key), message=f"{spec.expression} is past", hint=_PAST)
 
 
-def retention_faults(settings: DaemonSettings) -> Iterator[Fault]:
-    """Find outputs that would be kept longer than their jobs."""
+def retention_faults(settings: DaemonSettings, tasks: Iterable[Task]) -> Iterator[Fault]:
+    """Find outputs and results that would be kept longer than their jobs."""
+    spans: list[tuple[Path, float | None]]
+    spans = [(("daemon", "result_expires"), settings.result_expires_s)]
+    spans += [(("tasks", task.name, "result_expires"), task.result_expires_s) for task in tasks]
+    for path, span_s in spans:
+        if span_s is not None and span_s > settings.keep_s:
+            message = (
+                f"a result goes with its job, which is kept for {format_span(settings.keep_s)}"
+            )
+            yield Fault(path=path, message=message, hint="Raise keep in [daemon], or lower it.")
     if settings.keep_output_s is not None and settings.keep_output_s > settings.keep_s:
         message = f"the output goes with its job, which is kept for {format_span(settings.keep_s)}"
         yield Fault(

@@ -139,6 +139,15 @@ class DaemonSettings:
             "How many finished jobs are kept; the oldest go first.",
         ),
     )
+    result_expires_s: float | None = field(
+        default=None,
+        metadata=key(
+            "result_expires",
+            POSITIVE_SPAN,
+            "How long the results of functions are kept, where their task does not say it.",
+            default_text="as long as the job",
+        ),
+    )
     keep_output_s: float | None = field(
         default=None,
         metadata=key(
@@ -603,7 +612,7 @@ TABLES: Final[Mapping[str, Table]] = {
             named=False,
             help="The daemon itself.",
             keys=keys_of(DaemonSettings),
-            later=frozenset({"metrics", "max_load", "min_free_memory", "result_expires"}),
+            later=frozenset({"metrics", "max_load", "min_free_memory"}),
         ),
         Table(
             name="workers",
@@ -635,7 +644,6 @@ TABLES: Final[Mapping[str, Table]] = {
                     "min_free_memory",
                     "after",
                     "memory",
-                    "result_expires",
                     "celery",
                 }
             ),

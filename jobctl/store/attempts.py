@@ -133,6 +133,12 @@ def add_late(database: Database, *, job_id: int, token: int, late: str) -> bool:
     return database.changes() == 1
 
 
+def drop_results(database: Database, job_ids: Iterable[int]) -> None:
+    """Forget what the attempts of these jobs have returned."""
+    bindings = ({"job_id": job_id} for job_id in job_ids)
+    database.executemany(statement("attempts/drop_results"), bindings)
+
+
 def prune(database: Database, job_ids: Iterable[int]) -> None:
     """Remove all attempts of these jobs."""
     database.executemany(statement("attempts/prune"), ((job_id,) for job_id in job_ids))

@@ -490,6 +490,15 @@ def let_after(database: Database, *, ids: Iterable[int], now: Moment) -> list[St
     return _standing(database, "jobs/let_after", {"ids": dumps([*ids]), "now": now})
 
 
+def oldest_with_task(
+    database: Database, *, after: int, limit: int
+) -> list[tuple[int, str | None, Moment, Moment | None]]:
+    """``(id, task, submitted_at, finished_at)`` of the next jobs above an id, by id."""
+    bindings = {"after": after, "limit": limit}
+    rows = database.rows(statement("jobs/oldest_with_task"), bindings)
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
 def oldest(
     database: Database, *, after: int, limit: int
 ) -> list[tuple[int, Moment, Moment | None]]:

@@ -392,6 +392,16 @@ class Task:
             functions_only=True,
         ),
     )
+    result_expires_s: float | None = field(
+        default=None,
+        metadata=key(
+            "result_expires",
+            POSITIVE_SPAN,
+            "How long after the end of a job its result is kept; the job itself stays.",
+            default_text="what `[daemon]` says",
+            functions_only=True,
+        ),
+    )
     on_overlap: str = field(
         default="skip",
         metadata=key(
@@ -838,14 +848,19 @@ def _faults_of_retries(values: Mapping[str, Any]) -> list[Fault]:
 
 
 def _faults_of_result(values: Mapping[str, Any]) -> list[Fault]:
-    longest = values.get("max_result_bytes")
-    if longest is None:
-        return []
-    path = ("max_result",)
     if values.get("ignore_result"):
-        message = "max_result limits what is stored, and ignore_result stores nothing"
-        return [Fault(path=path, message=message, hint="Keep one of them.", on_key=True)]
-    if longest > LONGEST_RESULT_BYTES:
+        return [
+            Fault(
+                path=(name,),
+                message=f"{name} limits what is stored, and ignore_result stores nothing",
+                hint="Keep one of them.",
+                on_key=True,
+            )
+            for name in ("max_result", "result_expires")
+            if values.get(keys_of(Task)[name].field) is not None
+        ]
+    longest, path = values.get("max_result_bytes"), ("max_result",)
+    if longest is not None and longest > LONGEST_RESULT_BYTES:
         message = f"no result may be longer than {format_size(LONGEST_RESULT_BYTES)}"
         return [Fault(path=path, message=message, hint="Write the data to a file.")]
     return []

@@ -298,6 +298,7 @@ def test_what_cannot_be_tried_again_is_refused(
         ({"autoretry_for": ["a.B"], "dont_autoretry_for": ["KeyError", "a.B"], "retries": 1}, ("dont_autoretry_for", 1), "a.B stands in autoretry_for too"),
         ({"retry_on": [75], "retries": 1}, ("retry_on",), "retry_on belongs to commands, but this task calls a function"),
         ({"max_result": "17MiB"}, ("max_result",), "no result may be longer than 16MiB"),
+        ({"result_expires": "1h", "ignore_result": True}, ("result_expires",), "result_expires limits what is stored, and ignore_result stores nothing"),
         ({"max_result": "1KiB", "ignore_result": True}, ("max_result",), "max_result limits what is stored, and ignore_result stores nothing"),
     ],
 )  # fmt: skip
