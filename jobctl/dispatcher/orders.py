@@ -208,6 +208,7 @@ class Orders:
             "gid": account.gid,
             "groups": list(account.groups),
             **({"progress": True} if rules.progress else {}),
+            **({"journal": _journal_fields(job, rules)} if rules.journal else {}),
             **({"changes_group": True} if changes_group else {}),
             **({"world": asked} if (asked := _world(task, account)) else {}),
             "stop": [list(step) for step in steps_of(rules.stop)],
@@ -221,6 +222,17 @@ class Orders:
     def _uid(job: Claimed, task: Task | None) -> int:
         """A task's command runs as the daemon, an ad-hoc command as its submitter."""
         return os.geteuid() if task is not None else job.uid
+
+
+def _journal_fields(job: Claimed, task: Task) -> dict[str, str]:
+    """The fields of each line in the journal: what ``journalctl -t`` and ``JOBCTL_JOB_ID=`` look for."""
+    return {
+        "PRIORITY": "6",
+        "SYSLOG_IDENTIFIER": task.name,
+        "JOBCTL_TASK": task.name,
+        "JOBCTL_JOB_ID": str(job.id),
+        "JOBCTL_ATTEMPT_NUMBER": str(job.number),
+    }
 
 
 def _world(task: Task | None, account: Account) -> dict[str, Any]:

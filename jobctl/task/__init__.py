@@ -468,6 +468,16 @@ class Task:
             commands_only=True,
         ),
     )
+    journal: bool = field(
+        default=False,
+        metadata=key(
+            "journal",
+            FLAG,
+            "Whether each line of its output is copied to the host's journal as well, under the name of the "
+            "task.",
+            commands_only=True,
+        ),
+    )
     output_cap_bytes: int = field(
         default=DEFAULT_OUTPUT_CAP_BYTES,
         metadata=key(

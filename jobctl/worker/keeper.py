@@ -26,6 +26,7 @@ from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.command import start
 from jobctl.worker.failure import CannotStart
 from jobctl.worker.instance import Instance, note_command
+from jobctl.worker.journal import Journal, Tee
 from jobctl.worker.output import Output
 from jobctl.worker.record import drop_record
 
@@ -48,7 +49,8 @@ class Keeper:
         self._order: dict[str, Any] | None = None
         self._pid = 0
         # What is read, and where it is kept: nowhere, once the attempt has ended.
-        self._pipes: dict[int, Output | Lines | None] = {}
+        self._pipes: dict[int, Output | Tee | Lines | None] = {}
+        self._journals: list[Journal] = []
         self._progress: Lines | None = None
         self._output: Output | None = None
         self._stderr: Output | None = None
@@ -241,7 +243,11 @@ class Keeper:
         self._stop_steps = []
         self._stop_verdict = ""
         self._kill_rounds = 0
-        readers: list[Output | Lines] = [*outputs]
+        readers: list[Output | Tee | Lines] = [*outputs]
+        if order.get("journal"):
+            streams = ("stdout", "stderr")[: len(outputs)]
+            self._journals = [Journal({**order["journal"], "JOBCTL_STREAM": s}) for s in streams]
+            readers = [Tee(*both) for both in zip(outputs, self._journals, strict=True)]
         if order.get("progress"):
             path = path_of(self._instance.directory, order["token"])
             self._progress = Lines(path)
@@ -432,6 +438,10 @@ class Keeper:
         if self._stderr is not None:
             outcome |= _finish_output(self._stderr, "stderr")
             trouble = trouble or self._stderr.trouble
+        for journal in self._journals:
+            journal.close()
+            trouble = trouble or journal.trouble
+        self._journals.clear()
         if self._stop_verdict and "proof" not in outcome:
             outcome["proof"] = "subreaper"
         if trouble and "error" not in outcome:

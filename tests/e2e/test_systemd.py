@@ -360,3 +360,33 @@ def test_nothing_of_the_service_manager_reaches_a_job(box: Box) -> None:
     assert "JOBCTL_ATTEMPT" in names
     told = {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "INVOCATION_ID", "JOURNAL_STREAM"}
     assert not names & (told | {"STATE_DIRECTORY", "RUNTIME_DIRECTORY", "SYSTEMD_EXEC_PID"})
+
+
+SAYS = """
+[tasks.says]
+shell = "echo to the journal; echo \\"$TOKEN\\" | wc -c; echo apart >&2"
+user = "nobody"
+journal = true
+stderr = "separate"
+env_from_file = { TOKEN = "credential:token" }
+"""
+
+
+def test_lines_of_a_job_reach_the_journal_and_a_credential_only_the_job(box: Box) -> None:
+    box.install(SAYS, "[Service]\nLoadCredential=token:/etc/token\n")
+    box.path("/etc/token").write_text("s3cr3t-of-the-box\n")
+    box.path("/etc/token").chmod(0o600)
+    box.systemctl("start")
+
+    assert box.jobctl("submit", "--wait", "says").returncode == 0
+
+    def lines(*matches: str) -> list[str]:
+        found = box.run("journalctl", "--no-pager", "--output=cat", *matches).stdout
+        return sorted(found.splitlines())
+
+    written = ["18", "apart", "to the journal"]
+    box.until("the lines in the journal", lambda: lines("-t", "says") == written)
+    assert lines("JOBCTL_JOB_ID=1", "JOBCTL_STREAM=stderr") == ["apart"]
+    assert lines("-u", "jobctl", "JOBCTL_TASK=says") == written
+    assert "s3cr3t-of-the-box" not in box.run("journalctl", "--no-pager", "-o", "verbose").stdout
+    assert "s3cr3t-of-the-box" not in box.jobctl("--json", "status", "1").stdout

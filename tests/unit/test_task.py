@@ -223,6 +223,7 @@ EVERY_KEY: dict[str, object] = {
     "address_space": "1GiB",
     "core_size": 0,
     "progress": True,
+    "journal": True,
     "expires": "1d",
     "aliases": ["untar"],
     "concurrency": 4,
