@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jobctl.dispatcher.orders import Account, account_of, clean_environment
+from jobctl.dispatcher.orders import Account, account_of, clean_environment, in_group
 from jobctl.engine.local.engine import Group
 from jobctl.engine.local.template import Recipe
 from jobctl.errors import InvalidArguments, PlanError
@@ -61,13 +61,15 @@ def _function_recipe(plan: Plan, group: WorkerGroup, uid: int, socket: Path) -> 
     if uid == 0 and group.user is None:
         _refuse_root(group, modules)
     cwd = group.cwd or "/"
+    is_changed = account.uid != uid or group.group is not None
     return Recipe(
         kind="function",
         group=group.name,
         python=group.python or sys.executable,
         cwd=cwd,
         env={**clean_environment(account), **group.env, "JOBCTL_SOCKET": str(socket)},
-        user=(account.uid, account.gid, account.groups) if account.uid != uid else None,
+        user=(account.uid, account.gid, account.groups) if is_changed else None,
+        umask=group.umask,
         spec={
             "path": [*group.pythonpath, *([cwd] if group.cwd else [])],
             "imports": imports,
@@ -79,8 +81,16 @@ def _function_recipe(plan: Plan, group: WorkerGroup, uid: int, socket: Path) -> 
 def _account(group: WorkerGroup, uid: int) -> Account:
     try:
         account = account_of(group.user if group.user is not None else uid)
+        if group.group is not None:
+            account = in_group(account, group.group)
     except InvalidArguments as error:
         raise PlanError(f'worker group "{group.name}": {error.message}', hint=error.hint) from None
+    if group.group is not None and uid != 0:
+        raise PlanError(
+            f'worker group "{group.name}" wants group "{group.group}", '
+            f"but the daemon runs as uid {os.geteuid()}",
+            hint="Only a daemon of root can run workers in another group; remove group.",
+        )
     if account.uid != uid and uid != 0:
         raise PlanError(
             f'worker group "{group.name}" wants user "{group.user}", '

@@ -71,6 +71,7 @@ def check_file(
     for spec in specs:
         faults.extend(judge.faults(spec, path_of(spec, owners)))
     faults.extend(retention_faults(file.settings, file.tasks))
+    faults.extend(umask_faults(file.groups))
     faults.extend(alias_faults(file.tasks))
     faults.extend(rate_faults(file.queues))
     if whole:
@@ -226,6 +227,15 @@ def retention_faults(settings: DaemonSettings, tasks: Iterable[Task]) -> Iterato
         yield Fault(
             path=("daemon", "keep_output"), message=message, hint="Raise keep, or lower it."
         )
+
+
+def umask_faults(groups: Iterable[WorkerGroup]) -> Iterator[Fault]:
+    """Find groups whose workers could not use what they have made themselves."""
+    for group in groups:
+        if group.umask & 0o700:
+            message = f"a worker could not read or write its own files with {group.umask:03o}"
+            hint = f'Write "0{group.umask & 0o077:02o}".'
+            yield Fault(path=("workers", group.name, "umask"), message=message, hint=hint)
 
 
 def alias_faults(tasks: Iterable[Task]) -> Iterator[Fault]:

@@ -39,6 +39,7 @@ from jobctl.task.keys import (
     SIZE,
     SPAN,
     TEXT,
+    UMASK,
     USER,
     ZONE,
     BoundKey,
@@ -54,6 +55,7 @@ from jobctl.task.keys import (
     write_values,
 )
 from jobctl.task.units import Fault, InvalidValue, Rate, format_span, parse_span, shown
+from jobctl.task.world import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -238,6 +240,24 @@ class WorkerGroup:
             "The user as whom its workers run. A daemon of root imports no module as root unless this "
             'is `"root"`.',
             default_text="the daemon's",
+        ),
+    )
+    group: str | None = field(
+        default=None,
+        metadata=key(
+            "group",
+            GROUP,
+            "The group of its workers, in place of their user's own; only a daemon of root can change it.",
+            default_text="the user's",
+        ),
+    )
+    umask: int = field(
+        default=0o022,
+        metadata=key(
+            "umask",
+            UMASK,
+            "The permissions that new files of its functions do not get. Those of the owner cannot be "
+            "taken away: workers need files of their own.",
         ),
     )
     pythonpath: tuple[str, ...] = field(
@@ -620,7 +640,7 @@ TABLES: Final[Mapping[str, Table]] = {
             named=True,
             help="Groups of workers. Without any there is one, `default`, that serves every queue.",
             keys=keys_of(WorkerGroup),
-            later=frozenset({"concurrency", "max_memory_per_child", "group", "umask"}),
+            later=frozenset({"concurrency", "max_memory_per_child"}),
         ),
         Table(
             name="queues",

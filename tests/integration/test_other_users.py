@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import resource
 import subprocess
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jobctl.config.load import load
+from jobctl.protocol import requests
 from tests.support.configurations import CODE
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.users import NOBODY
@@ -36,7 +39,9 @@ def daemon() -> Iterator[Daemon]:
         pytest.skip("needs root, and a Python that nobody may run")
     tables = [f'[workers.default]\nprocesses = 1\nuser = "nobody"\npython = "{PYTHON}"\n']
     tables += [f'pythonpath = ["{CODE}"]\n']
-    tables += [f'[tasks.{name}]\nfunction = "rude:{name}"\n' for name in ("who", "fork_in_c")]
+    tables += [
+        f'[tasks.{name}]\nfunction = "rude:{name}"\n' for name in ("who", "fork_in_c", "identity")
+    ]
     with running_daemon("".join(tables), start=False) as started:
         started.folder.chmod(0o777)
         yield started.start()
@@ -59,3 +64,37 @@ def test_a_fork_that_holds_the_lock_of_a_dead_worker_is_ended(daemon: Daemon) ->
     fork = began.read_text()
     daemon.until("the fork to be gone", lambda: not Path(f"/proc/{fork}").exists())
     assert daemon.ended(daemon.submit(task="who"))["state"] == "SUCCESS"
+
+
+def test_functions_have_the_group_and_the_umask_of_their_worker_group(daemon: Daemon) -> None:
+    gid = grp.getgrnam("games").gr_gid
+    text = daemon.config.read_text()
+    assert daemon.ended(daemon.submit(task="identity"))["result"] == [
+        [NOBODY] * 3,
+        [NOBODY] * 3,
+        [NOBODY],
+        0o022,
+    ]
+    daemon.config.write_text(
+        text.replace('user = "nobody"', 'user = "nobody"\ngroup = "games"\numask = "027"')
+    )
+    daemon.call(requests.Reload())
+    ended = daemon.ended(daemon.submit(task="identity"))
+    assert ended["result"] == [[NOBODY] * 3, [gid] * 3, [gid], 0o027]
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "message"),
+    [
+        ('group = "no-such-group"', "group", "there is no group"),
+        ('umask = "222"', "umask", "could not read or write its own files"),
+    ],
+)
+def test_a_group_that_cannot_be_is_named_by_check(
+    tmp_path: Path, keys: str, key: str, message: str
+) -> None:
+    path = tmp_path / "jobctl.toml"
+    path.write_text(f"[workers.a]\n{keys}\n")
+    (problem,) = load(path).problems
+    assert problem.key == f"workers.a.{key}"
+    assert message in problem.message

@@ -41,6 +41,7 @@ class Recipe:
         python: the interpreter.
         cwd, env: folder and whole environment of the template and its children.
         user: ``(uid, gid, groups)`` to become, or None.
+        umask: of the template and its children.
         spec: what a function template imports: ``imports``, ``functions``, ``path``.
     """
 
@@ -50,6 +51,7 @@ class Recipe:
     cwd: str
     env: Mapping[str, str] = field(hash=False)
     user: tuple[int, int, tuple[int, ...]] | None = None
+    umask: int = 0o022
     spec: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -61,6 +63,7 @@ class Recipe:
             "cwd": self.cwd,
             "env": dict(self.env),
             "user": list(self.user[:2]) if self.user else None,
+            "umask": self.umask,
             **dict(self.spec),
         }
 
@@ -160,6 +163,7 @@ def spawn(recipe: Recipe, directory: Path) -> subprocess.Popen[bytes]:
             env=dict(recipe.env),
             pass_fds=(lock_fd, listener.fileno()),
             start_new_session=True,
+            umask=recipe.umask,
             **options,
         )
     finally:

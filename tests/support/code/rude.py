@@ -33,6 +33,12 @@ def make_text(size_bytes: int) -> Any:
     return "x" * size_bytes
 
 
+def identity() -> list[object]:
+    """Who the worker is: user ids, group ids, groups and umask."""
+    umask = os.umask(0)
+    return [list(os.getresuid()), list(os.getresgid()), sorted(os.getgroups()), umask]
+
+
 def who() -> list[int]:
     return [os.getuid(), resource.getrlimit(resource.RLIMIT_NOFILE)[0]]
 
