@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, T
 from jobctl.clock import SECOND, Moment
 from jobctl.errors import InvalidArguments, UsageError
 from jobctl.raised import name_of
-from jobctl.task import Source, Task, make_task
+from jobctl.task import Share, Source, Task, make_task
 from jobctl.task.keys import ARGS, KWARGS, keys_of, nearest
 from jobctl.task.units import InvalidValue, parse_span
 
@@ -446,7 +446,12 @@ def _take_timeout(about: str, job: dict[str, Any], value: Any, now: Moment) -> N
         raise UsageError(
             f"{about}: timeout and time_limit are one option", hint="Keep one of them."
         )
-    job["timeout_s"] = _read_option(about, "timeout", value)
+    limit = _read_option(about, "timeout", value)
+    if isinstance(limit, Share):
+        raise UsageError(
+            f"{about}: a timeout of {limit} is the task's", hint="Write a span for one job."
+        )
+    job["timeout_s"] = limit
 
 
 def _take_labels(about: str, job: dict[str, Any], value: Any, now: Moment) -> None:

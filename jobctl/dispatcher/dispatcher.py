@@ -25,6 +25,7 @@ from jobctl.dispatcher.placement import (
     put_in_place,
     regate_running,
 )
+from jobctl.dispatcher.run_times import RunTimes
 from jobctl.engine.base import Adoptable, Attempt, Engine, Settled, Slot
 from jobctl.errors import InvalidArguments
 from jobctl.job import Change, Reason
@@ -45,6 +46,7 @@ from jobctl.store.jobs import (
     owner_of,
     ready_line,
 )
+from jobctl.task import Share
 
 if TYPE_CHECKING:
     import random
@@ -117,6 +119,7 @@ class Dispatcher:
         self._allowances = Allowances(database)
         self._gates = Gates(database)
         self._dependencies = Dependencies(database)
+        self._run_times = RunTimes(database)
         self._has_keys = False
         self._is_draining = False
         self.effects = Effects()
@@ -164,6 +167,7 @@ class Dispatcher:
         paused = queue_rows.all(self._database)
         self._paused = {name for name, moment in paused.items() if moment is not None}
         self._allowances.refresh()
+        self._run_times.refresh()
         self._next_eta = job_rows.next_eta(self._database)
         self._next_expiry = job_rows.next_expiry(self._database)
 
@@ -191,7 +195,10 @@ class Dispatcher:
         self._looked_after = frozenset(
             name
             for task in plan.tasks.values()
-            if task.on_success or task.ignore_result or task.max_result_bytes is not None
+            if task.on_success
+            or task.ignore_result
+            or task.max_result_bytes is not None
+            or isinstance(task.timeout_s, Share)
             for name in (task.name, *task.aliases)
         )
         self._allowances.take(plan)
@@ -486,7 +493,8 @@ class Dispatcher:
                     continue
             try:
                 is_paced = self._allowances.is_paced(job.queue, task)
-                attempt = self._orders.attempt_of(job, task, is_paced=is_paced)
+                limit_s = self._run_times.limit_s(task) if task is not None else None
+                attempt = self._orders.attempt_of(job, task, limit_s=limit_s, is_paced=is_paced)
             except InvalidArguments as error:
                 self._refuse(job, worker, error, now)
                 continue
@@ -570,7 +578,13 @@ class Dispatcher:
                 )
             ],
         )
+        if task is not None and isinstance(task.timeout_s, Share):
+            self._note_run_time(task, outcome)
         self._follow(running, task, outcome, now)
+
+    def _note_run_time(self, task: Task, outcome: Outcome) -> None:
+        if outcome.verdict is Verdict.SUCCESS and outcome.started_at is not None:
+            self._run_times.note(task, outcome.finished_at - outcome.started_at)
 
     def _follow(self, running: Running, task: Task | None, outcome: Outcome, now: Moment) -> None:
         """Change the job's state as its task's rule says."""

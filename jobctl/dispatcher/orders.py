@@ -114,16 +114,23 @@ class Orders:
     def __init__(self, output_dir: Path) -> None:
         self._output_dir = output_dir
 
-    def attempt_of(self, job: Claimed, task: Task | None, *, is_paced: bool = False) -> Attempt:
-        """The attempt of a claimed job. ``task`` is None for an ad-hoc command; ``is_paced``: a rate says
-        when it starts.
+    def attempt_of(
+        self,
+        job: Claimed,
+        task: Task | None,
+        *,
+        limit_s: float | None = None,
+        is_paced: bool = False,
+    ) -> Attempt:
+        """The attempt of a claimed job. ``task`` is None for an ad-hoc command; ``limit_s`` is how long the
+        task lets it take; ``is_paced``: a rate says when it starts.
 
         Raises:
             InvalidArguments: the plan's task cannot take the job's arguments (any more).
         """
         _check_kind(job, task)
         overrides = json.loads(job.overrides) if job.overrides else {}
-        timeout_s = overrides.get("timeout_s", task.timeout_s if task else None)
+        timeout_s = overrides.get("timeout_s", limit_s)
         soft_timeout_s = task.soft_timeout_s if task else None
         if job.kind != "command":
             return Attempt(

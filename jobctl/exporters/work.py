@@ -10,7 +10,7 @@ from jobctl.arguments import SHELL, Given, build_argv, build_env, texts, with_de
 from jobctl.errors import InvalidArguments
 from jobctl.plan.tables import TASK_KEYS
 from jobctl.schedule import Schedule, ScheduleError, bounded, moment_of, parse_schedule
-from jobctl.task import Kind, Task
+from jobctl.task import Kind, Share, Task
 from jobctl.task.keys import write_values
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ OUR_LANG: Final = "C.UTF-8"
 _UNSAID: Final = (
     "retries", "on_lost", "success_codes", "stop", "leftover", "max_output", "expires", "concurrency", "concurrency_key",
     "rate_limit", "unique", "missed_within", "env_file", "env_from_file", "stdin_file", "nice", "ionice", "cpu_time",
-    "open_files", "max_processes", "address_space", "core_size",
+    "open_files", "max_processes", "address_space", "core_size", "soft_timeout",
+    "on_success", "on_failure", "on_retry",
 )  # fmt: skip
 """Options of tasks that other schedulers have no word for."""
 
@@ -135,7 +136,7 @@ def _work(spec: ScheduleSpec, schedule: Schedule, task: Task | None) -> Work:
         group=task.group,
         cwd=task.cwd,
         umask=task.umask,
-        timeout_s=task.timeout_s,
+        timeout_s=None if isinstance(task.timeout_s, Share) else task.timeout_s,
         env={**task.env, **build_env(given.args, given.kwargs)},
         on_overlap=spec.on_overlap or task.on_overlap,
         on_missed=spec.on_missed or task.on_missed,
@@ -151,6 +152,8 @@ def _unsaid(spec: ScheduleSpec, task: Task | None) -> Iterator[str]:
     if spec.max_runs is not None:
         yield f"max_runs = {spec.max_runs}"
     if task is not None:
+        if isinstance(task.timeout_s, Share):
+            yield f"timeout = {task.timeout_s}"
         written = write_values(task, brief=True)
         for name in _UNSAID:
             if name in TASK_KEYS and name in written:

@@ -54,6 +54,7 @@ from jobctl.task.stop import (
 )
 from jobctl.task.template import read_template
 from jobctl.task.units import Fault, InvalidValue, Rate, format_size, format_span, shown
+from jobctl.task.usual import LEAST_LIMIT_S, LEAST_SAMPLES, MOST_SAMPLES, TIME_LIMIT, Share
 from jobctl.task.world import (
     ADDRESS_SPACE,
     CPU_TIME,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Kind",
     "Send",
+    "Share",
     "Source",
     "StopStep",
     "Task",
@@ -233,12 +235,14 @@ class Task:
         repr=False,
         metadata=key("kwargs", KWARGS, "Named arguments; those of a job replace them one by one."),
     )
-    timeout_s: float | None = field(
+    timeout_s: float | Share | None = field(
         default=None,
         metadata=key(
             "timeout",
-            POSITIVE_SPAN,
-            "How long one attempt may take before it is stopped.",
+            TIME_LIMIT,
+            'How long one attempt may take before it is stopped. `"300%"` is three times the median of its '
+            f"last {MOST_SAMPLES} successful attempts, {LEAST_LIMIT_S:g} s at least; there is no limit before "
+            f"the {LEAST_SAMPLES}th.",
             default_text="no limit",
         ),
     )
@@ -882,7 +886,7 @@ def _faults_of_times(values: Mapping[str, Any]) -> list[Fault]:
         message = "soft_signal is sent at soft_timeout, but there is none"
         hint = 'Write soft_timeout = "10m" too.'
         return [Fault(path=("soft_signal",), message=message, hint=hint, on_key=True)]
-    if soft_s is None or hard_s is None or soft_s < hard_s:
+    if soft_s is None or hard_s is None or isinstance(hard_s, Share) or soft_s < hard_s:
         return []
     message = f"it would never be told: timeout ends it after {format_span(hard_s)}"
     return [Fault(path=("soft_timeout",), message=message, hint="Make it shorter than timeout.")]

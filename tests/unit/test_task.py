@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from jobctl.errors import UsageError
-from jobctl.task import Kind, Send, Source, Task, Wait, format_stop, make_task, parse_stop
+from jobctl.task import Kind, Send, Share, Source, Task, Wait, format_stop, make_task, parse_stop
 from jobctl.task.keys import keys_of, nearest, read_values, write_values
 from jobctl.task.units import (
     InvalidValue,
@@ -327,6 +327,19 @@ def test_soft_limits_that_cannot_be_kept_are_refused(
     written: dict[str, object], path: tuple[str | int, ...], message: str
 ) -> None:
     assert faults_of(command=["true"], **written) == [(path, message)]
+
+
+def test_a_timeout_may_be_a_share_of_the_usual_time() -> None:
+    task = make_task("a", {"command": ["true"], "timeout": "300%", "soft_timeout": "1h"})
+    assert task.timeout_s == Share(300)
+    assert Task.from_json(task.to_json()) == task
+    assert (Share(300).of(2.0), Share(150).of(0.001)) == (6.0, 1.0)
+
+
+@pytest.mark.parametrize("written", ["100%", "-5%", "%", "1.5%", "100001%", "300 %%"])
+def test_a_share_that_makes_no_sense_is_refused(written: str) -> None:
+    (fault,) = faults_of(command=["true"], timeout=written)
+    assert fault == (("timeout",), f'"{written}" is not a share of the usual time')
 
 
 def test_retries_that_are_switched_off_keep_what_they_were_for() -> None:
