@@ -23,8 +23,8 @@ from jobctl.protocol.requests import REQUESTS, NewJob, Request, read, write
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# These begin something in this process instead of making a request.
-NOT_TRIED = {"daemon", "check"}
+# These do their work in this process instead of making a request, some of them to files of this host.
+NOT_TRIED = {"daemon", "check", "import", "export", "takeover"}
 # What must stand on the line beside an option.
 NEEDED = {
     "submit": ["backup"],
@@ -58,7 +58,7 @@ def options_with_value() -> list[tuple[str, str]]:
     return [
         (path, option.opts[0])
         for path, command in commands()
-        if path not in NOT_TRIED
+        if path.split()[0] not in NOT_TRIED
         for option in command.params
         if option.param_type_name == "option" and not getattr(option, "is_flag", False)
     ]
