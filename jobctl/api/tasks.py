@@ -181,12 +181,7 @@ def _refuse_what_cannot_run(function: Any) -> None:
     if function.__name__ == "<lambda>":
         raise UsageError("a lambda cannot be a task", hint="Define it with def.")
     inner = inspect.unwrap(function)
-    if inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
-        raise UsageError(
-            f'"{function.__qualname__}" is async, and no worker runs coroutines yet',
-            hint="Write a plain function that calls asyncio.run(…).",
-        )
-    if inspect.isgeneratorfunction(inner):
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         raise UsageError(
             f'"{function.__qualname__}" is a generator, which has no value to keep',
             hint="Give back a list.",

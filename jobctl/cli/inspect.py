@@ -177,6 +177,9 @@ def workers(ctx: typer.Context, limit: options.Limit = 1000, as_json: options.Js
             Column("MADE", is_number=True),
             Column("LEFTOVERS", may_be_cut=True),
         ]
+        for worker in answer["workers"]:
+            if worker.get("blocked_by") is not None:
+                worker["phase"] = f"blocked by {worker['blocked_by']}"
         rows = (
             [_text(worker.get(column.title.lower())) for column in columns]
             for worker in answer["workers"]

@@ -40,7 +40,7 @@ def engine_groups(file: FilePlan, uid: int, socket: Path) -> tuple[Group, ...]:
             name=group.name,
             processes=group.processes,
             commands=group.commands,
-            max_tasks_per_child=group.max_tasks_per_child,
+            max_tasks_per_child=group.most_tasks,
             functions=_function_recipe(plan, group, uid, socket),
         )
         for group in plan.groups.values()
@@ -74,6 +74,8 @@ def _function_recipe(plan: Plan, group: WorkerGroup, uid: int, socket: Path) -> 
             "path": [*group.pythonpath, *([cwd] if group.cwd else [])],
             "imports": imports,
             "functions": functions,
+            **({"concurrency": group.side_by_side} if group.is_async else {}),
+            **({"max_memory_bytes": group.max_memory_bytes} if group.max_memory_bytes else {}),
         },
     )
 

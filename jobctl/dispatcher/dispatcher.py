@@ -403,7 +403,8 @@ class Dispatcher:
         if line is None:
             return []
         allowance = self._allowances.of(line)
-        limit = min(1 if line[0] == "l" else slot.room, allowance)
+        is_alone = line[0] == "l" and not slot.is_shared
+        limit = min(1 if is_alone else slot.room, allowance)
         claimed = job_rows.claim(
             self._database, line=line, instance=slot.worker, limit=limit, now=now
         )
@@ -412,10 +413,11 @@ class Dispatcher:
             # Nobody is to be woken up for a line in which nobody waits.
             self._hot.discard(line)
         in_place = claimed if self._walk is None else self._those_in_place(claimed, line)
-        prepared = self._prepare(in_place, slot.worker, now)
+        prepared = self._prepare(in_place, slot, now)
         self._allowances.note(line, len(prepared))
-        if len(prepared) < len(claimed):
-            # Some were put elsewhere: the slot has room that nothing else will call a turn for.
+        if len(prepared) < len(claimed) or (prepared and slot.is_shared):
+            # Some were put elsewhere, or it takes more than it was given, from this line or another: it has
+            # room that nothing else will call a turn for.
             self._has_more = True
         return prepared
 
@@ -477,7 +479,7 @@ class Dispatcher:
                 best = (head, line)
         return best[1] if best else None
 
-    def _prepare(self, claimed: Sequence[Claimed], worker: str, now: Moment) -> list[Attempt]:
+    def _prepare(self, claimed: Sequence[Claimed], slot: Slot, now: Moment) -> list[Attempt]:
         """Turn claimed jobs into attempts; those that cannot run are put where they belong."""
         plan = self._plan
         assert plan is not None
@@ -496,9 +498,9 @@ class Dispatcher:
                 limit_s = self._run_times.limit_s(task) if task is not None else None
                 attempt = self._orders.attempt_of(job, task, limit_s=limit_s, is_paced=is_paced)
             except InvalidArguments as error:
-                self._refuse(job, worker, error, now)
+                self._refuse(job, slot.worker, error, now)
                 continue
-            if not attempt.may_share and prepared:
+            if not attempt.may_share and prepared and not slot.is_shared:
                 # Its task got a limit after it was submitted: it stands in a line of its own now.
                 own = task.name if task is not None and task.has_own_line else None
                 apart = ready_line("limited", job.queue, own)

@@ -89,12 +89,14 @@ class Settled:
 @dataclass(frozen=True, slots=True)
 class Slot:
     """Room at one worker: it takes up to ``room`` attempts of ``kind`` (``"command"`` or
-    ``"function"``) from the queues that its group serves."""
+    ``"function"``) from the queues that its group serves. ``is_shared``: it makes them side by side, so
+    none waits behind another and those with a limit of their own need not come alone."""
 
     worker: str
     kind: str
     group: str
     room: int
+    is_shared: bool = False
 
 
 @dataclass(kw_only=True, slots=True)

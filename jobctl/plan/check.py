@@ -35,10 +35,10 @@ from jobctl.plan.tables import (
 from jobctl.task import burst_faults
 from jobctl.task.keys import nearest, read_values
 from jobctl.task.template import read_template
-from jobctl.task.units import Fault, format_span, shown
+from jobctl.task.units import Fault, format_size, format_span, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from jobctl.plan.file import FilePlan
     from jobctl.plan.tables import DaemonSettings, Override, Queue
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from jobctl.task import Source, Task
 
 Path: TypeAlias = tuple[str | int, ...]
+
+_LEAST_MEMORY_BYTES: Final = 1 << 20
 
 _PAST: Final = "Write a moment that is still to come."
 
@@ -74,6 +76,7 @@ def check_file(
     faults.extend(umask_faults(file.groups))
     faults.extend(alias_faults(file.tasks))
     faults.extend(rate_faults(file.queues))
+    faults.extend(pool_faults(file.groups))
     if whole:
         faults.extend(queue_faults(file.tasks, file.queues, file.groups))
     for task in file.tasks:
@@ -260,6 +263,46 @@ def rate_faults(queues: Iterable[Queue]) -> Iterator[Fault]:
     for queue in queues:
         for fault in burst_faults({"rate_limit": queue.rate_limit, "rate_burst": queue.rate_burst}):
             yield fault.under("queues", queue.name)
+
+
+def pool_faults(groups: Iterable[WorkerGroup]) -> Iterator[Fault]:
+    """Find keys of worker groups that their pool cannot keep."""
+    for group in groups:
+        path = ("workers", group.name)
+        if group.concurrency is not None and not group.is_async:
+            message = f'concurrency means nothing for pool = "{group.pool}": one function at once runs in each process'
+            hint = (
+                f'Write processes = {group.concurrency}, or pool = "async" for coroutine functions.'
+            )
+            yield Fault(path=(*path, "concurrency"), message=message, hint=hint)
+        if group.max_memory_bytes is not None and group.max_memory_bytes < _LEAST_MEMORY_BYTES:
+            message = f"{format_size(group.max_memory_bytes)} is less than an empty worker takes"
+            hint = 'Write a size as "300MiB".'
+            yield Fault(path=(*path, "max_memory_per_child"), message=message, hint=hint)
+
+
+def coroutine_faults(
+    tasks: Iterable[Task], groups: Iterable[WorkerGroup], plain: Container[str]
+) -> Iterator[Fault]:
+    """Find plain functions for workers that run coroutine functions: one would hold up all others.
+
+    ``plain`` are the functions (``"module:function"``) of which it is known that they are no coroutine
+    functions.
+    """
+    groups = tuple(groups)
+    for task in tasks:
+        if task.function is None or task.function not in plain:
+            continue
+        serving = [group for group in groups if task.queue in group.queues]
+        serving = serving or [group for group in groups if not group.queues]
+        for group in serving:
+            if group.is_async:
+                message = (
+                    f'{task.function} is no coroutine function, and worker group "{group.name}" with '
+                    f'pool = "async" serves the queue "{task.queue}"'
+                )
+                hint = "Write async def, or another queue, which a prefork group serves."
+                yield Fault(path=("tasks", task.name, "queue"), message=message, hint=hint)
 
 
 def queue_faults(

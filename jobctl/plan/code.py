@@ -68,20 +68,23 @@ class CodeReport:
 
     ``functions`` are the signatures of the functions that the file names, by ``"module:function"``; None
     when a signature cannot be known. A function that does not exist stands in ``failures`` under its
-    whole name.
+    whole name. ``coroutines`` are those functions, of file and code, that are coroutine functions.
     """
 
     group: str
     tasks: tuple[CodeTask, ...] = ()
     functions: Mapping[str, tuple[Parameter, ...] | None] = field(default_factory=dict)
+    coroutines: tuple[str, ...] = ()
     failures: tuple[ImportFailure, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
-        """Give ``group``, ``tasks``, ``functions`` (by name), ``failures`` (``module``, ``message``)."""
+        """Give ``group``, ``tasks``, ``functions`` (by name), ``coroutines``, ``failures`` (``module``,
+        ``message``)."""
         return {
             "group": self.group,
             "tasks": [task.to_json() for task in self.tasks],
             "functions": {name: _write_parameters(found) for name, found in self.functions.items()},
+            "coroutines": [*self.coroutines],
             "failures": [
                 {"module": failure.module, "message": failure.message} for failure in self.failures
             ],
@@ -97,6 +100,7 @@ class CodeReport:
                 FUNCTION.read(name): _read_parameters(found)
                 for name, found in data["functions"].items()
             },
+            coroutines=tuple(FUNCTION.read(name) for name in data["coroutines"]),
             failures=tuple(
                 ImportFailure(module=str(failure["module"]), message=str(failure["message"]))
                 for failure in data["failures"]

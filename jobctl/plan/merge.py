@@ -23,12 +23,14 @@ from jobctl.plan.check import (
     argument_faults,
     body_faults,
     command_faults,
+    coroutine_faults,
     dotted,
     key_faults,
     moment_faults,
     overlap_faults,
     own_schedule,
     path_of,
+    pool_faults,
     queue_faults,
     rate_faults,
     schedule_faults,
@@ -275,6 +277,8 @@ class _Merge:
                 self.faults.extend(overlap_faults(spec, task, path))
         self.faults.extend(alias_faults(tasks))
         self.faults.extend(rate_faults(self.file.queues))
+        self.faults.extend(pool_faults(self.groups))
+        self.faults.extend(coroutine_faults(tasks, self.groups, self.plain_functions()))
         self.faults.extend(queue_faults(tasks, self.file.queues, self.groups))
         for task in tasks:
             self.faults.extend(command_faults(task))
@@ -284,6 +288,15 @@ class _Merge:
         self.faults.extend(handover_faults(self.tasks, aliases, self.parameters, known=known))
         if known is not None:
             self.faults.extend(task_reference_faults(self.file.schedules, known, self.owners))
+
+    def plain_functions(self) -> set[str]:
+        """The functions that templates have found and that are no coroutine functions."""
+        found: set[str] = set()
+        for report in self.reports:
+            found.update(report.functions)
+            found.update(task.function for task in report.tasks)
+            found.difference_update(report.coroutines)
+        return found
 
     def problem(self, fault: Fault) -> Problem:
         source = self.places.get(fault.path[:2]) or self.places.get(fault.path[:1])

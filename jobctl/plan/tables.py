@@ -171,16 +171,18 @@ class DaemonSettings:
     source: Source = field(default=UNKNOWN_SOURCE, compare=False)
 
 
+POOLS: Final = ("prefork", "async")
+
+
 def _read_pool(value: object) -> str:
-    if value in ("async", "threads"):
+    if value == "threads":
+        hint = 'Write pool = "prefork", or pool = "async" and asyncio.to_thread(…) in a coroutine.'
+        raise InvalidValue('pool = "threads" is not available yet', hint=hint)
+    if value not in POOLS:
         raise InvalidValue(
-            f'pool = "{value}" is not available yet', hint='Write pool = "prefork", or nothing.'
+            f"{shown(value)} is not a pool", hint='Write pool = "prefork" or pool = "async".'
         )
-    if value != "prefork":
-        raise InvalidValue(
-            f"{shown(value)} is not a pool", hint='Write pool = "prefork", or nothing.'
-        )
-    return "prefork"
+    return str(value)
 
 
 def _write_text(value: str) -> Json:
@@ -188,7 +190,10 @@ def _write_text(value: str) -> Json:
 
 
 _POOL: Final = Mark(
-    word='`"prefork"`', read=_read_pool, write=_write_text, schema={"enum": ["prefork"]}
+    word='`"prefork"` or `"async"`',
+    read=_read_pool,
+    write=_write_text,
+    schema={"enum": [*POOLS]},
 )
 
 
@@ -211,7 +216,8 @@ class WorkerGroup:
         metadata=key(
             "processes",
             whole(1, 4096),
-            "How many functions run at once, each in a process of its own.",
+            "How many workers run functions. Each runs one at once, or `concurrency` of them where "
+            '`pool = "async"`.',
             default_text="the number of processors",
         ),
     )
@@ -281,16 +287,61 @@ class WorkerGroup:
             "imports", _MODULES, "Further modules with `@task` functions, for this group."
         ),
     )
-    max_tasks_per_child: int = field(
-        default=1000,
+    max_tasks_per_child: int | None = field(
+        default=None,
         metadata=key(
-            "max_tasks_per_child", _COUNT, "After how many functions a worker is replaced."
+            "max_tasks_per_child",
+            _COUNT,
+            "After how many functions a worker is replaced; another one is there before it goes.",
+            default_text='`1000`; no limit where `pool = "async"`',
+        ),
+    )
+    max_memory_bytes: int | None = field(
+        default=None,
+        metadata=key(
+            "max_memory_per_child",
+            SIZE,
+            "A worker of which more is resident when its functions have ended is replaced, once another one "
+            "serves; what it shares with others counts.",
+            default_text="no limit",
         ),
     )
     pool: str = field(
-        default="prefork", metadata=key("pool", _POOL, "How functions run: in forked processes.")
+        default="prefork",
+        metadata=key(
+            "pool",
+            _POOL,
+            'How functions run: `"prefork"`, one after the other in each forked process; `"async"`, '
+            "coroutine functions side by side in one.",
+        ),
+    )
+    concurrency: int | None = field(
+        default=None,
+        metadata=key(
+            "concurrency",
+            whole(1, 10_000),
+            'How many coroutine functions each worker runs side by side; only where `pool = "async"`.',
+            default_text="`1000`",
+        ),
     )
     source: Source = field(default=UNKNOWN_SOURCE, compare=False)
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it runs coroutine functions side by side."""
+        return self.pool == "async"
+
+    @property
+    def side_by_side(self) -> int:
+        """How many functions one of its workers runs side by side; 0: one after the other."""
+        return (self.concurrency or 1000) if self.is_async else 0
+
+    @property
+    def most_tasks(self) -> int:
+        """How many functions one of its workers runs in its life, at most."""
+        if self.max_tasks_per_child is not None:
+            return self.max_tasks_per_child
+        return sys.maxsize if self.is_async else 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -640,7 +691,6 @@ TABLES: Final[Mapping[str, Table]] = {
             named=True,
             help="Groups of workers. Without any there is one, `default`, that serves every queue.",
             keys=keys_of(WorkerGroup),
-            later=frozenset({"concurrency", "max_memory_per_child"}),
         ),
         Table(
             name="queues",

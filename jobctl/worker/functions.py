@@ -1,5 +1,8 @@
 """The function worker: Python functions, one at a time, in batches.
 
+A coroutine function is run to its end in a loop of its own, as `asyncio.run` does; many of them side by side
+are the work of `jobctl.worker.coroutines`, which is this worker with another way to make jobs.
+
 A batch is handed over as one message, but each job in it is *begun* only with a ticket: a byte in a
 named pipe that the daemon fills and the worker empties. Reading a pipe is atomic, so a job is either
 begun by the worker or taken back by the daemon, never both, and the daemon can take back what waits
@@ -12,19 +15,17 @@ a moment later loses nothing that had ended.
 from __future__ import annotations
 
 import _socket
-import importlib
-import inspect
 import json
 import os
 import re
 import select
-import sys
 import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from resource import RUSAGE_SELF, getrusage
+from resource import RUSAGE_SELF, getpagesize, getrusage
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl import reports
@@ -34,7 +35,7 @@ from jobctl.worker import signals
 from jobctl.worker.absence import Absence
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.limits import SoftLimit, deadline_us, set_alarm
-from jobctl.worker.marks import RESULT_BYTES, Marks
+from jobctl.worker.marks import RESULT_BYTES, SLOTS, Marks
 from jobctl.worker.printed import Printed
 from jobctl.worker.record import drop_record, write_record
 from jobctl.worker.surroundings import Surroundings
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from jobctl.worker.instance import Instance
 
 TICKETS = "tickets"
+_HERE = f"{os.path.dirname(__file__)}/"
+"""Frames of what lies here are left out of tracebacks: user code is called from here."""
+
 _FLUSH_NS = 5_000_000
 _TEXT_LIMIT = 65_536
 _MEASURED_US = 1000
@@ -51,13 +55,13 @@ _DEEPEST_RESULT = 100
 _RESULT_LIMIT_BYTES = 16 << 20
 """Longest result as JSON, as long as a request may be: it goes to whoever waits in one piece."""
 
-_LONG_RESULT_BYTES = 1 << 20
+LONG_RESULT_BYTES = 1 << 20
 """A result from this length on is sent by itself: together, several would be no message any more."""
 
 _NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _STRINGS = re.compile(rb'"[^"]*"')
-_quote = json.encoder.encode_basestring_ascii
+quote = json.encoder.encode_basestring_ascii
 
 Function = Callable[..., Any]
 
@@ -81,13 +85,17 @@ class FunctionWorker:
         functions: dict[str, Function],
         *,
         patience_s: float,
+        max_memory_bytes: int = 0,
+        slots: int = SLOTS,
     ) -> None:
         self._instance = instance
         self._absence = Absence(instance, patience_s)
         self._outcomes_dir = outcomes_dir
         self._functions = functions
         self._channel: Channel | None = None
-        self._marks = Marks(instance.directory)
+        self._max_memory_bytes = max_memory_bytes
+        self._has_said_worn = False
+        self._marks = Marks(instance.directory, slots=slots)
         tickets = f"{instance.directory}/{TICKETS}"
         os.mkfifo(tickets, 0o600)
         # Open for both directions, so that it never ends while the daemon is away.
@@ -112,7 +120,6 @@ class FunctionWorker:
         self._reported = ""
         reports.set_reporter(self._report)
         self._poll = select.poll()
-        self._poll.register(instance.listener.fileno(), select.POLLIN)
         self._pid = os.getpid()
         # A fork of user code must hold nothing that says "this worker lives" (flock and listener are
         # shared by forks), and must not answer the daemon.
@@ -150,6 +157,7 @@ class FunctionWorker:
 
     def run(self) -> None:
         """Serve until retired, or idle without a daemon for long."""
+        self._watch(self._instance.listener.fileno())
         while True:
             while self._waiting and self._take_ticket():
                 self._make(self._waiting.popleft())
@@ -175,6 +183,17 @@ class FunctionWorker:
             self._is_disturbed = False
             self._surroundings.restore_rest()
             self._printed.restore()
+            self._weigh()
+
+    def _weigh(self) -> None:
+        """Say it once when more memory is resident than this worker may have: another one shall take its
+        place."""
+        if not self._max_memory_bytes or self._has_said_worn or self._channel is None:
+            return
+        resident = _resident_bytes()
+        if resident > self._max_memory_bytes:
+            self._has_said_worn = True
+            self._channel.send({"is": "worn", "resident_bytes": resident})
 
     def _take_ticket(self) -> bool:
         try:
@@ -185,17 +204,23 @@ class FunctionWorker:
     def _wait(self) -> None:
         # Tickets are awaited only while there is a job to begin with one.
         if self._waiting:
-            self._poll.register(self._tickets, select.POLLIN)
+            self._watch(self._tickets)
         try:
             ready = self._poll.poll(self._absence.timeout_ms())
         finally:
             if self._waiting:
-                self._poll.unregister(self._tickets)
+                self._unwatch(self._tickets)
         for fd, _ in ready:
             if self._channel is not None and fd == self._channel.fd:
                 self._obey()
             elif fd == self._instance.listener.fileno():
                 self._meet_daemon()
+
+    def _watch(self, fd: int) -> None:
+        self._poll.register(fd, select.POLLIN)
+
+    def _unwatch(self, fd: int) -> None:
+        self._poll.unregister(fd)
 
     # -- the daemon -------------------------------------------------------------------------------
 
@@ -210,7 +235,7 @@ class FunctionWorker:
         self._drain_tickets()
         self._channel = channel
         self._absence.end()
-        self._poll.register(channel.fd, select.POLLIN)
+        self._watch(channel.fd)
 
     def _check_listener(self) -> None:
         """User code may have closed it: then no other daemon finds this worker, and the last one's
@@ -222,7 +247,7 @@ class FunctionWorker:
             is_listening = False
         if not is_listening:
             self._is_deaf = True
-            self._poll.unregister(listener.fileno())
+            self._unwatch(listener.fileno())
 
     def _drain_tickets(self) -> None:
         try:
@@ -233,7 +258,7 @@ class FunctionWorker:
 
     def _drop_channel(self) -> None:
         if self._channel is not None:
-            self._poll.unregister(self._channel.fd)
+            self._unwatch(self._channel.fd)
             self._channel.close()
             self._channel = None
 
@@ -268,13 +293,24 @@ class FunctionWorker:
                     self._greet(message)
                 case "retire":
                     self._is_retiring = True
+                case "stop":
+                    self._stop(message["token"], message["verdict"])
                 case unknown:
                     raise ValueError(f"a message of no known kind: {unknown}")
         if messages is None:
             self._lose_daemon()
 
+    def _stop(self, token: int, verdict: str) -> None:
+        """Only a worker of many jobs can stop one of them: it is never asked of this one."""
+        raise ValueError(f"attempt {token} cannot be given the verdict {verdict} from here")
+
+    def _running_tokens(self) -> list[int]:
+        """What a daemon is told at the greeting: nothing, since between two jobs none runs."""
+        return []
+
     def _greet(self, message: dict[str, Any]) -> None:
         assert self._channel is not None
+        self._has_said_worn = False
         protocol = common_protocol(message.get("protocol"))
         self._channel.send(
             {
@@ -282,7 +318,7 @@ class FunctionWorker:
                 "protocol": protocol,
                 "kind": "function",
                 "pid": self._pid,
-                "running": [],
+                "running": self._running_tokens(),
                 "made": self._made,
             }
         )
@@ -329,6 +365,8 @@ class FunctionWorker:
         try:
             function = self._functions[task]
             value = function(*payload.get("args", ()), **payload.get("kwargs", {}))
+            if type(value) is CoroutineType:
+                value = _run_coroutine(value)
             self._soft_limit.deadline = 0
             # A handler that user code has left may raise until it is gone.
             self._come_back(0, deadline)
@@ -338,12 +376,12 @@ class FunctionWorker:
             self._end_badly(slot, job, begun_at, error)
             return
         try:
-            result = _write_result(value)
+            result = write_result(value)
         except BaseException as error:  # noqa: BLE001 -- a value may be an object with code of its own
             self._end_without_result(slot, job, begun_at, error)
             return
         ended_at = time.time_ns() // 1000
-        text = f"[{token},{job_id},{begun_at},{ended_at},{_quote(result)}]"
+        text = f"[{token},{job_id},{begun_at},{ended_at},{quote(result)}]"
         printed = self._printed.take()
         if printed[1]:
             end: dict[str, Any] = {"verdict": "success", "result": result}
@@ -354,7 +392,7 @@ class FunctionWorker:
             self._short_us += ended_at - begun_at
         else:
             end = {"verdict": "success", "result": result, **self._spent()}
-            text = dumps(_outcome(job, begun_at, ended_at, end))
+            text = dumps(outcome_json(job, begun_at, ended_at, end))
         data = result.encode()
         is_recorded = len(data) > RESULT_BYTES
         if is_recorded:
@@ -365,7 +403,7 @@ class FunctionWorker:
             self._marks.end(slot, ended_at, data)
         self._unacked[token] = Unacked(text, is_compact=not is_measured, is_recorded=is_recorded)
         self._unsent.append(token)
-        if len(data) >= _LONG_RESULT_BYTES:
+        if len(data) >= LONG_RESULT_BYTES:
             self._flush()
 
     def _spent(self) -> dict[str, float]:
@@ -403,59 +441,14 @@ class FunctionWorker:
         reports.write(self._reported, text)
 
     def _end_badly(self, slot: int, job: list[Any], begun_at: int, error: BaseException) -> None:
-        end: dict[str, Any] = {"kinds": kinds_of(error)}
-        if isinstance(error, SoftTimeout):
-            end["verdict"] = "timeout"
-        if isinstance(error, Retry):
-            end["retry"] = _asked(error)
-            # If there is no other attempt, the job has failed with what this one was raised from.
-            error = error.__cause__ or error
-        kind = type(error)
-        try:
-            message = str(error)
-        except Exception:  # noqa: BLE001 -- an exception whose text cannot be made has a type still
-            message = "(its message could not be made)"
-        # The first frame is this module's call.
-        trace = error.__traceback__.tb_next if error.__traceback__ is not None else None
-        try:
-            text = "".join(traceback.format_exception(kind, error, trace))
-        except Exception:  # noqa: BLE001 -- as above
-            text = ""
-        described = {
-            "type": name_of(kind),
-            "message": _cut(message),
-            "traceback": text[-_TEXT_LIMIT:],
-        }
-        if isinstance(error, KeyError) and job[2] not in self._functions:
-            described = {
-                "type": "TaskNotLoaded",
-                "message": f'this worker did not load the task "{job[2]}"',
-                "traceback": "",
-            }
-        self._end_described(slot, job, begun_at, described, end)
+        end = failed(error, is_loaded=job[2] in self._functions, task=job[2])
+        self._end_recorded(slot, job, begun_at, end, self._printed.take())
 
     def _end_without_result(
         self, slot: int, job: list[Any], begun_at: int, error: BaseException
     ) -> None:
         """The function returned, but nothing that can be kept: that is a failure, and says so."""
-        is_wrong = "is too long" if isinstance(error, _TooLong) else "is not JSON"
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        described = {
-            "type": "InvalidResult",
-            "message": _cut(f"the function returned a value that {is_wrong}: {why}"),
-            "traceback": "",
-        }
-        self._end_described(slot, job, begun_at, described)
-
-    def _end_described(
-        self,
-        slot: int,
-        job: list[Any],
-        begun_at: int,
-        described: dict[str, str],
-        more: dict[str, Any] | None = None,
-    ) -> None:
-        end = {"verdict": "failure", "error": dumps(described), **(more or {})}
+        end = without_result(error)
         self._end_recorded(slot, job, begun_at, end, self._printed.take())
 
     def _end_recorded(
@@ -469,7 +462,7 @@ class FunctionWorker:
         token = job[0]
         ended_at = time.time_ns() // 1000
         kept, total = printed
-        outcome = _outcome(job, begun_at, ended_at, {**end, **self._spent()})
+        outcome = outcome_json(job, begun_at, ended_at, {**end, **self._spent()})
         if total:
             outcome["output"] = kept.decode("latin-1")
             outcome["output_bytes"] = total
@@ -503,7 +496,71 @@ class FunctionWorker:
         self._channel.send_text(message)
 
 
-def _outcome(job: list[Any], begun_at: int, ended_at: int, end: dict[str, Any]) -> dict[str, Any]:
+def failed(error: BaseException, *, is_loaded: bool, task: str) -> dict[str, Any]:
+    """The parts of an outcome that say that a function has raised: ``verdict``, ``error``, what it was
+    (``kinds``), and what it has asked for (``retry``)."""
+    end: dict[str, Any] = {"verdict": "failure", "kinds": kinds_of(error)}
+    if isinstance(error, SoftTimeout):
+        end["verdict"] = "timeout"
+    if isinstance(error, Retry):
+        end["retry"] = _asked(error)
+        # If there is no other attempt, the job has failed with what this one was raised from.
+        error = error.__cause__ or error
+    kind = type(error)
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 -- an exception whose text cannot be made has a type still
+        message = "(its message could not be made)"
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_HERE):
+        trace = trace.tb_next
+    try:
+        text = "".join(traceback.format_exception(kind, error, trace))
+    except Exception:  # noqa: BLE001 -- as above
+        text = ""
+    described = {
+        "type": name_of(kind),
+        "message": _cut(message),
+        "traceback": text[-_TEXT_LIMIT:],
+    }
+    if isinstance(error, KeyError) and not is_loaded:
+        described = {
+            "type": "TaskNotLoaded",
+            "message": f'this worker did not load the task "{task}"',
+            "traceback": "",
+        }
+    end["error"] = dumps(described)
+    return end
+
+
+def without_result(error: BaseException) -> dict[str, Any]:
+    """The same for a function that returned what cannot be kept; ``error`` is what `write_result` raised."""
+    is_wrong = "is too long" if isinstance(error, TooLong) else "is not JSON"
+    why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    message = _cut(f"the function returned a value that {is_wrong}: {why}")
+    described = {"type": "InvalidResult", "message": message, "traceback": ""}
+    return {"verdict": "failure", "error": dumps(described)}
+
+
+def _run_coroutine(coroutine: Any) -> Any:
+    """Run a coroutine to its end, in a loop of its own."""
+    import asyncio
+
+    return asyncio.run(coroutine)
+
+
+def _resident_bytes() -> int:
+    """How much memory of this process is in use, what it shares with its template included (proc(5), statm)."""
+    fd = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return int(os.read(fd, 128).split()[1]) * getpagesize()
+    finally:
+        os.close(fd)
+
+
+def outcome_json(
+    job: list[Any], begun_at: int, ended_at: int, end: dict[str, Any]
+) -> dict[str, Any]:
     """The JSON form of an outcome."""
     return {
         "token": job[0],
@@ -514,19 +571,21 @@ def _outcome(job: list[Any], begun_at: int, ended_at: int, end: dict[str, Any]) 
     }
 
 
-class _TooLong(Exception):
+class TooLong(Exception):
     """A result that nobody could be given."""
 
 
-def _write_result(value: Any) -> str:
+def write_result(value: Any) -> str:
     """A function's value as JSON.
 
-    Raises whatever encoding it raises; RecursionError when too deep, `_TooLong`.
+    Raises:
+        TooLong, RecursionError: it is longer, or nested more deeply, than any reader takes.
+        Exception: whatever encoding it raises.
     """
     # The package makes an encoder for each call. Rings end as what is nested too deeply.
-    result = _quote(value) if type(value) is str else dumps(value)
+    result = quote(value) if type(value) is str else dumps(value)
     if len(result) > _RESULT_LIMIT_BYTES:
-        raise _TooLong(f"it has {len(result)} bytes as JSON, {_RESULT_LIMIT_BYTES} are the most")
+        raise TooLong(f"it has {len(result)} bytes as JSON, {_RESULT_LIMIT_BYTES} are the most")
     # Whoever reads it must not run out of stack, wherever it stands: the daemon least of all.
     if result.count("[") + result.count("{") > _DEEPEST_RESULT and _is_deep(result.encode()):
         raise RecursionError
@@ -570,129 +629,3 @@ def _expand(text: str) -> str:
             "result": result,
         }
     )
-
-
-def prepare(
-    spec: dict[str, Any], directory: str, *, patience_s: float
-) -> tuple[Callable[[Instance], None], dict[str, Any]]:
-    """In the template: import the task modules and say what was found.
-
-    ``spec``: ``group``, ``path`` (folders to search first), ``imports`` (modules), ``functions`` (task
-    → ``"module:function"``). Gives back what a child does, and the report (`jobctl.plan.CodeReport` as
-    JSON).
-    """
-    # Bytecode is taken for its source by size and second: code that was changed within a second of the
-    # last reload would not be seen. And a worker leaves no files in the folders of an application.
-    sys.dont_write_bytecode = True
-    for path in reversed(spec["path"]):
-        sys.path.insert(0, path)
-    failures: list[dict[str, str]] = []
-    for module in spec["imports"]:
-        _import(module, failures)
-    functions: dict[str, Function] = {}
-    declared = _declared_tasks(functions)
-    parameters: dict[str, Any] = {}
-    for task, place in spec["functions"].items():
-        function = _find(place, failures)
-        if function is not None:
-            functions[task] = function
-            parameters[place] = _parameters(function)
-    outcomes_dir = f"{directory}/outcomes"
-
-    def child_main(instance: Instance) -> None:
-        FunctionWorker(instance, outcomes_dir, functions, patience_s=patience_s).run()
-
-    report = {
-        "group": spec["group"],
-        "tasks": declared,
-        "functions": parameters,
-        "failures": failures,
-    }
-    return child_main, report
-
-
-def _declared_tasks(functions: dict[str, Function]) -> list[dict[str, Any]]:
-    """What ``@task`` registered while the modules were imported."""
-    api = sys.modules.get("jobctl.api")
-    if api is None:
-        return []
-    declared = []
-    for registered in api.registered_tasks():
-        functions[registered.name] = registered.function
-        declared.append(
-            {**registered.declaration(), "parameters": _parameters(registered.function)}
-        )
-    return declared
-
-
-def _import(module: str, failures: list[dict[str, str]]) -> Any:
-    try:
-        return importlib.import_module(module)
-    except BaseException as error:  # noqa: BLE001 -- a module may raise anything, also SystemExit
-        traceback.print_exception(error)
-        message = f"{type(error).__name__}: {error}".split("\n")[0]
-        failures.append({"module": module, "message": message})
-        return None
-
-
-def _find(place: str, failures: list[dict[str, str]]) -> Function | None:
-    module_name, _, attribute = place.partition(":")
-    if any(failure["module"] == module_name for failure in failures):
-        return None
-    found = _import(module_name, failures)
-    if found is None:
-        return None
-    for part in attribute.split("."):
-        found = getattr(found, part, None)
-        if found is None:
-            message = f'module "{module_name}" has no "{attribute}"'
-            failures.append({"module": place, "message": message})
-            return None
-    if not callable(found):
-        failures.append({"module": place, "message": f'"{place}" is not a function'})
-        return None
-    if inspect.iscoroutinefunction(found):
-        message = "it is a coroutine function, and no worker runs these yet; call asyncio.run in it"
-        failures.append({"module": place, "message": message})
-        return None
-    function: Function = found
-    return function
-
-
-def _parameters(function: Function) -> list[dict[str, Any]] | None:
-    """What a function takes: name, kind, annotation (a plain name, or null), default or not.
-
-    None when it cannot be known: then arguments are not checked before the call.
-    """
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return None
-    parameters = []
-    for parameter in signature.parameters.values():
-        annotation = parameter.annotation
-        if annotation is parameter.empty:
-            name = None
-        elif isinstance(annotation, str):
-            name = annotation
-        else:
-            # Only a plain class has a name that says what it is: ``str | None`` is not ``str``.
-            name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-        parameters.append(
-            {
-                "name": parameter.name,
-                "kind": _PARAMETER_KINDS[parameter.kind.name],
-                "annotation": name,
-                "has_default": parameter.default is not parameter.empty,
-            }
-        )
-    return parameters
-
-
-_PARAMETER_KINDS = {
-    "POSITIONAL_ONLY": "positional_only",
-    "POSITIONAL_OR_KEYWORD": "either",
-    "VAR_POSITIONAL": "var_positional",
-    "KEYWORD_ONLY": "keyword_only",
-    "VAR_KEYWORD": "var_keyword",
-}

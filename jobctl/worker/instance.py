@@ -78,8 +78,13 @@ class Instance:
         """Where its folder is now: a state directory may be moved while jobs run (proc(5), fd)."""
         return os.readlink(f"/proc/self/fd/{self.lock_fd}").rpartition("/")[0]
 
-    def announce(self, kind: str, cgroup: str = "", group: str = "") -> None:
-        """Write who holds the lock, so that the next daemon finds the process behind it."""
+    def announce(
+        self, kind: str, cgroup: str = "", group: str = "", *, concurrency: int = 0
+    ) -> None:
+        """Write who holds the lock, so that the next daemon finds the process behind it.
+
+        ``concurrency`` is how many jobs it makes side by side; 0: one after the other.
+        """
         self.cgroup = cgroup
         # The kernel tells whoever connects which process has called this last: not the parent any more.
         self.listener.listen(BACKLOG)
@@ -92,6 +97,7 @@ class Instance:
                 "kind": kind,
                 "cgroup": cgroup,
                 "group": group,
+                "concurrency": concurrency,
             }
         )
         os.pwrite(self.lock_fd, text.encode() + b"\n", 0)

@@ -10,6 +10,9 @@ hardly anything uses. Its handler is the worker's, knows whether the job that ru
 whether that is over, and raises `jobctl.SoftTimeout` in the main thread; nothing else is to be proved, since
 a signal that comes too late or for no reason does nothing.
 
+A worker of many coroutines ends a job at its limit by itself. Its begin marks carry the moment `HARD_S`
+later: at that it is ended like any other, because the job could not be cancelled or the loop stands still.
+
 A timer alone proves nothing: user code may have closed the worker's descriptor, so that the timer of an
 earlier job was never stopped. What counts is the begin mark, which carries the deadline.
 """
@@ -28,6 +31,14 @@ _LONGEST_US = 1 << 60
 """More than 30,000 years; the kernel takes no more than 63 bits of nanoseconds."""
 
 _STOPPING_MS = 100
+
+CANCEL_S = 5.0
+"""How long a coroutine may take to end that was cancelled; then its worker takes no more jobs."""
+
+DRAIN_S = 5.0
+"""How long that worker is left to the other jobs that it is making; then it is ended with all of them."""
+
+HARD_S = CANCEL_S + DRAIN_S
 
 SOFT_SIGNAL = signal.SIGRTMAX - 3
 """What a template sends at a soft limit. Real-time signals have no meaning of their own; the last ones of them
@@ -103,13 +114,13 @@ def end_overdue(directory: str, pid: int, timer: int) -> None:
 
 
 def _limited(directory: str) -> Mark | None:
-    """The mark of the job with a limit that is running; None when there is none, or marks are spoiled."""
+    """The mark of the running job whose limit ends first; None when there is none, or marks are spoiled."""
     try:
         marks = read_marks(directory)
     except OSError:
         return None
     running = (mark for mark in marks.values() if mark.how == RUNNING and mark.deadline)
-    return next(running, None)
+    return min(running, key=lambda mark: mark.deadline, default=None)
 
 
 def _wait_until_still(pid: int) -> None:

@@ -21,6 +21,10 @@ offset bytes  content
 ====== =====  =====================================================================================
 
 Space is allocated, not left sparse: a mark that found the disk full would kill the worker (SIGBUS).
+
+A worker of many jobs at once (`jobctl.worker.coroutines`) has as many slots as it may need, and before them
+one in which it notes whose code runs at the moment (`Marks.step`): token 0, the job's id, and since when on
+the monotonic clock, in the place of the begin. Only there it can be seen who keeps it from everything else.
 """
 
 from __future__ import annotations
@@ -34,7 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 SLOTS = 512
-"""Most attempts that a worker may hold, unacknowledged outcomes included."""
+"""Most attempts that a worker may hold that makes one at a time, unacknowledged outcomes included."""
+
+MOST_SLOTS = 20_001
+"""What is read of a file at most: it lies where user code can make it longer."""
 
 SLOT_BYTES = 256
 RESULT_OFFSET = 48
@@ -46,6 +53,7 @@ RUNNING, RETURNED, RECORDED, TIMED_OUT = 0, 1, 2, 3
 _begin = struct.Struct("@QQQQQIBB")
 _end = struct.Struct("@QI")
 _token = struct.Struct("@Q")
+_step = struct.Struct("@QQQ")
 _END_OFFSET = 32
 _MARK_OFFSET = 44
 FILE_NAME = "marks"
@@ -69,11 +77,11 @@ class Marks:
 
     __slots__ = ("_memory", "_next")
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, *, slots: int = SLOTS) -> None:
         fd = os.open(f"{directory}/{FILE_NAME}", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            os.posix_fallocate(fd, 0, SLOTS * SLOT_BYTES)
-            self._memory = mmap.mmap(fd, SLOTS * SLOT_BYTES)
+            os.posix_fallocate(fd, 0, slots * SLOT_BYTES)
+            self._memory = mmap.mmap(fd, slots * SLOT_BYTES)
         finally:
             os.close(fd)
         self._next = 0
@@ -87,9 +95,26 @@ class Marks:
         """
         offset = self._next
         self._next = (offset + SLOT_BYTES) % (SLOTS * SLOT_BYTES)
+        self.begin_in(offset, token, job_id, now, deadline, is_soft=is_soft)
+        return offset
+
+    def begin_in(
+        self,
+        offset: int,
+        token: int,
+        job_id: int,
+        now: int,
+        deadline: int,
+        *,
+        is_soft: bool = False,
+    ) -> None:
+        """Mark the begin in a slot of the caller's choice, whose last attempt is over and acknowledged."""
         _begin.pack_into(self._memory, offset, 0, job_id, now, deadline, 0, 0, RUNNING, is_soft)
         _token.pack_into(self._memory, offset, token)
-        return offset
+
+    def step(self, job_id: int, now: int) -> None:
+        """Note whose code runs from now on, in microseconds of the monotonic clock; zeros: nobody's."""
+        _step.pack_into(self._memory, 0, 0, job_id, now)
 
     def end(self, offset: int, now: int, result: bytes) -> None:
         """Mark the end of a function that returned; ``result`` is at most `RESULT_BYTES` long."""
@@ -124,7 +149,7 @@ def read_marks(directory: str) -> dict[int, Mark]:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     fd = os.open(f"{directory}/{FILE_NAME}", flags)
     try:
-        data = os.pread(fd, SLOTS * SLOT_BYTES, 0)
+        data = os.pread(fd, MOST_SLOTS * SLOT_BYTES, 0)
     finally:
         os.close(fd)
     found: dict[int, Mark] = {}
@@ -142,13 +167,40 @@ def read_marks(directory: str) -> dict[int, Mark]:
 
 
 def unreturned(directory: str) -> int | None:
-    """The token of the attempt in the middle of which a worker has died; None: it was in none.
+    """The token of the attempt in the middle of which a worker has died; None: it was in none, or in several.
 
     Raises:
         OSError: the marks cannot be read.
     """
     marks = read_marks(directory).values()
-    return next((mark.token for mark in marks if mark.how in (RUNNING, TIMED_OUT)), None)
+    found = [mark.token for mark in marks if mark.how in (RUNNING, TIMED_OUT)]
+    return found[0] if len(found) == 1 else None
+
+
+class Step(NamedTuple):
+    """Whose code a worker of many jobs runs: the job, and since when, µs of the monotonic clock."""
+
+    job_id: int
+    since: int
+
+
+def read_step(directory: str) -> Step | None:
+    """What `Marks.step` noted last; None: nobody's code runs, or that cannot be read."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        fd = os.open(f"{directory}/{FILE_NAME}", flags)
+    except OSError:
+        return None
+    try:
+        data = os.pread(fd, _step.size, 0)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    if len(data) < _step.size:
+        return None
+    token, job_id, since = _step.unpack(data)
+    return Step(job_id, since) if token == 0 and job_id else None
 
 
 def end_at_limit(directory: str, token: int, now: int) -> bool:
@@ -161,7 +213,8 @@ def end_at_limit(directory: str, token: int, now: int) -> bool:
     except OSError:
         return False
     try:
-        for offset in range(0, SLOTS * SLOT_BYTES, SLOT_BYTES):
+        size = min(os.fstat(fd).st_size, MOST_SLOTS * SLOT_BYTES)
+        for offset in range(0, size - SLOT_BYTES + 1, SLOT_BYTES):
             if os.pread(fd, _token.size, offset) == _token.pack(token):
                 os.pwrite(fd, _end.pack(now, 0), offset + _END_OFFSET)
                 os.pwrite(fd, bytes([TIMED_OUT]), offset + _MARK_OFFSET)

@@ -150,7 +150,7 @@ class Template:
             signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
             report: dict[str, Any] = {}
         else:
-            from jobctl.worker.functions import prepare
+            from jobctl.worker.loading import prepare
 
             self._child_main, report = prepare(
                 self._spec, self._instance.directory, patience_s=self._patience_s
@@ -221,7 +221,8 @@ class Template:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
             kernel.set_name(f"jobctl-{self._kind}")
-            child.announce(self._kind, join_cgroup(cgroup), group)
+            concurrency = self._spec.get("concurrency", 0)
+            child.announce(self._kind, join_cgroup(cgroup), group, concurrency=concurrency)
             self._children = {}
             assert self._child_main is not None
             self._child_main(child)

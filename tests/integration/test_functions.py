@@ -298,14 +298,6 @@ def test_nothing_of_a_long_result_stays_on_disk_when_it_is_stored(shop: Shop) ->
     )
 
 
-def test_a_coroutine_function_of_the_file_is_refused_when_it_is_loaded(shop: Shop) -> None:
-    shop.start("def f(): return 1", '[tasks.f]\nfunction = "shop:f"')
-    shop.write("async def f(): return 1")
-    with pytest.raises(JobctlError, match=r"shop:f.*coroutine"):
-        shop.reload()
-    assert shop.value("f") == 1
-
-
 # -- what they print ------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from jobctl.worker import kernel
 from jobctl.worker.limits import deadline_us, end_overdue, set_alarm
-from jobctl.worker.marks import RETURNED, TIMED_OUT, Marks, read_marks
+from jobctl.worker.marks import RETURNED, RUNNING, TIMED_OUT, Marks, read_marks
 from jobctl.worker.processes import end_tree
 from tests.integration.test_workers import attempts, hold
 from tests.support.configurations import functions
@@ -145,6 +145,14 @@ def test_the_timer_of_an_earlier_job_waits_for_the_limit_of_the_later_one(played
     played.let_it_go_off()
     assert played.process.wait() == -signal.SIGKILL
     assert time.monotonic_ns() // 1000 >= deadline
+
+
+def test_of_many_that_run_the_one_is_ended_whose_limit_is_over_first(played: Played) -> None:
+    played.begin(1, 60_000_000)
+    played.begin(2, 10_000)
+    played.let_it_go_off()
+    found = read_marks(played.folder)
+    assert (found[1].how, found[2].how) == (RUNNING, TIMED_OUT)
 
 
 def test_a_timer_that_was_stopped_or_is_none_says_nothing(played: Played) -> None:

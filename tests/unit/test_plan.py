@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +30,7 @@ from jobctl.plan import (
     read_schedule,
     read_stored,
 )
-from jobctl.plan.check import dotted
+from jobctl.plan.check import coroutine_faults, dotted
 from jobctl.plan.tables import TABLES, TASK_KEYS, read_task_table
 from jobctl.task import Source, Task
 from jobctl.task.units import InvalidValue
@@ -544,13 +545,37 @@ def test_what_people_see_of_a_plan_hides_secrets() -> None:
     assert '"K": "\\u2026"' in shown
 
 
+def test_a_plain_function_has_no_place_in_a_queue_of_coroutines() -> None:
+    groups = (WorkerGroup(name="io", queues=("io",), pool="async"), WorkerGroup(name="rest"))
+    tasks = [
+        task("plain", function="m:plain", queue="io"),
+        task("fine", function="m:coroutine", queue="io"),
+        task("elsewhere", function="m:plain"),
+    ]
+    found = [*coroutine_faults(tasks, groups, {"m:plain"})]
+    assert [fault.path for fault in found] == [("tasks", "plain", "queue")]
+    assert found[0].message.startswith("m:plain is no coroutine function")
+    assert not [*coroutine_faults(tasks, groups, set())]
+
+
 # Tables.
 
 
-@pytest.mark.parametrize("pool", ["async", "threads"])
-def test_pools_of_later_are_refused_by_name(pool: str) -> None:
-    with pytest.raises(InvalidValue, match=f'pool = "{pool}" is not available yet'):
+@pytest.mark.parametrize(
+    ("pool", "says"),
+    [("threads", 'pool = "threads" is not available yet'), ("gevent", "not a pool")],
+)
+def test_a_pool_that_there_is_not_is_refused_by_name(pool: str, says: str) -> None:
+    with pytest.raises(InvalidValue, match=says):
         TABLES["workers"].keys["pool"].key.mark.read(pool)
+
+
+def test_what_a_worker_runs_goes_by_the_pool_of_its_group() -> None:
+    prefork, many = WorkerGroup(name="a"), WorkerGroup(name="b", pool="async")
+    assert (prefork.side_by_side, prefork.most_tasks) == (0, 1000)
+    assert (many.side_by_side, many.most_tasks) == (1000, sys.maxsize)
+    few = WorkerGroup(name="c", pool="async", concurrency=3, max_tasks_per_child=7)
+    assert (few.side_by_side, few.most_tasks) == (3, 7)
 
 
 def test_no_word_is_both_known_and_of_later() -> None:

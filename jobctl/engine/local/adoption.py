@@ -101,6 +101,7 @@ class Adoption:
             return
         if found is not None:
             worker.kind, worker.group = found.kind, found.group
+            worker.concurrency = found.concurrency
             worker.is_from_earlier_boot = not found.is_of_this_boot
             cgroup = found.cgroup
             if folder.stat().st_uid != os.geteuid():

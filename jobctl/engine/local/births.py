@@ -79,23 +79,31 @@ class Births:
 
     def fill(self, group: Group) -> None:
         """Bring a group to its number of function workers; those that have made their share go."""
+        alive = []
         for worker in self._house.workers.values():
-            is_of_group = worker.kind == "function" and worker.group == group.name
-            is_worn = worker.made >= group.max_tasks_per_child
-            if is_of_group and is_worn and not worker.is_retiring:
+            if worker.kind != "function" or worker.group != group.name or worker.is_retiring:
+                continue
+            if worker.made >= group.max_tasks_per_child:
                 worker.retire()
+            elif worker.phase is not Phase.DYING:
+                alive.append(worker)
+        worn = [worker for worker in alive if worker.is_worn]
+        serving = sum(not w.is_worn and w.phase is Phase.SERVING for w in alive)
+        # Those that go on until another can take their place.
+        for worker in worn[: max(serving + len(worn) - group.processes, 0)]:
+            worker.retire()
         template = self.find_functions(group.name)
         if template is None or not self._may_fork(template):
             return
-        alive = sum(
-            worker.kind == "function"
-            and worker.group == group.name
-            and not worker.is_retiring
-            and worker.phase is not Phase.DYING
-            for worker in self._house.workers.values()
-        )
-        for _ in range(alive, group.processes):
+        for _ in range(len(alive) - len(worn), group.processes):
             self._fork(template, group, "function")
+
+    def replace(self, worker: Worker) -> None:
+        """It says that another one shall take its place; until that serves, it goes on."""
+        worker.is_worn = True
+        group = self._house.groups.get(worker.group)
+        if group is not None:
+            self.fill(group)
 
     def note_serving(self, worker: Worker) -> None:
         """It has answered. One of an earlier daemon may have made its share before that one died."""
@@ -158,6 +166,8 @@ class Births:
             cgroup=cgroup,
         )
         worker.born_at = self._house.clock.monotonic()
+        if kind == "function":
+            worker.concurrency = template.concurrency
         self._house.workers[instance] = worker
         assert template.link is not None
         template.link.send(

@@ -70,7 +70,7 @@ def settle_function(
     marks: Mapping[int, Mark],
     *,
     exit_code: int | None,
-    verdict: Verdict,
+    verdicts: Mapping[int, Verdict],
     proof: str,
     now: Moment,
     cause: str = "",
@@ -79,8 +79,8 @@ def settle_function(
     """The outcomes of a dead function worker's attempts that left no record.
 
     ``exit_code`` is how the worker died as far as its template knows (negative: a signal);
-    ``verdict`` is what an attempt gets that had begun and not ended: lost, unless it was this daemon
-    that ended the worker; ``cause`` is why it did, when that was no wish of a user; ``last_words`` is what
+    ``verdicts`` are, by token, those of attempts that this daemon was stopping: what had begun and not
+    ended is lost otherwise; ``cause`` is why it did, when that was no wish of a user; ``last_words`` is what
     the worker had printed in the attempt that it was in (`jobctl.worker.printed.read_last_words`).
     """
     spoke_in, words, words_bytes = last_words or (0, b"", 0)
@@ -93,7 +93,8 @@ def settle_function(
             outcomes.append(_returned(mark))
         else:
             # Ended with a record that cannot be read: how it ended is lost, whoever ended the worker.
-            chosen = verdict if mark.how in (RUNNING, TIMED_OUT) else Verdict.LOST
+            asked = verdicts.get(attempt.token, Verdict.LOST)
+            chosen = asked if mark.how in (RUNNING, TIMED_OUT) else Verdict.LOST
             if mark.how == TIMED_OUT and chosen is Verdict.LOST:
                 chosen = Verdict.TIMEOUT
             outcome = lost(

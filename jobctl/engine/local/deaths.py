@@ -19,17 +19,18 @@ from jobctl.engine.local.worker import Phase
 from jobctl.result import Verdict
 from jobctl.worker import processes
 from jobctl.worker.instance import noted_command, noted_end
-from jobctl.worker.marks import read_marks
+from jobctl.worker.marks import TIMED_OUT, read_marks
 from jobctl.worker.printed import read_last_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from jobctl.engine.base import Adoptable, Attempt
     from jobctl.engine.local.house import House
     from jobctl.engine.local.template import Template
     from jobctl.engine.local.worker import Worker
     from jobctl.result import Outcome
+    from jobctl.worker.marks import Mark
 
 _CAUSE_WAIT_S = 0.5
 """How long a dead worker's parent may take to say how it died."""
@@ -127,7 +128,6 @@ class Deaths:
             cause = "the computer was restarted"
             return [burial.lost(a, now, proof="boot", cause=cause) for a in held]
         if worker.kind == "function":
-            asked = next(iter(worker.stopping.values()), Verdict.LOST.value)
             try:
                 marks = read_marks(str(worker.directory))
             except OSError as error:
@@ -137,10 +137,10 @@ class Deaths:
                 held,
                 marks,
                 exit_code=worker.exit_code,
-                verdict=Verdict(asked),
+                verdicts={token: Verdict(asked) for token, asked in worker.stopping.items()},
                 proof=proof,
                 now=now,
-                cause=self._why_ended(worker),
+                cause=self._why_ended(worker, marks.values()),
                 last_words=read_last_words(str(worker.directory)),
             )
         else:
@@ -159,11 +159,17 @@ class Deaths:
         return self._name_memory(worker, outcomes)
 
     @staticmethod
-    def _why_ended(worker: Worker) -> str:
-        """Why this daemon ended a worker by itself; empty when it did not, or came too late."""
-        if worker.unreachable and worker.exit_code in (None, -9):
+    def _why_ended(worker: Worker, marks: Iterable[Mark]) -> str:
+        """Why a worker was ended by this daemon or its template; empty when it was not, or had died before."""
+        if worker.exit_code not in (None, -9):
+            return ""
+        if worker.unreachable:
             return f"its worker could not be reached any more and was ended: {worker.unreachable}"
-        return ""
+        overdue = (mark.job_id for mark in marks if mark.how == TIMED_OUT)
+        job = next(overdue, worker.ended_for)
+        if job is None or not worker.is_concurrent:
+            return ""
+        return f"its worker was ended because another job in it, {job}, could not be stopped alone"
 
     @staticmethod
     def _noted_token(worker: Worker) -> int | None:

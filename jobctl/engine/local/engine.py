@@ -86,6 +86,7 @@ class LocalEngine:
         )
         self._hearing.on_idle = self._births.note_idle
         self._hearing.on_serving = self._births.note_serving
+        self._hearing.on_worn = self._births.replace
         self._deaths.on_buried = self._births.after_burial
 
     # -- the promise ------------------------------------------------------------------------------
@@ -101,7 +102,8 @@ class LocalEngine:
             room = self._room(worker)
             if room > 0:
                 kind = "command" if worker.kind == "keeper" else "function"
-                found.append(Slot(worker.instance, kind, worker.group, room))
+                is_shared = worker.is_concurrent
+                found.append(Slot(worker.instance, kind, worker.group, room, is_shared))
         return found
 
     def _room(self, worker: Worker) -> int:
@@ -247,6 +249,7 @@ class LocalEngine:
                 "made": worker.made,
                 "leftovers": worker.has_leftovers,
                 "retiring": worker.is_retiring,
+                "blocked_by": self._batches.blocked_by(worker),
             }
             for worker in sorted(workers, key=lambda w: (w.group, w.kind, w.pid))
         ]

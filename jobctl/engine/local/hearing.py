@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jobctl.clock import SECOND
 from jobctl.engine.base import Settled
 from jobctl.engine.local import burial, messages
 from jobctl.logs import fields, logger
@@ -25,7 +26,7 @@ class Hearing:
 
     ``on_output`` is called when a followed command has written, as
     `jobctl.engine.local.engine.LocalEngine.on_output` says; ``on_idle`` when a keeper has nothing to do
-    any more; ``on_serving`` when a worker takes work from now on.
+    any more; ``on_serving`` when a worker takes work from now on; ``on_worn`` when one asks to be replaced.
     """
 
     def __init__(self, house: House) -> None:
@@ -33,6 +34,7 @@ class Hearing:
         self.on_output: Callable[[int, Mapping[str, int]], None] = lambda _token, _lengths: None
         self.on_idle: Callable[[Worker], None] = lambda _worker: None
         self.on_serving: Callable[[Worker], None] = lambda _worker: None
+        self.on_worn: Callable[[Worker], None] = lambda _worker: None
 
     def hear(self, worker: Worker, message: dict[str, Any]) -> None:
         """Take one message. Raises ProtocolError: it cannot be understood."""
@@ -51,8 +53,37 @@ class Hearing:
                 self.on_idle(worker)
             case "wrote":
                 self.on_output(messages.number(message, "token"), messages.lengths(message))
+            case "worn":
+                self._worn(worker, message)
+            case "blocked":
+                logger.warning(
+                    "a coroutine held up every other job of its worker",
+                    extra=fields(
+                        job=messages.number(message, "job_id"),
+                        task=messages.text(message, "task"),
+                        seconds=round(messages.number(message, "us") / SECOND, 3),
+                        pid=worker.pid,
+                        group=worker.group,
+                    ),
+                )
             case unknown:
                 logger.warning("a worker says what is not known", extra=fields(kind=unknown))
+
+    def _worn(self, worker: Worker, message: dict[str, Any]) -> None:
+        about: dict[str, Any] = {"pid": worker.pid, "group": worker.group}
+        if "stubborn_job" in message:
+            about["job"] = messages.number(message, "stubborn_job")
+            logger.warning(
+                "a job does not let itself be cancelled; its worker is replaced",
+                extra=fields(**about),
+            )
+        else:
+            about["resident_bytes"] = messages.number(message, "resident_bytes")
+            logger.info(
+                "a worker has grown beyond max_memory_per_child and is replaced",
+                extra=fields(**about),
+            )
+        self.on_worn(worker)
 
     def _hello(self, worker: Worker, hello: messages.WorkerHello) -> None:
         if hello.protocol is None:

@@ -28,6 +28,7 @@ class Holder:
     kind: str
     cgroup: str
     group: str
+    concurrency: int
 
     @property
     def is_of_this_boot(self) -> bool:
@@ -54,6 +55,7 @@ def read(folder: Path) -> Holder | None:
             kind=str(said["kind"]),
             cgroup=str(said["cgroup"]),
             group=str(said["group"]),
+            concurrency=int(said["concurrency"]),
         )
     except (ValueError, KeyError, TypeError):
         return None

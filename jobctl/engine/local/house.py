@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Group:
     """A worker group, as far as this engine needs it.
 
-    ``functions`` is the recipe of its function template, None when it has no functions to serve.
+    ``functions`` is the recipe of its function template, None when it has no functions to serve. How many
+    functions one worker makes side by side stands in its ``spec`` as ``concurrency``; missing: one.
     """
 
     name: str

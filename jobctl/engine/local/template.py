@@ -42,7 +42,9 @@ class Recipe:
         cwd, env: folder and whole environment of the template and its children.
         user: ``(uid, gid, groups)`` to become, or None.
         umask: of the template and its children.
-        spec: what a function template imports: ``imports``, ``functions``, ``path``.
+        spec: what a function template imports: ``imports``, ``functions``, ``path``; and how its workers are:
+            ``concurrency`` (how many coroutines side by side; missing: functions one by one),
+            ``max_memory_bytes`` (missing: no limit).
     """
 
     kind: str
@@ -92,6 +94,11 @@ class Template:
     def is_dead(self) -> bool:
         """No process of it is left."""
         return self.pidfd < 0 and self.process is None
+
+    @property
+    def concurrency(self) -> int:
+        """How many jobs a function worker of it makes side by side; 0: one after the other."""
+        return int(self.recipe.spec.get("concurrency", 0)) if self.recipe else 0
 
     @property
     def outcomes_dir(self) -> Path:

@@ -369,7 +369,13 @@ def failed_report(recipe: Recipe, message: str) -> dict[str, Any]:
     functions = recipe.spec.get("functions", {}).values()
     modules = [*recipe.spec.get("imports", ()), *(place.partition(":")[0] for place in functions)]
     failures = [{"module": module, "message": message} for module in dict.fromkeys(modules)]
-    return {"group": recipe.group, "tasks": [], "functions": {}, "failures": failures}
+    return {
+        "group": recipe.group,
+        "tasks": [],
+        "functions": {},
+        "coroutines": [],
+        "failures": failures,
+    }
 
 
 def _without_report(template: Template, message: str) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import termios
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,9 @@ BATCH_LIMIT = 128
 BATCH_US = 4_000
 """How long a batch should take: long enough to be worth its message, short enough to be fair."""
 
+CLAIM_LIMIT = 256
+"""Most jobs that are handed at once to a worker that makes them side by side."""
+
 TAKE_BACK_S = 0.010
 """A batch without news for this long is held up by a long job: the rest is taken back."""
 
@@ -45,7 +50,10 @@ class Phase(Enum):
 
 
 class Worker:
-    """One worker of either kind."""
+    """One worker of either kind.
+
+    ``concurrency`` is how many functions it makes side by side; 0: one after the other, in batches.
+    """
 
     def __init__(
         self,
@@ -61,6 +69,7 @@ class Worker:
         self.group = group
         self.directory = directory
         self.cgroup = cgroup
+        self.concurrency = 0
         self.oom_kills = processes.oom_kills(cgroup)
         self.phase = Phase.STARTING
         self.pid = 0
@@ -71,6 +80,7 @@ class Worker:
         self.made = 0
         self.exit_code: int | None = None
         self.is_retiring = False
+        self.is_worn = False
         self.has_leftovers = False
         self.is_forgetting = False
         self.mean_us = float(BATCH_US)
@@ -79,6 +89,8 @@ class Worker:
         self.not_running: list[int] = []
         self.is_buried = False
         self.unreachable = ""
+        # The job for which this daemon has ended it, because that did not end alone.
+        self.ended_for: int | None = None
         self.is_from_earlier_boot = False
         self.born_at: float | None = None
         self.idle_since = 0.0
@@ -131,6 +143,11 @@ class Worker:
             os.close(self._tickets)
             self._tickets = -1
 
+    @property
+    def is_concurrent(self) -> bool:
+        """It makes functions side by side: one can be stopped, and none waits behind another."""
+        return self.concurrency > 0
+
     # -- work -------------------------------------------------------------------------------------
 
     def room(self) -> int:
@@ -146,6 +163,8 @@ class Worker:
             return 1 - held
         if self.is_forgetting:
             return 0
+        if self.is_concurrent:
+            return max(min(self.concurrency - held, CLAIM_LIMIT), 0)
         if held == 0:
             return self.batch()
         batch = self.batch()
@@ -200,6 +219,14 @@ class Worker:
         except BlockingIOError:
             return 0
 
+    def has_untaken_tickets(self) -> bool:
+        """It has not begun all that it was given."""
+        if self._owed_tickets or self._tickets < 0:
+            return self._owed_tickets > 0
+        left = bytearray(4)
+        fcntl.ioctl(self._tickets, termios.FIONREAD, left)
+        return any(left)
+
     def take_back(self) -> list[Attempt | Adoptable]:
         """Take back what it has not begun and now never will; in the order of handing over."""
         if self._tickets < 0:
@@ -222,8 +249,8 @@ class Worker:
         return len(self.attempts) > 1 and monotonic - self.news_at >= TAKE_BACK_S
 
     def stop(self, token: int, verdict: str, stop: Iterable[tuple[int, float]]) -> None:
-        """Ask a keeper to stop its command. Repeating it is harmless, and begins the sequence anew only for
-        another first signal."""
+        """Ask a keeper to stop its command, or a worker to cancel one of its coroutines. Repeating it is
+        harmless, and begins the sequence anew only for another first signal."""
         if self.link is None or (token in self._sent_stops and token not in self.first_signals):
             return
         self._sent_stops.add(token)

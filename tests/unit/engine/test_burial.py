@@ -32,7 +32,7 @@ def settle(marks: list[Mark], verdict: Verdict = Verdict.LOST) -> list[Outcome]:
         [attempt(token) for token in (1, 2, 3, 4)],
         {each.token: each for each in marks},
         exit_code=-9,
-        verdict=verdict,
+        verdicts=dict.fromkeys((1, 2, 3, 4), verdict),
         proof="process",
         now=99,
     )

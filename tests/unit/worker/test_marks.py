@@ -21,6 +21,8 @@ from jobctl.worker.marks import (
     end_at_limit,
     is_working,
     read_marks,
+    read_step,
+    unreturned,
 )
 
 if TYPE_CHECKING:
@@ -101,6 +103,34 @@ def test_a_begin_that_was_cut_off_before_its_token_is_no_begin(
     with pytest.raises(KeyboardInterrupt):
         marks.begin(6, 6, 6)
     assert set(read_marks(str(tmp_path))) == {5}
+
+
+def test_slots_of_a_worker_of_many_jobs_are_its_own_choice(tmp_path: Path) -> None:
+    marks = Marks(str(tmp_path), slots=2001)
+    last = 2000 * SLOT_BYTES
+    marks.begin_in(last, 11, 1, 100, 5_000)
+    marks.begin_in(SLOT_BYTES, 12, 2, 100, 0)
+    assert end_at_limit(str(tmp_path), 11, 300)
+    found = read_marks(str(tmp_path))
+    assert {token: mark.how for token, mark in found.items()} == {11: TIMED_OUT, 12: RUNNING}
+    assert unreturned(str(tmp_path)) is None
+    marks.begin_in(last, 13, 3, 100, 0)
+    marks.end(SLOT_BYTES, 200, b"1")
+    assert unreturned(str(tmp_path)) == 13
+
+
+def test_whose_code_runs_can_be_seen_and_is_no_attempt(tmp_path: Path) -> None:
+    marks = Marks(str(tmp_path), slots=3)
+    assert read_step(str(tmp_path)) is None
+    marks.step(17, 1_000)
+    assert read_step(str(tmp_path)) == (17, 1_000)
+    assert read_marks(str(tmp_path)) == {}
+    marks.step(0, 0)
+    assert read_step(str(tmp_path)) is None
+    (tmp_path / FILE_NAME).unlink()
+    assert read_step(str(tmp_path)) is None
+    (tmp_path / FILE_NAME).write_bytes(b"short")
+    assert read_step(str(tmp_path)) is None
 
 
 @pytest.mark.parametrize("size", [0, 1, SLOT_BYTES - 1, SLOT_BYTES, SLOT_BYTES * SLOTS])
