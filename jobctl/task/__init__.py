@@ -619,7 +619,7 @@ class Task:
         default=None,
         metadata=key(
             "open_files",
-            whole(16, 1_000_000_000),
+            whole(32, 1_000_000_000),
             "How many descriptors each of its processes may have.",
             default_text="the daemon's limit",
             commands_only=True,

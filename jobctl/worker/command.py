@@ -179,6 +179,7 @@ def _become_and_exec(
         for number in _ALL_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        world.restrict_memory(asked)
         try:
             os.execve(program, argv, env)  # noqa: S606 -- the product
         except OSError as error:

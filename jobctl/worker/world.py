@@ -166,12 +166,8 @@ def restrict(world: Mapping[str, Any]) -> None:
         CannotStart: the kernel refuses one of them.
     """
     for name, value in world.get("limits", {}).items():
-        # Both: what the command could raise again would be no limit.
-        both = (value, value + _CPU_PATIENCE_S) if name == "cpu_time" else (value, value)
-        try:
-            resource.setrlimit(_LIMITS[name], both)
-        except (OSError, ValueError) as error:
-            raise _refused(name, value, error) from None
+        if name != "address_space":
+            _limit(name, value)
     if "nice" in world:
         try:
             os.setpriority(os.PRIO_PROCESS, 0, world["nice"])
@@ -183,6 +179,26 @@ def restrict(world: Mapping[str, Any]) -> None:
             kernel.set_io_priority(priority_class, level)
         except OSError as error:
             raise _refused("ionice", f"{priority_class}:{level}", error) from None
+
+
+def restrict_memory(world: Mapping[str, Any]) -> None:
+    """Take the limit of the address space: last of all, since this process may have more than that already.
+
+    Raises:
+        CannotStart: the kernel refuses it.
+    """
+    value = world.get("limits", {}).get("address_space")
+    if value is not None:
+        _limit("address_space", value)
+
+
+def _limit(name: str, value: int) -> None:
+    # Both: what the command could raise again would be no limit.
+    both = (value, value + _CPU_PATIENCE_S) if name == "cpu_time" else (value, value)
+    try:
+        resource.setrlimit(_LIMITS[name], both)
+    except (OSError, ValueError) as error:
+        raise _refused(name, value, error) from None
 
 
 def _refused(name: str, value: object, error: Exception) -> CannotStart:
