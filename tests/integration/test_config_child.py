@@ -24,7 +24,9 @@ def write(folder: Path, text: str) -> Path:
 
 def test_the_example_comes_through_the_child() -> None:
     plan = load_in_child(ROOT / "conf.example.toml")
-    assert {"heartbeat", "disk", "report", "fetch", "greet", "pack"} == {task.name for task in plan.tasks}
+    assert {"heartbeat", "disk", "report", "fetch", "greet", "pack"} == {
+        task.name for task in plan.tasks
+    }
 
 
 def test_all_problems_come_through_the_child(tmp_path: Path) -> None:
