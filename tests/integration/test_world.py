@@ -15,8 +15,9 @@ import pytest
 
 from jobctl.config.load import load
 from jobctl.protocol import requests
+from jobctl.worker.command import start
 from tests.support.daemon import Daemon, running_daemon
-from tests.support.users import NOBODY
+from tests.support.users import NOBODY, as_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -312,6 +313,32 @@ def test_a_wrong_line_is_named_by_its_number_and_not_shown(
 def test_a_limit_that_would_not_bind_root_is_refused(world: World) -> None:
     error = world.refusal("max_processes = 10")
     assert "max_processes does not bind root" in error["message"]
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            {"uid": 0, "gid": 0, "groups": [0]},
+            "only a daemon of root can run a command as user 0 and group 0: Operation not permitted",
+        ),
+        (
+            {"gid": 0, "groups": [0], "changes_group": True},
+            "only a daemon of root can run a command as user 65534 and group 0: Operation not permitted",
+        ),
+        ({"world": {"nice": -5}}, "nice = -5: Permission denied"),
+        ({"world": {"limits": {"open_files": 1 << 20}}}, "open_files = 1048576: "),
+    ],
+)
+def test_what_only_root_can_is_refused_to_a_daemon_of_another_user(
+    asked: dict[str, Any], told: str
+) -> None:
+    own = {"uid": NOBODY, "gid": NOBODY, "groups": [NOBODY]}
+    order = {"argv": ["/bin/true"], "env": {}, "cwd": "/", "umask": 0o022, **own, **asked}
+    with Path(os.devnull).open("wb") as sink:
+        refused = as_nobody(lambda: start(order, sink.fileno(), sink.fileno()))
+    assert refused.startswith(f"CannotStart: {told}")
 
 
 def test_a_fifo_does_not_hold_its_keeper_up(world: World) -> None:
