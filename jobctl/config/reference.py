@@ -47,7 +47,7 @@ _AFTER = """\
 
 A task that a module declares with `@task` is named `module.function` unless it says otherwise.
 A table `[tasks."shop.tasks.send"]` without `command`, `shell` and `function` overrides its options, key by key.
-Keys marked "commands only" are refused for functions, those marked "functions only" for commands.
+Keys for commands are refused for functions, and keys for functions for commands.
 
 ## Arguments
 
@@ -67,8 +67,12 @@ def page() -> str:
 
 def _section(table: Table) -> str:
     title = f"`[{table.name}.NAME]`" if table.named else f"`[{table.name}]`"
-    rows = [_row(bound) for bound in table.keys.values()]
-    head = "| key | kind | default | |\n|---|---|---|---|"
+    has_kinds = any(
+        bound.key.commands_only or bound.key.functions_only for bound in table.keys.values()
+    )
+    rows = [_row(bound, has_kinds=has_kinds) for bound in table.keys.values()]
+    names = ["key", "kind", "a bare number is", "default", *(["for"] if has_kinds else [])]
+    head = f"| {' | '.join(names)} | |\n|{'---|' * (len(names) + 1)}"
     later = ""
     if table.later:
         words = ", ".join(f"`{word}`" for word in sorted(table.later))
@@ -76,12 +80,20 @@ def _section(table: Table) -> str:
     return f"## {title}\n\n{table.help}\n\n{head}\n" + "\n".join(rows) + f"\n{later}"
 
 
-def _row(bound: BoundKey) -> str:
-    only = " Commands only." if bound.key.commands_only else ""
-    if bound.key.functions_only:
-        only = " Functions only."
-    cells = (f"`{bound.key.name}`", bound.key.mark.word, _default(bound), bound.key.help + only)
-    return "| " + " | ".join(cells) + " |"
+def _row(bound: BoundKey, *, has_kinds: bool) -> str:
+    key = bound.key
+    cells = [f"`{key.name}`", key.mark.word, key.mark.unit, _default(bound)]
+    if has_kinds:
+        cells.append(_kinds(bound))
+    return "| " + " | ".join([*cells, key.help]) + " |"
+
+
+def _kinds(bound: BoundKey) -> str:
+    """Which tasks can have a key: of a kind, or both."""
+    if bound.key.commands_only or bound.key.name in ("command", "shell"):
+        return "commands"
+    is_only = bound.key.functions_only or bound.key.name == "function"
+    return "functions" if is_only else "both"
 
 
 def _default(bound: BoundKey) -> str:
