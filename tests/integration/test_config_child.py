@@ -24,7 +24,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_the_example_comes_through_the_child() -> None:
     plan = load_in_child(ROOT / "conf.example.toml")
-    assert {"heartbeat", "disk", "report", "fetch", "greet", "pack"} == {
+    assert {"alert", "heartbeat", "disk", "report", "fetch", "pack", "greet"} == {
         task.name for task in plan.tasks
     }
 
