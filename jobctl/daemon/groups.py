@@ -74,7 +74,8 @@ def _function_recipe(plan: Plan, group: WorkerGroup, uid: int, socket: Path) -> 
             "path": [*group.pythonpath, *([cwd] if group.cwd else [])],
             "imports": imports,
             "functions": functions,
-            **({"concurrency": group.side_by_side} if group.is_async else {}),
+            **({"concurrency": group.side_by_side} if group.side_by_side else {}),
+            **({"threads": True} if group.pool == "threads" else {}),
             **({"max_memory_bytes": group.max_memory_bytes} if group.max_memory_bytes else {}),
         },
     )

@@ -38,7 +38,7 @@ from jobctl.task.template import read_template
 from jobctl.task.units import Fault, format_size, format_span, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from jobctl.plan.file import FilePlan
     from jobctl.plan.tables import DaemonSettings, Override, Queue
@@ -78,6 +78,7 @@ def check_file(
     faults.extend(rate_faults(file.queues))
     faults.extend(pool_faults(file.groups))
     if whole:
+        faults.extend(thread_faults(file.tasks, file.groups))
         faults.extend(queue_faults(file.tasks, file.queues, file.groups))
     for task in file.tasks:
         faults.extend(command_faults(task))
@@ -269,11 +270,9 @@ def pool_faults(groups: Iterable[WorkerGroup]) -> Iterator[Fault]:
     """Find keys of worker groups that their pool cannot keep."""
     for group in groups:
         path = ("workers", group.name)
-        if group.concurrency is not None and not group.is_async:
+        if group.concurrency is not None and not group.side_by_side:
             message = f'concurrency means nothing for pool = "{group.pool}": one function at once runs in each process'
-            hint = (
-                f'Write processes = {group.concurrency}, or pool = "async" for coroutine functions.'
-            )
+            hint = f'Write processes = {group.concurrency}, or another pool: "async" for coroutine functions, "threads".'
             yield Fault(path=(*path, "concurrency"), message=message, hint=hint)
         if group.max_memory_bytes is not None and group.max_memory_bytes < _LEAST_MEMORY_BYTES:
             message = f"{format_size(group.max_memory_bytes)} is less than an empty worker takes"
@@ -293,9 +292,7 @@ def coroutine_faults(
     for task in tasks:
         if task.function is None or task.function not in plain:
             continue
-        serving = [group for group in groups if task.queue in group.queues]
-        serving = serving or [group for group in groups if not group.queues]
-        for group in serving:
+        for group in _serving(task, groups):
             if group.is_async:
                 message = (
                     f'{task.function} is no coroutine function, and worker group "{group.name}" with '
@@ -303,6 +300,31 @@ def coroutine_faults(
                 )
                 hint = "Write async def, or another queue, which a prefork group serves."
                 yield Fault(path=("tasks", task.name, "queue"), message=message, hint=hint)
+
+
+def thread_faults(tasks: Iterable[Task], groups: Iterable[WorkerGroup]) -> Iterator[Fault]:
+    """Find time limits of functions that run in threads, which nobody can stop."""
+    groups = tuple(groups)
+    for task in tasks:
+        limits = {
+            "timeout": task.timeout_s is not None,
+            "soft_timeout": task.soft_timeout_s is not None,
+        }
+        for group in _serving(task, groups) if task.function is not None else ():
+            for name, is_set in limits.items():
+                if is_set and group.pool == "threads":
+                    message = (
+                        f'worker group "{group.name}" with pool = "threads" serves the queue '
+                        f'"{task.queue}", and nobody can stop a thread'
+                    )
+                    hint = "Give the function limits of its own, or another queue, which a prefork group serves."
+                    yield Fault(path=("tasks", task.name, name), message=message, hint=hint)
+
+
+def _serving(task: Task, groups: Sequence[WorkerGroup]) -> list[WorkerGroup]:
+    """The groups that take jobs of a task's queue, as `jobctl.plan.Plan.groups_serving` gives them."""
+    named = [group for group in groups if task.queue in group.queues]
+    return named or [group for group in groups if not group.queues]
 
 
 def queue_faults(

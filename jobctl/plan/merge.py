@@ -36,6 +36,7 @@ from jobctl.plan.check import (
     schedule_faults,
     subject,
     task_reference_faults,
+    thread_faults,
     zone_faults,
 )
 from jobctl.plan.force import Plan
@@ -278,6 +279,7 @@ class _Merge:
         self.faults.extend(alias_faults(tasks))
         self.faults.extend(rate_faults(self.file.queues))
         self.faults.extend(pool_faults(self.groups))
+        self.faults.extend(thread_faults(tasks, self.groups))
         self.faults.extend(coroutine_faults(tasks, self.groups, self.plain_functions()))
         self.faults.extend(queue_faults(tasks, self.file.queues, self.groups))
         for task in tasks:

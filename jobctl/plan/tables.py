@@ -171,16 +171,14 @@ class DaemonSettings:
     source: Source = field(default=UNKNOWN_SOURCE, compare=False)
 
 
-POOLS: Final = ("prefork", "async")
+POOLS: Final = ("prefork", "async", "threads")
 
 
 def _read_pool(value: object) -> str:
-    if value == "threads":
-        hint = 'Write pool = "prefork", or pool = "async" and asyncio.to_thread(…) in a coroutine.'
-        raise InvalidValue('pool = "threads" is not available yet', hint=hint)
     if value not in POOLS:
         raise InvalidValue(
-            f"{shown(value)} is not a pool", hint='Write pool = "prefork" or pool = "async".'
+            f"{shown(value)} is not a pool",
+            hint='Write pool = "prefork", "async" or "threads".',
         )
     return str(value)
 
@@ -190,7 +188,7 @@ def _write_text(value: str) -> Json:
 
 
 _POOL: Final = Mark(
-    word='`"prefork"` or `"async"`',
+    word='`"prefork"`, `"async"` or `"threads"`',
     read=_read_pool,
     write=_write_text,
     schema={"enum": [*POOLS]},
@@ -216,8 +214,8 @@ class WorkerGroup:
         metadata=key(
             "processes",
             whole(1, 4096),
-            "How many workers run functions. Each runs one at once, or `concurrency` of them where "
-            '`pool = "async"`.',
+            "How many workers run functions. Each runs one at once, or `concurrency` of them unless "
+            '`pool = "prefork"`.',
             default_text="the number of processors",
         ),
     )
@@ -293,7 +291,7 @@ class WorkerGroup:
             "max_tasks_per_child",
             _COUNT,
             "After how many functions a worker is replaced; another one is there before it goes.",
-            default_text='`1000`; no limit where `pool = "async"`',
+            default_text='`1000` where `pool = "prefork"`, else no limit',
         ),
     )
     max_memory_bytes: int | None = field(
@@ -312,7 +310,7 @@ class WorkerGroup:
             "pool",
             _POOL,
             'How functions run: `"prefork"`, one after the other in each forked process; `"async"`, '
-            "coroutine functions side by side in one.",
+            'coroutine functions side by side in one; `"threads"`, functions side by side in threads of one.',
         ),
     )
     concurrency: int | None = field(
@@ -320,8 +318,8 @@ class WorkerGroup:
         metadata=key(
             "concurrency",
             whole(1, 10_000),
-            'How many coroutine functions each worker runs side by side; only where `pool = "async"`.',
-            default_text="`1000`",
+            'How many functions each worker runs side by side; not where `pool = "prefork"`.',
+            default_text='`1000` where `pool = "async"`, `16` where `pool = "threads"`',
         ),
     )
     source: Source = field(default=UNKNOWN_SOURCE, compare=False)
@@ -334,14 +332,16 @@ class WorkerGroup:
     @property
     def side_by_side(self) -> int:
         """How many functions one of its workers runs side by side; 0: one after the other."""
-        return (self.concurrency or 1000) if self.is_async else 0
+        if self.pool == "prefork":
+            return 0
+        return self.concurrency or (1000 if self.is_async else 16)
 
     @property
     def most_tasks(self) -> int:
         """How many functions one of its workers runs in its life, at most."""
         if self.max_tasks_per_child is not None:
             return self.max_tasks_per_child
-        return sys.maxsize if self.is_async else 1000
+        return 1000 if self.pool == "prefork" else sys.maxsize
 
 
 @dataclass(frozen=True, kw_only=True)

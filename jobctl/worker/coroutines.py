@@ -16,6 +16,10 @@ before each of its steps (`jobctl.worker.marks.Marks.step`), so that others can 
 a step that took long is told to the daemon afterwards. Known are the steps of the job's own coroutine; what
 tasks do that it has started, and the callbacks of libraries, is nobody's.
 
+With ``pool = "threads"`` a job is a plain function in a thread (`ThreadWorker`), and the loop only waits for
+it. Nobody can end a thread: one that is to be stopped is waited for as a coroutine that does not let itself
+be cancelled.
+
 A fork of user code is a copy of the loop with all its jobs: it must not go on with any of them. It ends
 where the step ends in which it was made, or begins another.
 """
@@ -27,6 +31,9 @@ import contextvars
 import inspect
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from jobctl import reports
@@ -49,7 +56,7 @@ from jobctl.worker.marks import RESULT_BYTES, SLOT_BYTES
 from jobctl.worker.printed import Ends
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine, Generator
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
 
     from jobctl.worker.instance import Instance
 
@@ -262,9 +269,8 @@ class CoroutineWorker(FunctionWorker):
         _, _, task, _, _, payload = running.job
         try:
             function = self._functions[task]
-            value = function(*payload.get("args", ()), **payload.get("kwargs", {}))
-            if inspect.isawaitable(value):
-                value = await _Steps(self, running, _wait_for(value))
+            call = partial(function, *payload.get("args", ()), **payload.get("kwargs", {}))
+            value = await self._call(running, call)
         except BaseException as error:  # noqa: BLE001 -- whatever user code raises is its outcome
             self._leave_if_fork()
             if not running.verdict:
@@ -276,6 +282,18 @@ class CoroutineWorker(FunctionWorker):
             running.failure = without_result(error)
             result = ""
         self._end_one(running, result)
+
+    async def _call(self, running: Running, call: Callable[[], Any]) -> Any:
+        """What the function gives or raises."""
+        value = call()
+        if inspect.isawaitable(value):
+            value = await _Steps(self, running, _wait_for(value))
+        return value
+
+    def _interrupt(self, running: Running) -> None:
+        """Let it know that it shall end."""
+        assert running.task is not None
+        running.task.cancel()
 
     def _end_unmade(self, running: Running) -> None:
         """A task that is cancelled before its first step makes none, so nobody has told its end."""
@@ -292,8 +310,7 @@ class CoroutineWorker(FunctionWorker):
             return
         running.verdict = verdict
         running.is_told_soft = False
-        assert running.task is not None
-        running.task.cancel()
+        self._interrupt(running)
         running.disarm()
         running.timer = self._loop.call_later(
             CANCEL_S, self._give_up_on, running, context=self._context
@@ -374,6 +391,40 @@ class CoroutineWorker(FunctionWorker):
             running.is_told = True
             _, job_id, task, *_ = running.job
             self._channel.send({"is": "blocked", "job_id": job_id, "task": task, "us": spent_us})
+
+
+class ThreadWorker(CoroutineWorker):
+    """The same with a thread for each job: for plain functions that wait for others."""
+
+    def __init__(self, *args: Any, concurrency: int, **options: Any) -> None:
+        super().__init__(*args, concurrency=concurrency, **options)
+        # A thread is there for each that has begun: none ever waits for one.
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="job")
+
+    async def _call(self, running: Running, call: Callable[[], Any]) -> Any:
+        context = contextvars.copy_context()
+        ended = self._loop.run_in_executor(self._threads, context.run, self._call_here, call)
+        value, error = await ended
+        if error is not None:
+            # Raised in a coroutine, a StopIteration would become something else.
+            running.failure = failed(error, is_loaded=True, task=running.job[2])
+        return value
+
+    def _call_here(self, call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+        """In the thread: what the function gives, and what it raises."""
+        error: BaseException | None = None
+        value = None
+        try:
+            value = call()
+            if type(value) is CoroutineType:
+                value = asyncio.run(value)
+        except BaseException as raised:  # noqa: BLE001 -- whatever user code raises is its outcome
+            error = raised
+        self._leave_if_fork()
+        return value, error
+
+    def _interrupt(self, running: Running) -> None:
+        """Nobody can: it ends by itself, or with its worker."""
 
 
 _LONGEST_S: Final = 10.0 * 365 * 86_400

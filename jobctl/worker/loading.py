@@ -40,7 +40,8 @@ def prepare(
     if spec.get("concurrency"):
         from jobctl.worker import coroutines, streams
 
-        worker = partial(coroutines.CoroutineWorker, concurrency=spec["concurrency"])
+        many = coroutines.ThreadWorker if spec.get("threads") else coroutines.CoroutineWorker
+        worker = partial(many, concurrency=spec["concurrency"])
         # Before any module keeps the streams of now, as handlers of `logging` do.
         streams.install()
     for module in spec["imports"]:

@@ -405,7 +405,7 @@ def test_a_plain_function_is_refused_where_only_coroutines_run() -> None:
 def test_what_the_page_on_coroutines_shows_runs() -> None:
     page = (ROOT / "docs/how-to/coroutines.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    (tables,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    tables, _ = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     with running_daemon(start=False) as daemon:
         package = daemon.folder / "shop"
         package.mkdir()

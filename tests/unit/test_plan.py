@@ -30,7 +30,7 @@ from jobctl.plan import (
     read_schedule,
     read_stored,
 )
-from jobctl.plan.check import coroutine_faults, dotted
+from jobctl.plan.check import coroutine_faults, dotted, thread_faults
 from jobctl.plan.tables import TABLES, TASK_KEYS, read_task_table
 from jobctl.task import Source, Task
 from jobctl.task.units import InvalidValue
@@ -545,6 +545,22 @@ def test_what_people_see_of_a_plan_hides_secrets() -> None:
     assert '"K": "\\u2026"' in shown
 
 
+def test_a_limit_of_time_has_no_place_in_a_queue_of_threads() -> None:
+    groups = (WorkerGroup(name="t", queues=("t",), pool="threads"), WorkerGroup(name="rest"))
+    tasks = [
+        task("limited", function="m:f", queue="t", timeout="5s", soft_timeout="1s"),
+        task("free", function="m:f", queue="t"),
+        task("command", queue="t", timeout="5s"),
+        task("elsewhere", function="m:f", timeout="5s"),
+    ]
+    found = [*thread_faults(tasks, groups)]
+    assert [fault.path for fault in found] == [
+        ("tasks", "limited", "timeout"),
+        ("tasks", "limited", "soft_timeout"),
+    ]
+    assert "nobody can stop a thread" in found[0].message
+
+
 def test_a_plain_function_has_no_place_in_a_queue_of_coroutines() -> None:
     groups = (WorkerGroup(name="io", queues=("io",), pool="async"), WorkerGroup(name="rest"))
     tasks = [
@@ -561,19 +577,17 @@ def test_a_plain_function_has_no_place_in_a_queue_of_coroutines() -> None:
 # Tables.
 
 
-@pytest.mark.parametrize(
-    ("pool", "says"),
-    [("threads", 'pool = "threads" is not available yet'), ("gevent", "not a pool")],
-)
-def test_a_pool_that_there_is_not_is_refused_by_name(pool: str, says: str) -> None:
-    with pytest.raises(InvalidValue, match=says):
-        TABLES["workers"].keys["pool"].key.mark.read(pool)
+def test_a_pool_that_there_is_not_is_refused_by_name() -> None:
+    with pytest.raises(InvalidValue, match='"gevent" is not a pool'):
+        TABLES["workers"].keys["pool"].key.mark.read("gevent")
 
 
 def test_what_a_worker_runs_goes_by_the_pool_of_its_group() -> None:
     prefork, many = WorkerGroup(name="a"), WorkerGroup(name="b", pool="async")
     assert (prefork.side_by_side, prefork.most_tasks) == (0, 1000)
     assert (many.side_by_side, many.most_tasks) == (1000, sys.maxsize)
+    threads = WorkerGroup(name="t", pool="threads")
+    assert (threads.side_by_side, threads.most_tasks) == (16, sys.maxsize)
     few = WorkerGroup(name="c", pool="async", concurrency=3, max_tasks_per_child=7)
     assert (few.side_by_side, few.most_tasks) == (3, 7)
 
