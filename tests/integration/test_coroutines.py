@@ -391,6 +391,16 @@ def test_a_worker_that_has_grown_is_replaced_when_another_one_serves() -> None:
         daemon.until("the grown one to go", lambda: not is_running(pid))
 
 
+def test_a_grown_worker_of_one_job_at_a_time_is_replaced_too() -> None:
+    group = f'[workers.default]\nprocesses = 1\nmax_memory_per_child = "120MiB"\npythonpath = ["{CODE}"]\n{USER}'
+    with running_daemon(f'{group}\n[tasks.eat]\nfunction = "many:eat"\n') as daemon:
+        small = daemon.ended(submit(daemon, "eat", 1))["result"]
+        assert daemon.ended(submit(daemon, "eat", 150))["result"] == small
+        daemon.until("the grown one to go", lambda: not is_running(small))
+        assert daemon.ended(submit(daemon, "eat", 1))["result"] != small
+        assert "has grown beyond max_memory_per_child" in daemon.log()
+
+
 # -- what a pool cannot keep -----------------------------------------------------------------------
 
 
