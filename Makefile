@@ -7,9 +7,8 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-WORKERS ?= 2
 # More than there are cores: process tests wait most of the time, and meet each other's load.
-FLAKY_WORKERS ?= 4
+WORKERS ?= 4
 ROUNDS ?= 20
 BENCH ?=
 KILL ?=
@@ -56,7 +55,7 @@ run: $(READY)  ## the daemon in the foreground, with conf.example.toml
 	$(BIN)/jobctl --config conf.example.toml daemon
 
 test: $(READY)  ## the quick tests
-	$(PYTEST) -n $(WORKERS) -m 'not ($(SLOW))'
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m 'not ($(SLOW))'
 
 test-slow: $(CELERY_READY)  ## every test that `make test` leaves out
 	$(PYTEST) -n $(WORKERS) -m '$(SLOW)'
@@ -65,7 +64,7 @@ flaky: $(READY)  ## the process tests ROUNDS times in random order; the first fa
 	@for ((round = 1; round <= $(ROUNDS); round++)); do \
 	  seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; \
 	  echo "flaky: round $$round of $(ROUNDS), seed $$seed"; \
-	  $(PYTEST) -p randomly --randomly-seed="$$seed" -x -n $(FLAKY_WORKERS) -m 'not celery' $(PROCESS_TESTS) || { \
+	  $(PYTEST) -p randomly --randomly-seed="$$seed" -x -n $(WORKERS) -m 'not celery' $(PROCESS_TESTS) || { \
 	    echo "flaky: failed in round $$round; again with: make flaky ROUNDS=1 SEED=$$seed" >&2; exit 1; }; \
 	done
 

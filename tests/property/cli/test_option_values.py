@@ -152,7 +152,7 @@ def line(path: str, *words: str) -> list[str]:
     return [*path.split(), *words, *NEEDED.get(path, ()), *(["7"] if path in BY_ID else ())]
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(st.sampled_from(options_with_value()), VALUES)
 @example(("submit", "--priority"), "9223372036854775808")
 @example(("submit", "--retries"), "9223372036854775808")
