@@ -340,10 +340,11 @@ def test_a_job_that_cannot_be_cancelled_takes_its_worker_with_it_when_others_had
 
 
 def test_a_job_that_blocks_the_loop_is_named_and_what_waits_runs_elsewhere() -> None:
-    with running_daemon(many(group="processes = 2\nconcurrency = 1000\n")) as daemon:
+    with running_daemon(many(group="processes = 2\nconcurrency = 10\n")) as daemon:
         go = daemon.folder / "go"
         job, pid = begun(daemon, "block", str(go))
 
+        # More than the other one takes: some of them are handed to the worker that is blocked.
         ids = submit_many(daemon, "double", [[number] for number in range(20)])
 
         assert [daemon.ended(found)["result"] for found in ids] == [2 * n for n in range(20)]
