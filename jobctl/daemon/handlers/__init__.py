@@ -10,19 +10,10 @@ the plan make a durable step of their own.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from jobctl.daemon.handlers import (
-    audit,
-    control,
-    inspect,
-    jobs,
-    logs,
-    queues,
-    schedule_changes,
-    schedules,
-    why,
-)
+from jobctl.daemon.handlers import control, inspect, jobs, logs, queues, schedules
 from jobctl.protocol import requests
 
 if TYPE_CHECKING:
@@ -33,6 +24,17 @@ if TYPE_CHECKING:
 
     Answer = dict[str, Any] | Generator[None, None, dict[str, Any]] | Callable[[], None] | None
     Handler = Callable[[Station, Call, Any], Answer]
+
+
+def _at_first_use(module: str, name: str) -> Handler:
+    """A handler whose module is imported when it is asked for: most daemons are never asked."""
+
+    def handle(station: Station, call: Call, request: Any) -> Answer:
+        handler: Handler = getattr(import_module(f"{__name__}.{module}"), name)
+        return handler(station, call, request)
+
+    return handle
+
 
 HANDLERS: dict[type[requests.Request], Handler] = {
     requests.Submit: jobs.submit,
@@ -47,15 +49,15 @@ HANDLERS: dict[type[requests.Request], Handler] = {
     requests.Schedules: schedules.schedules,
     requests.Next: schedules.next_fires,
     requests.History: schedules.history,
-    requests.Why: why.why,
-    requests.Audit: audit.audit,
-    requests.ShowSchedule: schedule_changes.show_schedule,
-    requests.AddSchedule: schedule_changes.add_schedule,
-    requests.EditSchedule: schedule_changes.edit_schedule,
-    requests.RemoveSchedule: schedule_changes.remove_schedule,
-    requests.DisableSchedule: schedule_changes.disable_schedule,
-    requests.EnableSchedule: schedule_changes.enable_schedule,
-    requests.RunSchedule: schedule_changes.run_schedule,
+    requests.Why: _at_first_use("why", "why"),
+    requests.Audit: _at_first_use("audit", "audit"),
+    requests.ShowSchedule: _at_first_use("schedule_changes", "show_schedule"),
+    requests.AddSchedule: _at_first_use("schedule_changes", "add_schedule"),
+    requests.EditSchedule: _at_first_use("schedule_changes", "edit_schedule"),
+    requests.RemoveSchedule: _at_first_use("schedule_changes", "remove_schedule"),
+    requests.DisableSchedule: _at_first_use("schedule_changes", "disable_schedule"),
+    requests.EnableSchedule: _at_first_use("schedule_changes", "enable_schedule"),
+    requests.RunSchedule: _at_first_use("schedule_changes", "run_schedule"),
     requests.Pause: queues.pause,
     requests.Limit: queues.limit,
     requests.Purge: queues.purge,
