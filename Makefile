@@ -58,7 +58,7 @@ test: $(READY)  ## the quick tests
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m 'not ($(SLOW))'
 
 test-slow: $(CELERY_READY)  ## every test that `make test` leaves out
-	$(PYTEST) -n $(WORKERS) -m '$(SLOW)'
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m '$(SLOW)'
 
 flaky: $(READY)  ## the process tests ROUNDS times in random order; the first failure ends it
 	@for ((round = 1; round <= $(ROUNDS); round++)); do \

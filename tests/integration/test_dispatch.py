@@ -120,6 +120,7 @@ def test_a_job_without_the_argument_of_its_key_is_refused() -> None:
         daemon.submit(task="sync", args=["x"])
 
 
+@pytest.mark.slow
 def test_thousands_of_jobs_with_as_many_keys_all_run() -> None:
     with running_daemon(KEYED) as daemon:
         jobs = [

@@ -129,6 +129,7 @@ def test_an_old_job_that_ended_late_stays_for_its_time(database: Database, tmp_p
     assert walker.kept() == [2]
 
 
+@pytest.mark.slow
 def test_the_newest_are_kept_by_count(database: Database, tmp_path: Path) -> None:
     for id in range(1, 3 * BATCH):
         in_state(database, "SUCCESS", id=id)
@@ -151,6 +152,7 @@ def test_jobs_that_wait_do_not_push_ended_ones_out(database: Database, tmp_path:
     assert walker.kept() == list(range(1, 111))
 
 
+@pytest.mark.slow
 def test_what_is_kept_costs_one_slice(database: Database, tmp_path: Path) -> None:
     for id in range(1, 5 * BATCH):
         in_state(database, "SUCCESS", id=id)

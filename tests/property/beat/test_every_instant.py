@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -327,6 +328,7 @@ def _spread(fire: Any, instants: list[int]) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.lists(STEPS, min_size=5, max_size=40))
 def test_every_instant_has_exactly_one_fate(steps: list[tuple[str, Any]]) -> None:

@@ -152,6 +152,7 @@ def line(path: str, *words: str) -> list[str]:
     return [*path.split(), *words, *NEEDED.get(path, ()), *(["7"] if path in BY_ID else ())]
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.sampled_from(options_with_value()), VALUES)
 @example(("submit", "--priority"), "9223372036854775808")
@@ -173,6 +174,7 @@ def test_a_value_is_taken_or_refused_as_a_value(option: tuple[str, str], value: 
     assert code in (None, 2) or (path == "explain" and code == 0)
 
 
+@pytest.mark.slow
 @given(st.sampled_from([*sorted(BY_ID), "status"]), VALUES)
 @example("status", "9223372036854775807")
 @example("wait", "9223372036854775808")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -117,6 +118,7 @@ def span_for(schedule: Schedule, after: int) -> int:
     return until
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(schedule=schedules(), after=MOMENTS, part=st.floats(0, 1))
 def test_all_ways_give_the_same_instants(schedule: Schedule, after: int, part: float) -> None:
@@ -143,6 +145,7 @@ def test_all_ways_give_the_same_instants(schedule: Schedule, after: int, part: f
     assert schedule.count_between(after, cut) + schedule.count_between(cut, until) == len(forward)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     text=crontab_texts(),

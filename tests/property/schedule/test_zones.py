@@ -46,6 +46,7 @@ def written_changes(data: bytes) -> tuple[list[int], list[int]]:
     return moments, [types[index] for index in indexes]
 
 
+@pytest.mark.slow
 # Both sides of each change that the file writes down: a pair of changes that is missed because they
 # lie close together would show here.
 def test_every_written_change_is_known() -> None:
