@@ -5,12 +5,17 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# Every daemon, worker and command of a test is an interpreter of its own: where this is set in the
+# environment, each of them compiles all sources again, which is half of its start.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # More than there are cores: process tests wait most of the time, and meet each other's load.
 WORKERS ?= 4
 ROUNDS ?= 20
 BENCH ?=
+RECORD ?=
 KILL ?=
 
 # Written last, so that an installation that was cut short is begun again.
@@ -22,7 +27,7 @@ SLOW := slow or celery or fault
 PROCESS_TESTS := $(wildcard $(addprefix tests/,integration e2e faults))
 CHECKED := $(wildcard jobctl tests benchmarks examples)
 
-.PHONY: help setup demo run test test-slow flaky kill kill-beat lint types layers docs bench bench-smoke
+.PHONY: help setup demo run test test-slow flaky kill kill-beat lint types layers docs bench bench-smoke bench-guard
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -64,7 +69,7 @@ flaky: $(READY)  ## the process tests ROUNDS times in random order; the first fa
 	@for ((round = 1; round <= $(ROUNDS); round++)); do \
 	  seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; \
 	  echo "flaky: round $$round of $(ROUNDS), seed $$seed"; \
-	  $(PYTEST) -p randomly --randomly-seed="$$seed" -x -n $(WORKERS) -m 'not celery' $(PROCESS_TESTS) || { \
+	  $(PYTEST) -p randomly --randomly-seed="$$seed" -x -n $(WORKERS) --dist worksteal -m 'not celery' $(PROCESS_TESTS) || { \
 	    echo "flaky: failed in round $$round; again with: make flaky ROUNDS=1 SEED=$$seed" >&2; exit 1; }; \
 	done
 
@@ -92,3 +97,6 @@ bench: $(READY)  ## the budgets, side by side with peers; BENCH='name …' for s
 
 bench-smoke: $(READY)  ## each bench once and short, so that it keeps working
 	$(BIN)/python -m benchmarks --smoke
+
+bench-guard: $(READY)  ## has the hot path become dearer, in instructions? RECORD=1 makes that the record
+	$(BIN)/python -m benchmarks.guard $(if $(RECORD),--record)

@@ -34,38 +34,53 @@ _RUN = (
     "import sys; from pathlib import Path; from jobctl.daemon.main import run; "
     "sys.exit(run(Path(sys.argv[1]), state_dir=Path(sys.argv[2]), socket=Path(sys.argv[3])))"
 )
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 _LAST = 500
 
 Job = dict[str, Any]
 """The fields of one job of a submit, as `jobctl.protocol.requests.NewJob` has them."""
 
 
+def worker_group(name: str, settings: str) -> str:
+    """TOML: a group of workers that finds `benchmarks.tasks`. ``settings``: lines of it."""
+    # A daemon of root imports no module as root unless that is written down.
+    user = 'user = "root"\n' if os.geteuid() == 0 else ""
+    return f'[workers.{name}]\npythonpath = ["{ROOT}"]\n{user}{settings}\n'
+
+
 class BenchDaemon:
     """A daemon for the length of a ``with``; afterwards nothing of it is left.
 
     ``processes`` functions and ``commands`` commands at once; ``parts``: TOML, each the text of a file
-    more of its configuration. A folder that has had a daemon before keeps its store.
+    more of its configuration; ``settings``: lines of its ``[daemon]``. A folder that has had a daemon before
+    keeps its store. ``wrapper``: a program with arguments that executes the daemon in its own process;
+    ``prelude``: Python that runs before it.
 
     Raises:
         ContestantFailed: it does not start, refuses, or leaves a process behind.
     """
 
     def __init__(
-        self, folder: Path, *, processes: int = 2, commands: int = 4, parts: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        processes: int = 2,
+        commands: int = 4,
+        parts: Sequence[str] = (),
+        settings: str = "",
+        wrapper: Sequence[str] = (),
+        prelude: str = "",
     ) -> None:
         self.folder = folder
         self.socket = folder / "sock"
         self._state = StateDirectory(folder / "state")
         self._log = folder / "log"
+        self._argv = [*wrapper, sys.executable, "-c", f"{prelude}{_RUN}"]
         self._config = folder / "jobctl.toml"
-        # A daemon of root imports no module as root unless that is written down.
-        user = 'user = "root"\n' if os.geteuid() == 0 else ""
         self._config.write_text(
-            f"[daemon]\n"
-            f"[workers.default]\n"
-            f"processes = {processes}\ncommands = {commands}\n{user}"
-            f'pythonpath = ["{ROOT}"]\n'
+            f"[daemon]\n{settings}"
+            f"{worker_group('default', f'processes = {processes}')}"
+            f"commands = {commands}\n"
             f"max_tasks_per_child = 1000000\n"
             f'[tasks.noop]\nfunction = "benchmarks.tasks:noop"\n'
             f'[tasks.stamp]\nfunction = "benchmarks.tasks:stamp"\n'
@@ -78,7 +93,7 @@ class BenchDaemon:
 
     def __enter__(self) -> BenchDaemon:
         state_dir = str(self._state.root)
-        argv = [sys.executable, "-c", _RUN, str(self._config), state_dir, str(self.socket)]
+        argv = [*self._argv, str(self._config), state_dir, str(self.socket)]
         self._process = start(argv, log=self._log)
         try:
             until("the daemon to listen", self._is_listening, limit_s=_PATIENCE_S)

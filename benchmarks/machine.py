@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 import apsw
 
 import jobctl
+from benchmarks.measure import ContestantFailed
 from benchmarks.peers import DEBIAN_PACKAGES, PYTHON_PACKAGES
-from benchmarks.processes import ROOT
+from benchmarks.processes import ROOT, output_of
+from benchmarks.servers import SERVERS
 from jobctl.clock import SystemClock
 
 if TYPE_CHECKING:
     from benchmarks.peers import Peers
+    from benchmarks.servers import Server
 
 GIB = 1 << 30
 
@@ -49,6 +52,8 @@ def facts(peers: Peers, folder: Path | None) -> dict[str, str]:
             found[package] = peers.version(package) or "not installed"
         for package, program in DEBIAN_PACKAGES.items():
             found[package] = _debian_version(peers, program)
+        for server in SERVERS:
+            found[server.name] = _server(peers, server)
     return found
 
 
@@ -79,6 +84,17 @@ def _file_system(folder: Path) -> str:
         if folder.resolve().is_relative_to(point) and len(point) >= len(best):
             best, kind = point, found
     return kind
+
+
+def _server(peers: Peers, server: Server) -> str:
+    """Its version, and what it keeps when power is lost; why it cannot say so."""
+    if (why := server.why_missing()) is not None:
+        return why
+    argv = [str(peers.python), "-m", "benchmarks.server_settings", server.name.lower(), server.url]
+    try:
+        return output_of(argv, env={"PYTHONPATH": str(ROOT)}).strip()
+    except ContestantFailed as failure:
+        return f"it does not say: {failure}"
 
 
 def _debian_version(peers: Peers, program: str) -> str:

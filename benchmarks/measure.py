@@ -98,11 +98,35 @@ class Contestant:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Axis:
+    """What the contestants of a measure differ in, so that their figures make a line: contestants by the
+    names that they have on it, in its order."""
+
+    label: str
+    places: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measure:
-    """One piece of work that everybody does. ``what`` describes it, one sentence a line."""
+    """One piece of work that everybody does. ``what`` describes it, one sentence a line.
+
+    ``most_rounds`` is for work that takes minutes: it is not done more often than that. With an ``axis``
+    the page has a picture of each metric.
+    """
 
     name: str
     title: str
     what: str
     metrics: tuple[Metric, ...]
     contestants: tuple[Contestant, ...]
+    most_rounds: int | None = None
+    axis: Axis | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page of the manual: measures that are taken in one run. ``file``: beside the other explanations."""
+
+    file: str
+    title: str
+    measures: tuple[Measure, ...]

@@ -22,9 +22,17 @@ PYTHON_PACKAGES = {
     "huey": "huey",
     "celery": "celery[redis]",
     "redis": "redis",
+    "gevent": "gevent",
+    "rq": "rq",
+    "dramatiq": "dramatiq[redis]",
+    "taskiq": "taskiq",
+    "taskiq_redis": "taskiq-redis",
+    "procrastinate": "procrastinate",
+    "psycopg_binary": "psycopg[binary]",
+    "flexiq": "flexiq",
     "apscheduler": "apscheduler<4",
 }
-"""Package → what is asked of pip."""
+"""Package, as its folder in an environment is called → what is asked of pip."""
 
 DEBIAN_PACKAGES = {"task-spooler": "tsp"}
 """Package → the program of it that is used."""
@@ -92,7 +100,17 @@ class Peers:
 
 def needs_package(package: str) -> Callable[[Peers], str | None]:
     """For `Contestant.why_missing`: this Python package must be there."""
-    return lambda peers: None if peers.version(package) else "not installed"
+    return needs_packages(package)
+
+
+def needs_packages(*packages: str) -> Callable[[Peers], str | None]:
+    """For `Contestant.why_missing`: all of these Python packages must be there."""
+
+    def why_missing(peers: Peers) -> str | None:
+        missing = [package for package in packages if peers.version(package) is None]
+        return f"not installed: {', '.join(missing)}" if missing else None
+
+    return why_missing
 
 
 def needs_program(name: str) -> Callable[[Peers], str | None]:

@@ -8,6 +8,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def percentile(figures: Sequence[float], percent: int) -> float:
+def percentile(figures: Sequence[float], percent: float) -> float:
     """The figure that ``percent`` of a hundred do not exceed; of at least one figure."""
-    return sorted(figures)[min(len(figures) * percent // 100, len(figures) - 1)]
+    return sorted(figures)[min(int(len(figures) * percent / 100), len(figures) - 1)]

@@ -164,6 +164,13 @@ def pss_mib(pids: Iterable[int]) -> float:
     return total_kib * 1024 / MIB
 
 
+def cpu_ns_of(pid: int) -> int:
+    """How long the first thread of a process has been on a processor; 0 when it has gone."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+    return 0
+
+
 def spent_by(pids: Iterable[int]) -> Spent:
     """What all threads of these processes have used up."""
     cpu_ns = wakeups = 0

@@ -14,10 +14,15 @@ from benchmarks.measure import ContestantFailed, Kind, Round
 from jobctl.errors import JobctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from benchmarks.measure import Budget, Contestant, Figures, Measure, Metric
     from benchmarks.peers import Peers
+
+
+PEER_ROUNDS = 3
+"""How often peers take part at most. There are ten of them, so a whole run is theirs for the most part;
+and it is jobctl whose figures are judged."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +52,15 @@ class Spread:
         return len(self.figures)
 
     def ratio_to(self, other: Spread) -> float | None:
-        """How many times the other's figure this one is: the median of the rounds' ratios.
+        """How many times the other's figure this one is: the median of the ratios of the rounds that both
+        have, which are the first ones.
 
         Not the ratio of the medians: within a round both met the same neighbours on the machine. None
         when the other has a figure that is not above zero.
         """
         if other.low <= 0:
             return None
-        pairs = zip(self.figures, other.figures, strict=True)
+        pairs = zip(self.figures, other.figures, strict=False)
         return statistics.median(ours / theirs for ours, theirs in pairs)
 
 
@@ -142,23 +148,25 @@ def take(
     parent: Path | None,
     tell: Callable[[str], None],
 ) -> Outcome:
-    """Let every contestant do the work ``repeat`` times, in turn.
+    """Let every contestant do the work ``repeat`` times, in turn; less often where the measure says so,
+    and peers at most `PEER_ROUNDS` times.
 
     Each round begins with another contestant, so that none always follows the same one. ``parent`` is
     where their folders are made (None: the usual place for temporary files); ``tell`` hears of each
     turn. Without ``peers.are_wanted`` peers are left out.
 
     Raises:
-        ContestantFailed: jobctl or a limit of the machine failed. A peer that fails gets a row that
-            says so.
+        ContestantFailed: jobctl or a limit of the machine failed, or no figure of jobctl is there for a
+            metric. A peer that fails gets a row that says so.
     """
+    repeat = min(repeat, measure.most_rounds or repeat)
     contestants = [c for c in measure.contestants if c.kind is not Kind.PEER or peers.are_wanted]
     missing = {c.name: why for c in contestants if (why := c.why_missing(peers)) is not None}
     figures: dict[str, list[Figures]] = {c.name: [] for c in contestants}
     for number in range(repeat):
         first = number % len(contestants)
         for contestant in contestants[first:] + contestants[:first]:
-            if contestant.name in missing:
+            if contestant.name in missing or number >= _rounds_of(contestant, repeat):
                 continue
             tell(f"{measure.name}, round {number + 1} of {repeat}: {contestant.name}")
             try:
@@ -167,6 +175,7 @@ def take(
                 if contestant.kind is not Kind.PEER:
                     raise
                 missing[contestant.name] = f"failed: {failure}"
+    _expect_every_metric(measure, figures)
     return Outcome(
         measure=measure,
         rows=tuple(
@@ -176,6 +185,19 @@ def take(
             for c in contestants
         ),
     )
+
+
+def _rounds_of(contestant: Contestant, repeat: int) -> int:
+    return min(repeat, PEER_ROUNDS) if contestant.kind is Kind.PEER else repeat
+
+
+def _expect_every_metric(measure: Measure, figures: Mapping[str, Sequence[Figures]]) -> None:
+    """What is measured of jobctl has no gaps, and nothing takes less than no time."""
+    ours = [c.name for c in measure.contestants if c.kind is Kind.JOBCTL]
+    reached = {name for one in ours for round_ in figures[one] for name in round_}
+    below = {name for one in ours for round_ in figures[one] for name in round_ if round_[name] < 0}
+    if ours and (missing := {metric.name for metric in measure.metrics} - reached | below):
+        raise ContestantFailed(f"{measure.name} gives no {', '.join(sorted(missing))}")
 
 
 def _turn(contestant: Contestant, peers: Peers, is_smoke: bool, parent: Path | None) -> Figures:

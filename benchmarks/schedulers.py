@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import time
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from benchmarks.peers import needs_package
 from benchmarks.processes import ROOT, output_of
+from benchmarks.servers import REDIS
 
 if TYPE_CHECKING:
     from benchmarks.measure import Figures, Round
     from benchmarks.peers import Peers
 
-REDIS_URL: Final = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
-"""The broker of Celery beat."""
-
-_PATIENCE_S: Final = 1.0
 _LIMIT_S: Final = 900.0
 
 
@@ -38,7 +32,7 @@ def _drive(turn: Round, driver: str, work: str, count: int, window_s: int) -> Fi
     argv = [str(turn.peers.python), "-m", driver, work, str(count), str(window_s), str(began_ns)]
     environment = {
         "PYTHONPATH": str(ROOT),
-        "BENCH_REDIS_URL": REDIS_URL,
+        **REDIS.environment,
         "BENCH_FOLDER": str(turn.folder),
     }
     figures: dict[str, float] = json.loads(output_of(argv, env=environment, limit_s=_LIMIT_S))
@@ -50,10 +44,4 @@ def why_no_celery(peers: Peers) -> str | None:
     for package in ("celery", "redis"):
         if (why := needs_package(package)(peers)) is not None:
             return why
-    broker = urlsplit(REDIS_URL)
-    address = (broker.hostname or "127.0.0.1", broker.port or 6379)
-    try:
-        socket.create_connection(address, _PATIENCE_S).close()
-    except OSError:
-        return "no Redis answers; REDIS_URL says where it is"
-    return None
+    return REDIS.why_missing()

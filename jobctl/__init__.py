@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jobctl.api import AsyncResult as AsyncResult
+    from jobctl.api import FunctionTask as FunctionTask
+    from jobctl.api import autodiscover as autodiscover
     from jobctl.api import configure as configure
     from jobctl.api import send_task as send_task
     from jobctl.api import submit_many as submit_many
     from jobctl.api import task as task
+    from jobctl.raised import MaxRetriesExceeded as MaxRetriesExceeded
     from jobctl.raised import Retry as Retry
     from jobctl.raised import SoftTimeout as SoftTimeout
     from jobctl.reports import progress as progress
@@ -27,9 +30,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AsyncResult",
+    "FunctionTask",
+    "MaxRetriesExceeded",
     "Retry",
     "SoftTimeout",
     "__version__",
+    "autodiscover",
     "configure",
     "progress",
     "send_task",
@@ -37,7 +43,7 @@ __all__ = [
     "task",
 ]
 
-_RAISED = frozenset({"Retry", "SoftTimeout"})
+_RAISED = frozenset({"MaxRetriesExceeded", "Retry", "SoftTimeout"})
 _REPORTED = frozenset({"progress"})
 _OF_API = frozenset(__all__) - {"__version__", "task"} - _RAISED - _REPORTED
 

@@ -18,13 +18,14 @@ import json
 import math
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from jobctl.errors import InvalidArguments
 from jobctl.task.keys import read_json
 from jobctl.task.units import InvalidValue, shown
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

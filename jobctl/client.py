@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any, Self
 from jobctl import __version__, errors
 from jobctl.errors import DaemonNotRunning, JobctlError, ProtocolError, Unreachable, VersionMismatch
 from jobctl.paths import connect_unix
-from jobctl.protocol.framing import FrameBuffer
+from jobctl.protocol.framing import MAX_FRAME_BYTES, FrameBuffer
 from jobctl.protocol.key import make_key as make_key
 from jobctl.protocol.requests import PROTOCOLS, Hello, Request, write
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
 _RECEIVE_BYTES = 1 << 16
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Client:
@@ -58,18 +59,8 @@ class Client:
             return
         try:
             self._connection = connect_unix(self.path, timeout_s=self._timeout_s)
-        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
-            raise DaemonNotRunning(
-                f'no daemon listens on "{self.path}"',
-                hint="Start it: jobctl daemon, or: systemctl start jobctl",
-            ) from error
-        except PermissionError as error:
-            raise errors.NotAllowed(
-                f'the socket "{self.path}" belongs to another user',
-                hint="Use the account that the daemon runs as, or root.",
-            ) from error
         except OSError as error:
-            raise Unreachable(f'the socket "{self.path}" cannot be used: {error}') from error
+            raise connection_error(self.path, error) from error
         try:
             self._greet()
         except BaseException:
@@ -78,14 +69,10 @@ class Client:
 
     def _greet(self) -> None:
         # Without `call`, which would greet first.
-        self._send({"id": 0, **write(Hello(protocol=list(PROTOCOLS), version=__version__))})
+        self._send(greeting())
         for answer in self._answers(0):
             self.hello = answer
-        if self.hello.get("protocol") not in PROTOCOLS:
-            raise VersionMismatch(
-                f"the daemon speaks protocol {self.hello.get('protocol')}, this client {PROTOCOLS}",
-                hint="Use the jobctl command of the daemon's version.",
-            )
+        check_greeting(self.hello)
 
     def call(self, request: Request) -> dict[str, Any]:
         """Make a request; gives back its final answer."""
@@ -102,7 +89,7 @@ class Client:
 
     def _send(self, frame: dict[str, Any]) -> None:
         assert self._connection is not None
-        data = json.dumps(frame, separators=(",", ":")).encode() + b"\n"
+        data = encode(frame)
         try:
             self._connection.sendall(data)
         except TimeoutError as error:
@@ -118,7 +105,7 @@ class Client:
             if answer.get("id") not in (number, None):
                 continue
             if "error" in answer:
-                raise _error(answer["error"])
+                raise read_error(answer["error"])
             if "more" in answer:
                 yield answer["more"]
                 continue
@@ -143,16 +130,7 @@ class Client:
                     hint="If this was a submit, repeat it with the same --key: it is not done twice.",
                 )
             self._frames.extend(self._buffer.feed(data))
-        frame = self._frames.pop(0)
-        try:
-            answer = json.loads(frame)
-        except ValueError as error:
-            raise ProtocolError(
-                f'what listens on "{self.path}" is not a daemon of jobctl'
-            ) from error
-        if not isinstance(answer, dict) or not answer.keys() & {"ok", "more", "error"}:
-            raise ProtocolError(f'what listens on "{self.path}" is not a daemon of jobctl')
-        return answer
+        return decode(self._frames.pop(0), self.path)
 
     def wait_closed(self) -> None:
         """Wait until the daemon ends the connection; what it still sends is dropped.
@@ -187,7 +165,82 @@ class Client:
         self.close()
 
 
-def _error(data: dict[str, Any]) -> JobctlError:
+def greeting() -> dict[str, Any]:
+    """The first frame of a connection; its answer is number 0."""
+    return {"id": 0, **write(Hello(protocol=list(PROTOCOLS), version=__version__))}
+
+
+def check_greeting(hello: Mapping[str, Any]) -> None:
+    """Judge the answer to it. Raises VersionMismatch."""
+    if hello.get("protocol") not in PROTOCOLS:
+        raise VersionMismatch(
+            f"the daemon speaks protocol {hello.get('protocol')}, this client {PROTOCOLS}",
+            hint="Use the jobctl command of the daemon's version.",
+        )
+
+
+def encode(frame: dict[str, Any]) -> bytes:
+    """A frame as it is sent. Raises UsageError for one that is too long."""
+    data = _dumps(frame).encode() + b"\n"
+    if len(data) > MAX_FRAME_BYTES:
+        # The daemon would end the connection in the middle of it, and what it said might be lost with that.
+        raise _too_long(frame, len(data))
+    return data
+
+
+def decode(frame: bytes, path: Path) -> dict[str, Any]:
+    """An answer of what listens at ``path``. Raises ProtocolError."""
+    try:
+        answer = json.loads(frame)
+    except ValueError as error:
+        raise ProtocolError(f'what listens on "{path}" is not a daemon of jobctl') from error
+    if not isinstance(answer, dict) or not answer.keys() & {"ok", "more", "error"}:
+        raise ProtocolError(f'what listens on "{path}" is not a daemon of jobctl')
+    return answer
+
+
+def connection_error(path: Path, error: OSError) -> JobctlError:
+    """What it means that nothing could be connected to at ``path``."""
+    if isinstance(error, (FileNotFoundError, ConnectionRefusedError, NotADirectoryError)):
+        return DaemonNotRunning(
+            f'no daemon listens on "{path}"',
+            hint="Start it: jobctl daemon, or: systemctl start jobctl",
+        )
+    if isinstance(error, PermissionError):
+        return errors.NotAllowed(
+            f'the socket "{path}" belongs to another user',
+            hint="Use the account that the daemon runs as, or root.",
+        )
+    return Unreachable(f'the socket "{path}" cannot be used: {error}')
+
+
+def _too_long(frame: Mapping[str, Any], size_bytes: int) -> JobctlError:
+    """The error about a request over the limit; about a submit it names the longest argument."""
+    hint = "Put large data into a file and submit its name."
+    message = f"the request has {size_bytes} bytes, and one may have {MAX_FRAME_BYTES}"
+    lengths = [
+        (len(_dumps(value)), name)
+        for job in frame.get("jobs", ())
+        for name, value in _arguments_of(job)
+    ]
+    if not lengths:
+        return errors.UsageError(message, hint=hint)
+    longest_bytes, name = max(lengths)
+    told = f"{name} is {longest_bytes} bytes long: {message}"
+    return errors.InvalidArguments(told, hint=hint)
+
+
+def _arguments_of(job: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """What a job of a submit is given, each with a name for people."""
+    for position, value in enumerate(job.get("args") or (), start=1):
+        yield f"argument {position}", value
+    for position, word in enumerate(job.get("command") or (), start=1):
+        yield f"word {position} of the command", word
+    for name, value in (job.get("kwargs") or {}).items():
+        yield f'argument "{name}"', value
+
+
+def read_error(data: dict[str, Any]) -> JobctlError:
     """The error that the daemon described, as its type."""
     if data["code"] == "config":
         problems = tuple(errors.Problem(**problem) for problem in data.get("problems", ()))

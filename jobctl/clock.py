@@ -9,7 +9,7 @@ comparing two readings of it.
 from __future__ import annotations
 
 import time
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 Moment: TypeAlias = int
 """Microseconds since the epoch, UTC."""
@@ -52,6 +52,22 @@ class SystemClock:
     def since_boot(self) -> Moment:
         """CLOCK_BOOTTIME: nobody sets it, and it runs on while the computer is suspended."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+
+
+Place = TypeVar("Place", int, float)
+"""A moment, or a point of the monotonic clock."""
+
+
+def earliest(*found: Place | None) -> Place | None:
+    """The first of several, leaving out those that are None; None when all are.
+
+    A turn asks this of every part of the daemon: min() over a generator takes three times as long.
+    """
+    first = None
+    for one in found:
+        if one is not None and (first is None or one < first):
+            first = one
+    return first
 
 
 def iso(moment: Moment) -> str:

@@ -31,8 +31,9 @@ the command line ends with. A job that fails is not an error of ours: it is a `j
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from jobctl.values import dataclass
 
 
 class JobctlError(Exception):

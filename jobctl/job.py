@@ -6,9 +6,10 @@ picture in the manual are compared with `CHANGES` by tests.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
+
+from jobctl.values import dataclass
 
 
 class State(StrEnum):
@@ -83,6 +84,7 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     PURGED = "purged from its queue"
     EXPIRED = "expired"
+    DEADLINE = "its deadline has passed"
     BACKOFF = "waits before the next attempt"
     LOST = "lost"
     MAX_LOST = "lost too often"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +68,11 @@ class StateDirectory:
     def daemon_lock(self) -> Path:
         """Held by the one daemon of this directory."""
         return self.root / "daemon.lock"
+
+    @property
+    def daemon_pid(self) -> Path:
+        """Who serves: its process id, and whether it stops. What a killed daemon wrote stays."""
+        return self.root / "daemon.pid"
 
     @property
     def run(self) -> Path:

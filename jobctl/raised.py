@@ -63,6 +63,16 @@ class Retry(Exception):
 Retry.__module__ = "jobctl"
 
 
+class MaxRetriesExceeded(Exception):
+    """A bound task asked for a retry (``self.retry()``) that its job does not have any more.
+
+    Its job fails with it, or with the exception that ``self.retry(exc=…)`` was given.
+    """
+
+
+MaxRetriesExceeded.__module__ = "jobctl"
+
+
 class SoftTimeout(Exception):
     """Raised in the main thread of a function at its ``soft_timeout``: it may tidy up and return.
 

@@ -10,16 +10,15 @@ Imported by workers, applications and the daemon: the standard library only, and
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import re
 import stat
 import time
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     Reporter = Callable[[str], None]
 
@@ -29,11 +28,11 @@ VARIABLE = "JOBCTL_PROGRESS_FD"
 """The variable that names this descriptor for a command."""
 
 _NOTE_CHARACTERS = 200
-_RECORD_BYTES = 2048
-"""All records are as long: a shorter one after a longer one would leave its end behind."""
+RECORD_BYTES = 2048
+"""Shorter records are filled up to this: nearly all are as long."""
+_META_BYTES = 16_384
+_STATE_CHARACTERS = 50
 _HIGHEST = 1e15
-_NUMBER = r"(\d{1,15}(?:\.\d{1,9})?)"
-_LINE = re.compile(rf"{_NUMBER}(?:/{_NUMBER}|(%))?(?:\s+(.*))?")
 _reporter: Reporter | None = None
 
 
@@ -61,6 +60,19 @@ def set_reporter(reporter: Reporter | None) -> None:
 
 def record(done: object, total: object = None, note: object = None) -> str:
     """What is written of a report: JSON text. Raises as `progress` does."""
+    text: str = _json().dumps(report(done, total, note))
+    return text
+
+
+def _json() -> Any:
+    """The package, which keepers do without; functions, applications and the daemon have it."""
+    import json
+
+    return json
+
+
+def report(done: object, total: object = None, note: object = None) -> dict[str, Any]:
+    """The same as values: ``done``, ``total``, ``note`` and ``at``. Raises as `progress` does."""
     for name, value in (("done", done), ("total", total)):
         if value is None and name == "total":
             continue
@@ -74,7 +86,47 @@ def record(done: object, total: object = None, note: object = None) -> str:
         raise TypeError(f"note is text, not {type(note).__name__}")
     said = None if note is None else _plain(note)
     at = time.time_ns() // 1000
-    return json.dumps({"done": done, "total": total, "note": said, "at": at})
+    return {"done": done, "total": total, "note": said, "at": at}
+
+
+def update_state(state: str, meta: Mapping[str, Any] | None = None) -> None:
+    """Give this job a state of its own, and something to say about it, while it runs.
+
+    Numbers that ``meta`` has as ``current`` (or ``done``) and ``total`` are how far it has come, too. Else like
+    `progress`; in a command it does nothing.
+
+    Raises:
+        TypeError, ValueError: the state is no word, or the meta no JSON object of up to 16 KiB.
+    """
+    text = state_record(state, meta)
+    if _reporter is not None:
+        _reporter(text)
+
+
+def state_record(state: object, meta: Mapping[str, Any] | None = None) -> str:
+    """What is written of it: JSON text. Raises as `update_state` does."""
+    if not isinstance(state, str) or not 0 < len(state) <= _STATE_CHARACTERS:
+        raise ValueError(f"a state is a word of up to {_STATE_CHARACTERS} characters")
+    said = dict(meta or {})
+    written = _json().dumps(said, allow_nan=False)
+    if len(written) > _META_BYTES:
+        raise ValueError(f"meta has {len(written)} bytes as JSON, {_META_BYTES} are the most")
+    amounts: dict[str, Any] = {"done": None, "total": None}
+    for done, total in (
+        (said.get("current", said.get("done")), said.get("total")),
+        (said.get("current", said.get("done")), None),
+    ):
+        try:
+            report(done, total)
+        except (TypeError, ValueError):
+            continue
+        amounts = {"done": done, "total": total}
+        break
+    at = time.time_ns() // 1000
+    text: str = _json().dumps(
+        {**amounts, "note": _plain(state), "at": at, "state": state, "meta": said}
+    )
+    return text
 
 
 def _plain(note: str) -> str:
@@ -89,24 +141,6 @@ def _write_line(done: float, total: float | None, note: str | None) -> None:
         return  # It is not said; the job goes on.
 
 
-def read_line(line: str) -> str | None:
-    """The record of a command's line: ``3/10 copying``, ``30% copying``, ``3``; None for any other line."""
-    found = _LINE.fullmatch(line.strip())
-    if found is None:
-        return None
-    done, total, is_percent, note = found.groups()
-    try:
-        return record(
-            _number(done), 100 if is_percent else None if total is None else _number(total), note
-        )
-    except ValueError:
-        return None
-
-
-def _number(text: str) -> float:
-    return float(text) if "." in text else int(text)
-
-
 def path_of(directory: str, token: int) -> str:
     """The file of an attempt in its worker's folder."""
     return f"{directory}/progress-{token:016x}"
@@ -117,7 +151,8 @@ def write(path: str, text: str) -> None:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            os.pwrite(fd, text.encode().ljust(_RECORD_BYTES), 0)
+            # The end of the line is the end of the record: behind it that of a longer one may stand.
+            os.pwrite(fd, f"{text}\n".encode().ljust(RECORD_BYTES), 0)
         finally:
             os.close(fd)
     except OSError:
@@ -126,50 +161,32 @@ def write(path: str, text: str) -> None:
 
 def read(path: str) -> dict[str, Any] | None:
     """The newest record: ``done``, ``total`` (or None), ``note`` (or None), ``percent`` (0 to 100, or None)
-    and ``at``. None when there is none, or when what stands there is none: user code may write it.
+    and ``at``; of `update_state` also ``state`` and ``meta``, and ``done`` may be None. None when there is none,
+    or when what stands there is none: user code may write it.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 return None
-            data = os.read(fd, _RECORD_BYTES)
+            data = os.read(fd, RECORD_BYTES + 2 * _META_BYTES)
         finally:
             os.close(fd)
-        found = json.loads(data)
+        found = _json().loads(data.partition(b"\n")[0])
         done, total, note, at = (found[name] for name in ("done", "total", "note", "at"))
-        record(done, total, note)
+        own: dict[str, Any] = {}
+        if "state" in found:
+            own = {"state": found["state"], "meta": found["meta"]}
+            state_record(**own)
+        if done is not None or not own:
+            report(done, total, note)
         if type(at) is not int or not 0 <= at < 1 << 62:
             return None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     percent = None if total is None else round(min(100.0 * done / total, 100.0), 1)
     said = _plain(note) if note else None
-    return {"done": done, "total": total, "note": said, "percent": percent, "at": at}
-
-
-class Lines:
-    """What a command writes to its descriptor, on its way to the attempt's file. The last line counts."""
-
-    __slots__ = ("_path", "_rest")
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._rest = b""
-
-    def write(self, data: bytes) -> None:
-        """Take more of it; a line that does not end within a record's length is dropped."""
-        *lines, rest = (self._rest + data).split(b"\n")
-        self._rest = rest[:_RECORD_BYTES]
-        for line in reversed(lines):
-            found = read_line(line.decode(errors="replace"))
-            if found is not None:
-                write(self._path, found)
-                return
-
-    def remove(self) -> None:
-        """The attempt has ended."""
-        remove(self._path)
+    return {"done": done, "total": total, "note": said, "percent": percent, "at": at, **own}
 
 
 def remove(path: str) -> None:

@@ -7,11 +7,11 @@ store once. `Outcome.to_json` and `Outcome.from_json` give the form of channel a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from jobctl.errors import ProtocolError
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,10 @@ class Outcome:
         error: JSON text of ``{"type", "message", "traceback"}``; None for success.
         started_at: begin of the work (the begin mark); None if it never began.
         finished_at: end of the work.
-        user_s, system_s, max_rss_bytes: resource usage, where it is known.
+        user_s, system_s, max_rss_bytes: resource usage, where it is known; the memory is that of the largest
+            of its processes.
+        peak_memory_bytes: the most memory that all of them used together, as their control group counted it;
+            None for what had none of its own.
         output: what the attempt wrote, head and tail within the cap, if that is small enough to live
             in the attempt's row; empty when it lies in a file.
         output_bytes: how much was written in all.
@@ -77,6 +80,7 @@ class Outcome:
     user_s: float | None = None
     system_s: float | None = None
     max_rss_bytes: int | None = None
+    peak_memory_bytes: int | None = None
     output: bytes = b""
     output_bytes: int = 0
     output_file: bool = False
@@ -166,6 +170,7 @@ _TYPES: dict[str, type] = {
             "exit_code",
             "signal",
             "max_rss_bytes",
+            "peak_memory_bytes",
             "output_bytes",
             "stderr_bytes",
         ),
@@ -186,6 +191,7 @@ _OPTIONAL = (
     "user_s",
     "system_s",
     "max_rss_bytes",
+    "peak_memory_bytes",
     "stderr_bytes",
     "retry",
     "output_bytes",
@@ -198,5 +204,5 @@ _DEFAULTS: dict[str, Any] = {
     "output_file": False,
     "stderr_file": False,
     "proof": "",
-    **dict.fromkeys(_OPTIONAL[:10]),
+    **dict.fromkeys(_OPTIONAL[:11]),
 }

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from jobctl.clock import SECOND
 from jobctl.job import Change, Reason
 from jobctl.result import Verdict
 from jobctl.task.failures import ON_SIGNAL, ON_TIMEOUT, codes_of
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     import random
 
     from jobctl.clock import Moment
     from jobctl.result import Outcome
+    from jobctl.task import Task
 
 ASKED_RETRIES: Final = 3
 """How often a function that asks for a retry gets one when neither it nor its task says how often."""
@@ -50,6 +51,22 @@ class RetryRule:
     retry_on: tuple[int | str, ...] = ()
     autoretry_for: tuple[str, ...] = ()
     dont_autoretry_for: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, task: Task, *, retries: int | None = None) -> RetryRule:
+        """That of a task; ``retries`` is what a job was submitted with instead of the task's, or None."""
+        return cls(
+            retries=task.retries if retries is None else retries,
+            delay_s=task.retry_delay_s,
+            backoff=float(task.retry_backoff),
+            max_delay_s=task.retry_backoff_max_s,
+            jitter=task.retry_jitter,
+            on_lost=task.on_lost,
+            max_lost=task.max_lost,
+            retry_on=task.retry_on,
+            autoretry_for=task.autoretry_for,
+            dont_autoretry_for=task.dont_autoretry_for,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +119,7 @@ def decide(
     rng: random.Random,
     outcome: Outcome | None = None,
     now: Moment = 0,
+    deadline_at: Moment | None = None,
 ) -> Decision:
     """What becomes of the job.
 
@@ -113,7 +131,32 @@ def decide(
         rng: source of the jitter.
         outcome: what the attempt came to; without it nothing more is known than the verdict.
         now: the present moment, for a function that asked for a retry at another one.
+        deadline_at: no attempt begins at this moment or later. A job whose next one would has failed at once:
+            whoever waits for it need not wait for nothing.
     """
+    decision = _decide(
+        verdict, rule, failures=failures, losses=losses, rng=rng, outcome=outcome, now=now
+    )
+    if deadline_at is None:
+        return decision
+    if decision.change is Change.TRY_AGAIN:
+        is_over = now + decision.delay_s * SECOND >= deadline_at
+    else:
+        ended_at = outcome.finished_at if outcome is not None else now
+        is_over = decision.reason is Reason.TIMEOUT and ended_at >= deadline_at
+    return Decision(change=Change.FAIL, reason=Reason.DEADLINE) if is_over else decision
+
+
+def _decide(
+    verdict: Verdict,
+    rule: RetryRule,
+    *,
+    failures: int,
+    losses: int,
+    rng: random.Random,
+    outcome: Outcome | None,
+    now: Moment,
+) -> Decision:
     match verdict:
         case Verdict.SUCCESS:
             return Decision(change=Change.SUCCEED)

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from benchmarks import huey
+from benchmarks import peer_queues
 from benchmarks.daemon import SETTINGS, BenchDaemon
 from benchmarks.measure import Budget, Contestant, ContestantFailed, Kind, Measure, Metric
 from benchmarks.peers import needs_program
@@ -17,6 +17,7 @@ from benchmarks.spooler import spooler
 
 if TYPE_CHECKING:
     from benchmarks.measure import Figures, Round
+    from benchmarks.peer_queues import PeerQueue, Turn
 
 TRUE = "/bin/true"
 KEEPERS = 4
@@ -68,8 +69,8 @@ def _task_spooler(turn: Round) -> Figures:
         return {"rate": count / (time.perf_counter() - begin)}
 
 
-def _huey(turn: Round) -> Figures:
-    return huey.drive(turn, "commands", turn.size(2_000, 20))
+def _peer(_peer: PeerQueue, peers_turn: Turn, turn: Round) -> Figures:
+    return peers_turn.drive("commands", turn.size(1_000, 20))
 
 
 COMMANDS = Measure(
@@ -110,9 +111,11 @@ COMMANDS = Measure(
             run=_task_spooler,
             why_missing=needs_program("tsp"),
         ),
-        huey.on_sqlite(
-            f"`subprocess.run` with `capture_output` in a function; {huey.STORAGE}; {huey.CONSUMER}",
-            _huey,
+        *peer_queues.contestants(
+            _peer,
+            peer_queues.HUEY,
+            peer_queues.CELERY_REDIS,
+            settings="`subprocess.run` with `capture_output` in a function; {}",
         ),
     ),
 )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks import huey
+from benchmarks import peer_queues
 from benchmarks.daemon import SETTINGS, BenchDaemon
 from benchmarks.measure import Budget, Contestant, Kind, Measure, Metric
 
 if TYPE_CHECKING:
     from benchmarks.measure import Figures, Round
+    from benchmarks.peer_queues import PeerQueue, Turn
 
 FRAME = 1000
 """Jobs in one request of a bulk submit."""
@@ -39,12 +40,8 @@ def _submit(daemon: BenchDaemon, count: int) -> list[int]:
     return [job for _ in range(count // FRAME) for job in daemon.submit(*jobs)]
 
 
-def _huey(turn: Round) -> Figures:
-    return huey.drive(turn, "functions", turn.size(4_000, 100))
-
-
-def _huey_without_flushes(turn: Round) -> Figures:
-    return huey.drive(turn, "functions", turn.size(10_000, 100), fsync=False)
+def _peer(peer: PeerQueue, peers_turn: Turn, turn: Round) -> Figures:
+    return peers_turn.drive("functions", turn.size(peer.jobs, 100))
 
 
 FUNCTIONS = Measure(
@@ -66,12 +63,9 @@ FUNCTIONS = Measure(
             settings=f"{SETTINGS}; 40,000 jobs, {FRAME:,} in a request; attempts and results kept",
             run=_jobctl,
         ),
-        huey.on_sqlite(f"{huey.STORAGE}; {huey.CONSUMER}; 4,000 jobs; {huey.LOSES}", _huey),
-        huey.on_sqlite(
-            f"as above with fsync=False; 10,000 jobs; a loss of power loses or damages the queue; "
-            f"{huey.LOSES}",
-            _huey_without_flushes,
-            name="Huey, fsync=False",
+        *(
+            peer_queues.contestant(peer, _peer, settings=f"{{}}; {peer.jobs:,} jobs")
+            for peer in (*peer_queues.ALL, peer_queues.HUEY_UNSYNCED)
         ),
     ),
 )

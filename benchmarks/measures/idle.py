@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks import huey
+from benchmarks import peer_queues
 from benchmarks.daemon import BenchDaemon
 from benchmarks.measure import Budget, Contestant, ContestantFailed, Kind, Measure, Metric
 from benchmarks.processes import pss_mib, spent_by
@@ -14,6 +14,7 @@ from jobctl.protocol import requests
 
 if TYPE_CHECKING:
     from benchmarks.measure import Figures, Round
+    from benchmarks.peer_queues import PeerQueue, Turn
 
 SETTLE_S = 1.0
 
@@ -40,8 +41,8 @@ def _jobctl(turn: Round) -> Figures:
         }
 
 
-def _huey(turn: Round) -> Figures:
-    return huey.drive(turn, "idle", turn.size(10, 1))
+def _peer(_peer: PeerQueue, peers_turn: Turn, turn: Round) -> Figures:
+    return peers_turn.drive("idle", turn.size(10, 1))
 
 
 IDLE = Measure(
@@ -65,6 +66,6 @@ IDLE = Measure(
             settings="the daemon, both templates, 2 workers and 1 keeper",
             run=_jobctl,
         ),
-        huey.on_sqlite(f"{huey.CONSUMER}: the consumer, its scheduler and 2 workers", _huey),
+        *peer_queues.contestants(_peer, settings="{}; without the server"),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks import huey
+from benchmarks import peer_queues
 from benchmarks.daemon import SETTINGS, BenchDaemon
 from benchmarks.measure import Budget, Contestant, Kind, Measure, Metric
 from benchmarks.percentile import percentile
@@ -13,8 +13,11 @@ from benchmarks.waiting import pause
 
 if TYPE_CHECKING:
     from benchmarks.measure import Figures, Round
+    from benchmarks.peer_queues import PeerQueue, Turn
 
 IDLE_S = 0.002
+JOBS_OF_PEERS = 300
+"""Some need a tenth of a second for each."""
 
 
 def _jobctl(turn: Round) -> Figures:
@@ -39,8 +42,8 @@ def _jobctl(turn: Round) -> Figures:
     }
 
 
-def _huey(turn: Round) -> Figures:
-    return huey.drive(turn, "latency", turn.size(100, 5))
+def _peer(_peer: PeerQueue, peers_turn: Turn, turn: Round) -> Figures:
+    return peers_turn.drive("latency", turn.size(JOBS_OF_PEERS, 5))
 
 
 LATENCY = Measure(
@@ -64,6 +67,6 @@ LATENCY = Measure(
             settings=f"{SETTINGS}; 2 workers; 1,000 jobs a round",
             run=_jobctl,
         ),
-        huey.on_sqlite(f"{huey.STORAGE}; {huey.CONSUMER}; it polls; 100 jobs a round", _huey),
+        *peer_queues.contestants(_peer, settings=f"{{}}; {JOBS_OF_PEERS} jobs a round"),
     ),
 )

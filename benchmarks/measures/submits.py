@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks import huey
+from benchmarks import peer_queues
 from benchmarks.crowd import rate_of_crowd
 from benchmarks.daemon import SETTINGS, BenchDaemon
 from benchmarks.measure import Budget, Contestant, Kind, Measure, Metric
@@ -14,6 +14,7 @@ from benchmarks.raw_limits import commits_per_second, flushes_per_second, round_
 
 if TYPE_CHECKING:
     from benchmarks.measure import Figures, Round
+    from benchmarks.peer_queues import PeerQueue, Turn
 
 CLIENTS = 16
 FRAME = 1000
@@ -61,10 +62,10 @@ def _round_trips(turn: Round) -> Figures:
     return {"one at a time": round_trips_per_second(turn.folder, turn.size(20_000, 200))}
 
 
-def _huey(turn: Round) -> Figures:
-    alone = huey.drive(turn, "submits", turn.size(3_000, 50))
-    clients, count = turn.size(CLIENTS, 2), turn.size(200, 10)
-    return {**alone, "16 clients": huey.crowd(turn, clients, count)}
+def _peer(peer: PeerQueue, peers_turn: Turn, turn: Round) -> Figures:
+    figures = peers_turn.drive("submits", turn.size(min(peer.jobs, 3_000), 50))
+    clients, count = turn.size(CLIENTS, 2), turn.size(100, 10)
+    return {**figures, "16 clients": peers_turn.crowd(clients, count)}
 
 
 SUBMITS = Measure(
@@ -110,10 +111,6 @@ SUBMITS = Measure(
             settings="a line of 100 bytes to another process and back, nothing done with it",
             run=_round_trips,
         ),
-        huey.on_sqlite(
-            f"{huey.STORAGE}; in the client's own process, each client opens the database; "
-            "no submit of many at once",
-            _huey,
-        ),
+        *peer_queues.contestants(_peer),
     ),
 )

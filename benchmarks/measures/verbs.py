@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import huey
+from benchmarks import peer_queues
 from benchmarks.daemon import BenchDaemon
 from benchmarks.measure import Budget, Contestant, ContestantFailed, Kind, Measure, Metric
 from benchmarks.peers import needs_program
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.measure import Figures, Round
+    from benchmarks.peer_queues import PeerQueue, Turn
 
 PASS = "python -c pass"  # noqa: S105 -- a statement of Python
 METRIC = "whole process"
+PEERS = 15
+"""They take a quarter of a second each."""
 
 
 def _jobctl() -> str:
@@ -32,9 +35,11 @@ def _jobctl() -> str:
     return str(program)
 
 
-def _median_ms(turn: Round, argv: Sequence[str], env: Mapping[str, str]) -> Figures:
+def _median_ms(
+    turn: Round, argv: Sequence[str], env: Mapping[str, str], *, full: int = 60
+) -> Figures:
     seconds_of(argv, env=env)  # fills the caches, those of Python too
-    count = turn.size(60, 2)
+    count = turn.size(full, 2)
     return {METRIC: statistics.median(seconds_of(argv, env=env) for _ in range(count)) * 1e3}
 
 
@@ -63,10 +68,9 @@ def _task_spooler(turn: Round) -> Figures:
         return figures
 
 
-def _huey(turn: Round) -> Figures:
-    environment = {**ENVIRONMENT, **huey.environment(turn)}
-    program = "from benchmarks.huey_app import noop; noop()"
-    return _median_ms(turn, [str(turn.peers.python), "-c", program], environment)
+def _peer(_peer: PeerQueue, peers_turn: Turn, turn: Round) -> Figures:
+    environment = {**ENVIRONMENT, **peers_turn.environment}
+    return _median_ms(turn, peers_turn.argv("queue.submit('noop')"), environment, full=PEERS)
 
 
 VERBS = Measure(
@@ -104,10 +108,12 @@ VERBS = Measure(
             run=_task_spooler,
             why_missing=needs_program("tsp"),
         ),
-        huey.on_sqlite(
-            f"`python -c` that imports the application and submits: there is no command for it; "
-            f"{huey.STORAGE}",
-            _huey,
+        *peer_queues.contestants(
+            _peer,
+            peer_queues.HUEY,
+            peer_queues.RQ,
+            peer_queues.CELERY_REDIS,
+            settings=f"`python -c` that imports the application and submits; {{}}; the median of {PEERS}",
         ),
     ),
 )

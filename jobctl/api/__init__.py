@@ -21,16 +21,33 @@ from __future__ import annotations
 
 from jobctl.api.calls import Signature, send_task, submit_many
 from jobctl.api.results import AsyncResult
+from jobctl.api.running import Request
+from jobctl.api.schedules import registered_schedules, schedule
 from jobctl.api.session import configure
-from jobctl.api.tasks import FunctionTask, registered_tasks, task
+from jobctl.api.tasks import (
+    FunctionTask,
+    autodiscover,
+    finish_with,
+    register_task,
+    registered_tasks,
+    take_last_steps,
+    task,
+)
 
 __all__ = [
     "AsyncResult",
     "FunctionTask",
+    "Request",
     "Signature",
+    "autodiscover",
     "configure",
+    "finish_with",
+    "register_task",
+    "registered_schedules",
     "registered_tasks",
+    "schedule",
     "send_task",
     "submit_many",
+    "take_last_steps",
     "task",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, Unpack
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, Unpack
 
 from jobctl.api.options import CallOptions, make_job
 from jobctl.api.results import AsyncResult
@@ -13,9 +13,10 @@ from jobctl.errors import InvalidArguments
 from jobctl.protocol.framing import MAX_FRAME_BYTES
 from jobctl.protocol.key import make_key
 from jobctl.protocol.requests import Submit
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 R = TypeVar("R")
 
@@ -46,15 +47,52 @@ class Signature(Generic[R]):
         """Submit it as it is."""
         return submit(self)
 
+    async def adelay(self) -> AsyncResult[R]:
+        """`delay` for coroutines."""
+        return await asubmit(self)
+
 
 def submit(call: Signature[R]) -> AsyncResult[R]:
     """Submit one call. Raises as `send_task` does."""
+    if _instead is not None:
+        return _instead(call)
     job = _job_of(call)
     try:
         (answer,) = session.call(Submit(jobs=[job]))["jobs"]
     except InvalidArguments as error:
         raise InvalidArguments(f'task "{call.task}": {error.message}', hint=error.hint) from None
     return AsyncResult(answer["id"], duplicate=answer["duplicate"])
+
+
+async def asubmit(call: Signature[R]) -> AsyncResult[R]:
+    """`submit` for coroutines: other tasks of the loop go on meanwhile."""
+    import asyncio
+
+    if _instead is not None:
+        # A function that is run in place may run a loop of its own.
+        return await asyncio.to_thread(_instead, call)
+    from jobctl.api import loops
+
+    job = _job_of(call)
+    try:
+        (answer,) = (await loops.call(Submit(jobs=[job])))["jobs"]
+    except InvalidArguments as error:
+        raise InvalidArguments(f'task "{call.task}": {error.message}', hint=error.hint) from None
+    return AsyncResult(answer["id"], duplicate=answer["duplicate"])
+
+
+Submitter: TypeAlias = "Callable[[Signature[Any]], AsyncResult[Any]]"
+_instead: Submitter | None = None
+
+
+def submit_instead(by: Submitter | None) -> Submitter | None:
+    """Let this function take every call from now on, instead of a daemon; None: a daemon again.
+
+    Gives what stood there before.
+    """
+    global _instead
+    before, _instead = _instead, by
+    return before
 
 
 def submit_many(calls: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
@@ -68,6 +106,8 @@ def submit_many(calls: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
     Raises:
         As `send_task` does.
     """
+    if _instead is not None:
+        return [_instead(call) for call in calls]
     jobs = [_job_of(call) for call in calls]
     results: list[AsyncResult[Any]] = []
     for part in _parts(jobs):

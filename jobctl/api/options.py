@@ -7,7 +7,7 @@ An option is never ignored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypedDict, cast
 
@@ -48,7 +48,8 @@ JobRef: TypeAlias = "int | HasId"
 
 
 class TaskOptions(TypedDict, total=False):
-    """What ``@task(…)`` takes. The first block are the keys of a ``[tasks.X]`` table, then Celery's names."""
+    """What ``@task(…)`` takes. The first block are the keys of a ``[tasks.X]`` table, then Celery's names,
+    then what concerns the worker only."""
 
     name: str | None
     description: str
@@ -66,19 +67,22 @@ class TaskOptions(TypedDict, total=False):
     autoretry_for: Sequence[type[BaseException] | str]
     dont_autoretry_for: Sequence[type[BaseException] | str]
     on_lost: str
-    on_success: str | HasName
-    on_failure: str | HasName
-    on_retry: str | HasName
+    on_success: str | HasName | Callable[..., object] | None
+    on_failure: str | HasName | Callable[..., object] | None
+    on_retry: str | HasName | Callable[..., object] | None
     ignore_result: bool
     max_result: int | str
     result_expires: Span
     max_lost: int
     expires: Span | None
+    deadline: Span | None
     concurrency: int | None
     concurrency_key: str | None
     concurrency_per_key: int | None
     rate_limit: str | None
     rate_burst: int | None
+    max_load: float | None
+    min_free_memory: int | str | None
     unique: str | None
     aliases: Sequence[str]
     on_overlap: str
@@ -104,6 +108,12 @@ class TaskOptions(TypedDict, total=False):
     acks_late: bool
     reject_on_worker_lost: bool | None
 
+    base: type[Any] | None
+    throws: Sequence[type[BaseException]] | None
+    typing: bool
+    before_start: Callable[..., object] | None
+    after_return: Callable[..., object] | None
+
 
 class CallOptions(TypedDict, total=False):
     """What ``apply_async`` and ``send_task`` take beside arguments."""
@@ -117,6 +127,9 @@ class CallOptions(TypedDict, total=False):
     retries: int | None
     timeout: Span | None
     time_limit: Span | None
+    soft_timeout: Span | None
+    soft_time_limit: Span | None
+    deadline: Span | None
     labels: Mapping[str, str] | None
     after: JobRef | Sequence[JobRef] | None
     after_any: JobRef | Sequence[JobRef] | None
@@ -133,12 +146,8 @@ _ONE_FORM: Final = "Values are JSON and stay on this host: there is one form for
 _NO_BROKER: Final = "There is no broker and no exchange; name a queue."
 _NOT_YET: Final = "It is not there yet; remove it."
 _UNKEPT_OF_TASK: Final[dict[str, _Unkept]] = {
-    "bind": _Unkept((False,), "The function gets its own arguments only; remove bind and self."),
-    "base": _Unkept((None,), "A task is a function; write what the class did as functions."),
     "store_errors_even_if_ignored": _Unkept((False, None), "Errors are always kept."),
     "track_started": _Unkept((True, None), "STARTED is always kept."),
-    "throws": _Unkept(((), None), "Every exception is kept with its traceback."),
-    "typing": _Unkept((True, None), "Arguments are always checked when a job is submitted."),
     "pydantic": _Unkept((False, None), "Build the model from JSON inside the function."),
     "serializer": _Unkept(("json", None), _ONE_FORM),
     "compression": _Unkept((None,), _ONE_FORM),
@@ -150,10 +159,6 @@ _UNKEPT_OF_TASK: Final[dict[str, _Unkept]] = {
     "trail": _Unkept((True, None), _NOT_YET),
     "exchange": _Unkept((None,), _NO_BROKER),
     "routing_key": _Unkept((None,), _NO_BROKER),
-    **{
-        name: _Unkept((None,), "Do it in the function itself.")
-        for name in ("before_start", "after_return")
-    },
 }
 _UNKEPT_OF_CALL: Final[dict[str, _Unkept]] = {
     "link": _Unkept((None,), "Let the function call delay() of the next task."),
@@ -168,14 +173,13 @@ _UNKEPT_OF_CALL: Final[dict[str, _Unkept]] = {
         for name in ("serializer", "compression", "exchange", "routing_key")
     },
     "ignore_result": _Unkept((False, None), "Say it once for all jobs, with @task(ignore_result=True)."),
-    "soft_time_limit": _Unkept((None,), "Say it once for all jobs, with @task(soft_timeout=…)."),
     **{
         name: _Unkept((None,), "There is no broker: say configure(socket=…) once.")
         for name in ("connection", "producer", "publisher", "reply_to")
     },
 }  # fmt: skip
 
-_NOT_FOR_FUNCTIONS: Final = ("command", "shell", "function", "stop")
+_NOT_FOR_FUNCTIONS: Final = ("command", "shell", "function")
 _WHEN: Final = (
     *("every", "cron", "at", "solar", "timezone", "dialect", "jitter"),
     *("start", "end", "max_runs", "enabled"),
@@ -266,8 +270,8 @@ def _name_of_task(about: str, event: str, given: object) -> str:
     name = given if isinstance(given, str) else getattr(given, "name", None)
     if not isinstance(name, str):
         raise UsageError(
-            f"{about}: {event} is a task or the name of one, not a handler",
-            hint="Its job gets what is known of the one that ended, as named arguments.",
+            f"{about}: {event} is a task or the name of one, or a function",
+            hint="A task's job follows this one; a function is called in the worker.",
         )
     return name
 
@@ -454,6 +458,18 @@ def _take_timeout(about: str, job: dict[str, Any], value: Any, now: Moment) -> N
     job["timeout_s"] = limit
 
 
+def _take_soft_timeout(about: str, job: dict[str, Any], value: Any, now: Moment) -> None:
+    if "soft_timeout_s" in job:
+        raise UsageError(
+            f"{about}: soft_timeout and soft_time_limit are one option", hint="Keep one of them."
+        )
+    job["soft_timeout_s"] = _read_option(about, "soft_timeout", value)
+
+
+def _take_deadline(about: str, job: dict[str, Any], value: Any, now: Moment) -> None:
+    job["deadline_s"] = _read_option(about, "deadline", value)
+
+
 def _take_labels(about: str, job: dict[str, Any], value: Any, now: Moment) -> None:
     labels = dict(cast("Mapping[object, object]", value)) if isinstance(value, Mapping) else None
     if labels is None or not all(
@@ -494,6 +510,9 @@ _OPTION: Final[dict[str, Any]] = {
     "retries": _take_key("retries"),
     "timeout": _take_timeout,
     "time_limit": _take_timeout,
+    "soft_timeout": _take_soft_timeout,
+    "soft_time_limit": _take_soft_timeout,
+    "deadline": _take_deadline,
     "labels": _take_labels,
     "after": _take_after("after"),
     "after_any": _take_after("after_any"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, Literal, TypeVar, overload
 
+from jobctl.api.rebuilt import remote_error
 from jobctl.api.session import session
 from jobctl.errors import JobFailed, JobRevoked, NotFound, RemoteError, UsageError, WaitTimedOut
 from jobctl.job import FINAL, State
@@ -12,6 +14,8 @@ from jobctl.protocol import requests
 from jobctl.task.units import LONGEST_SPAN_S, shown
 
 R = TypeVar("R")
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 
@@ -45,8 +49,10 @@ class AsyncResult(Generic[R]):
 
     @property
     def state(self) -> str:
-        """PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED."""
-        return str(self._ask()["state"])
+        """PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED; while it runs, the state that its function has
+        given it (``self.update_state``), if it has."""
+        answer = self._ask()
+        return str(answer.get("own_state") or answer["state"])
 
     @property
     def status(self) -> str:
@@ -55,15 +61,22 @@ class AsyncResult(Generic[R]):
 
     def ready(self) -> bool:
         """Whether it has ended, in whatever way."""
-        return State(self.state) in FINAL
+        return State(self._ask()["state"]) in FINAL
 
     def successful(self) -> bool:
         """Whether it ended with success."""
-        return self.state == State.SUCCESS
+        return bool(self._ask()["state"] == State.SUCCESS)
 
     def failed(self) -> bool:
         """Whether it ended with failure. A job that was revoked has not failed."""
-        return self.state == State.FAILURE
+        return bool(self._ask()["state"] == State.FAILURE)
+
+    @property
+    def info(self) -> Any:
+        """The same as `result` when it has ended; while it runs, the ``meta`` that its function has said with
+        ``self.update_state``, None if it has not."""
+        answer = self._ask()
+        return _value(answer) if State(answer["state"]) in FINAL else answer.get("meta")
 
     @property
     def result(self) -> R | JobFailed | None:
@@ -101,14 +114,38 @@ class AsyncResult(Generic[R]):
             propagate: raise what the job failed with; otherwise it is given back.
 
         Raises:
-            RemoteError: the job failed. JobRevoked: it was cancelled or expired.
+            RemoteError: the job failed. Where its function raised an exception of Python's own, or one that a
+                task declared in this process names (``throws``, ``autoretry_for``), it is of that type,
+                too, so that ``except ValueError`` catches it. JobRevoked: it was cancelled or expired.
             WaitTimedOut: the time is over. The job goes on.
         """
-        if timeout is not None and not 0 <= timeout <= LONGEST_SPAN_S:
-            raise UsageError(
-                "timeout is a number of seconds up to a hundred years, or None for no limit"
-            )
-        end = session.wait(self.id, timeout)
+        _check_timeout(timeout)
+        return self._came_to(self._wait(timeout), timeout, propagate=propagate)
+
+    wait = get
+    """Celery's other name for it."""
+
+    @overload
+    async def aget(self, timeout: float | None = None, propagate: Literal[True] = True) -> R: ...
+    @overload
+    async def aget(
+        self, timeout: float | None = None, *, propagate: Literal[False]
+    ) -> R | JobFailed: ...
+
+    async def aget(self, timeout: float | None = None, propagate: bool = True) -> Any:
+        """`get` for coroutines: other tasks of the loop go on meanwhile."""
+        from jobctl.api import loops
+
+        _check_timeout(timeout)
+        end = await loops.wait(self.id, timeout)
+        return self._came_to(end, timeout, propagate=propagate)
+
+    def _wait(self, timeout: float | None) -> dict[str, Any] | None:
+        return session.wait(self.id, timeout)
+
+    def _came_to(
+        self, end: dict[str, Any] | None, timeout: float | None, *, propagate: bool
+    ) -> Any:
         if end is None:
             raise WaitTimedOut(
                 f"job {self.id} has not ended within {timeout:g} s",
@@ -121,6 +158,30 @@ class AsyncResult(Generic[R]):
             raise value
         return value
 
+    def maybe_throw(self, propagate: bool = True) -> Any:
+        """The same as `result`, and raises what the job failed with, as `get` does. Never waits."""
+        answer = self._ask()
+        if State(answer["state"]) not in FINAL:
+            return None
+        return self._came_to(answer, None, propagate=propagate)
+
+    @property
+    def date_done(self) -> datetime | None:
+        """When it ended, in UTC; None before that."""
+        at = self._ask().get("finished_at")
+        return None if at is None else _EPOCH + timedelta(microseconds=at)
+
+    @property
+    def name(self) -> str | None:
+        """Its task's name; None for a command without a task."""
+        name = self._ask().get("task")
+        return None if name is None else str(name)
+
+    @property
+    def retries(self) -> int:
+        """How many of its attempts have failed since it was submitted, or begun anew by ``jobctl retry``."""
+        return int(self._ask().get("retries") or 0)
+
     def revoke(self, *, terminate: bool = True) -> None:
         """Cancel the job, whether it waits or runs; returns when nothing of it is left.
 
@@ -132,6 +193,19 @@ class AsyncResult(Generic[R]):
                 "revoke(terminate=False) cannot be kept: a revoked job is ended also when it runs",
                 hint="Look at the state first, or give the job an expiry.",
             )
+        self._cancel()
+
+    def forget(self) -> None:
+        """Remove what it has returned, before ``result_expires`` does: from now on its result is None.
+
+        State and error are kept. Safe to repeat. Raises Conflict when it has not ended.
+        """
+        self._forget()
+
+    def _forget(self) -> None:
+        session.call(requests.Forget(job=self.id))
+
+    def _cancel(self) -> None:
         session.cancel(self.id)
 
     def _ask(self) -> dict[str, Any]:
@@ -145,6 +219,13 @@ class AsyncResult(Generic[R]):
 
     def __hash__(self) -> int:
         return hash(self.id)
+
+
+def _check_timeout(timeout: float | None) -> None:
+    if timeout is not None and not 0 <= timeout <= LONGEST_SPAN_S:
+        raise UsageError(
+            "timeout is a number of seconds up to a hundred years, or None for no limit"
+        )
 
 
 def _value(answer: dict[str, Any]) -> Any:
@@ -164,7 +245,7 @@ def _failure(answer: dict[str, Any]) -> RemoteError:
     error = answer["error"]
     if error:
         what = f"{error['type']}: {error['message']}" if error["message"] else error["type"]
-        return RemoteError(
+        return remote_error(
             f"job {job} failed: {what}",
             job=job,
             type=error["type"],

@@ -69,13 +69,18 @@ class Outage:
 
     def endure(self, error: JobctlError) -> None:
         """Wait a little; raise the error when patience is over, or when waiting cannot help."""
+        if span_s := self.next_pause_s(error):
+            self._pause(span_s)
+
+    def next_pause_s(self, error: JobctlError) -> float:
+        """How long to wait before the next repetition. Raises as `endure` does."""
         if isinstance(error, (ProtocolError, VersionMismatch)):
             raise error
         if self._clock.monotonic() + self._next_s >= self._ends_at:
             raise error
-        if self._next_s:
-            self._pause(self._next_s)
-        self._next_s = min(max(self._next_s * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+        span_s = self._next_s
+        self._next_s = min(max(span_s * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+        return span_s
 
 
 class Session:
@@ -104,6 +109,15 @@ class Session:
             self._socket = Path(socket)
         if patience_s is not None:
             self._patience_s = patience_s
+
+    @property
+    def configured_socket(self) -> Path | None:
+        """What `configure` has said."""
+        return self._socket
+
+    def use_socket(self, path: Path | None) -> None:
+        """Go to this socket from now on; None: as the environment says."""
+        self._socket = path
 
     @property
     def socket(self) -> Path:
@@ -174,6 +188,15 @@ class Session:
                     patience_s = self._patience_s
                     outage = self._outage(min(patience_s, patience_s if left_s is None else left_s))
                 outage.endure(error)
+
+    def outage(self, limit_s: float | None = None) -> Outage:
+        """A stretch of time without a daemon that begins now; no longer than this many seconds."""
+        return self._outage(self._patience_s if limit_s is None else min(self._patience_s, limit_s))
+
+    @property
+    def answer_limit_s(self) -> float:
+        """How long what is answered at once may take."""
+        return self._answer_limit_s
 
     def _outage(self, patience_s: float) -> Outage:
         return Outage(self._clock, patience_s, self._pause)

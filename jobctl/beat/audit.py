@@ -14,9 +14,10 @@ Work is done in steps: whoever runs an `Audit` may pause wherever it says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence

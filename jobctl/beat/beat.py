@@ -21,85 +21,52 @@ With ``on_overlap = "queue"`` and ``"replace"`` one job stands in a line of its 
 earlier one is gone; the dispatcher lets it go, in the transaction that ends the earlier one.
 
 What is remembered here is written to in the middle of a transaction. Whoever rolls one back calls `recover`.
-What a turn decides is collected and written at its end (`jobctl.beat.ledger`).
+What a turn decides about each schedule (`jobctl.beat.serving`) is collected and written at its end
+(`jobctl.beat.ledger`); how one rule follows another is said in `jobctl.beat.succession`.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from jobctl.beat.entry import Entry
-from jobctl.beat.fates import GRACE_S, NO_DAEMON, Policy, fates_of
 from jobctl.beat.following import Following
 from jobctl.beat.hands import Hands
-from jobctl.beat.ledger import Ledger
+from jobctl.beat.ledger import SLICE, Ledger
+from jobctl.beat.prepared import Prepared
 from jobctl.beat.rules import (
     NoInstants,
-    base_of,
     follows_wall_clock,
     identity_of,
-    max_runs_of,
     rule_of,
-    was_enabled,
     zone_data_of,
 )
-from jobctl.clock import SECOND, HostClock, Moment, iso
-from jobctl.errors import JobctlError, NotFound, UsageError
+from jobctl.beat.serving import Cancel, MakeJob, Serving
+from jobctl.beat.succession import REMOVED, Succession
+from jobctl.clock import SECOND, HostClock, Moment
+from jobctl.digest import blake2b
+from jobctl.errors import NotFound, UsageError
 from jobctl.logs import fields, logger
 from jobctl.schedule import (
     IntervalSchedule,
-    Schedule,
     ScheduleError,
     are_zones_stale,
     reread_zones,
 )
-from jobctl.store import fires as fire_rows
-from jobctl.store import jobs as job_rows
+from jobctl.steps import Steps, at_once, parts
 from jobctl.store import schedules as schedule_rows
-from jobctl.store.fires import Fire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from jobctl.plan import Plan, ScheduleSpec
     from jobctl.store.database import Database
     from jobctl.store.schedules import StoredSchedule
 
-SLICE: Final = 500
-"""Schedules that are looked at in one turn, and fates that are written in one, more or less."""
-
 ZONES_S: Final = 300.0
 """Time between two looks at the zone data on disk, at least; nothing is woken up for it."""
-
-CHANGED: Final = "the schedule was changed before it was served"
-REMOVED: Final = "the schedule was removed before it was served"
-DISABLED: Final = "the schedule was disabled"
-NOTICED_LATE: Final = "it was noticed too late: the daemon could not work"
-
-
-class DuplicateJob(Exception):
-    """A task is unique, and a job that does the same waits or runs."""
-
-    def __init__(self, job_id: int) -> None:
-        super().__init__(job_id)
-        self.job_id = job_id
-
-
-class MakeJob(Protocol):
-    """Gives the job of an instant, for the beat to write inside the turn's transaction."""
-
-    def __call__(
-        self, spec: ScheduleSpec, schedule: int, instant: Moment, *, waits: bool
-    ) -> job_rows.NewJob:
-        """Give the job's row. With ``waits`` it stands in the line of its schedule until somebody lets it
-        go. Raises DuplicateJob, or JobctlError: there can be no such job now."""
-        ...
-
-
-Cancel = Callable[[int, Moment], str]
-"""Ends a job inside the turn's transaction, as `jobctl.dispatcher.Dispatcher.cancel` does."""
 
 
 class Beat:
@@ -116,22 +83,30 @@ class Beat:
         clock: HostClock,
     ) -> None:
         self._database = database
-        self._make_job = make_job
-        self._cancel = cancel
         self._host = host
         self._boot_id = boot_id
         self._clock = clock
         self._hands = Hands(clock, boot_id)
         self._ledger = Ledger(database)
         self._following = Following()
-        self._plan: Plan | None = None
+        self._serving = Serving(
+            database=database,
+            make_job=make_job,
+            cancel=cancel,
+            boot_id=boot_id,
+            hands=self._hands,
+            ledger=self._ledger,
+            following=self._following,
+        )
+        self._succession = Succession(database, boot_id)
         self._entries: dict[str, Entry] = {}
         self._changing: dict[str, Entry | None] = {}
         self._heap: list[tuple[Moment, str]] = []
         self._is_stopped = False
-        self._began_at: Moment | None = None
         self._look_at_zones_at = clock.monotonic() + ZONES_S
         self._are_zones_new = False
+        self._touched: set[str] | None = None
+        self._moves = 0
 
     # -- the plan ---------------------------------------------------------------------------------
 
@@ -141,30 +116,97 @@ class Beat:
 
         A new or edited schedule begins now and replays nothing; one that is as it was goes on from its
         watermark; one that is gone leaves its history. Until the call the old plan goes on.
+
+        There may be a hundred thousand: a loop that others wait for does the same by `begin`, `preparing`
+        and `finish`.
         """
-        if self._began_at is None:
-            self._began_at = now
+        self.begin(now)
+        return self.finish(at_once(self.preparing(plan)), now)
+
+    def begin(self, now: Moment) -> None:
+        """Take up the clock as this boot of the host knows it, inside a transaction; the first time only."""
+        if self._serving.began_at is None:
+            self._serving.began_at = now
         if not self._hands.is_known:
             # Not once for all: the transaction of the first plan may be refused.
             self._take_up_clock()
+
+    def preparing(self, plan: Plan) -> Steps[Prepared]:
+        """Find out what a plan means for the schedules, a part of them at a time; nothing is written.
+
+        The old plan goes on meanwhile, and may be paused and resumed, but not changed. What this gives is
+        right as long as nothing else happens: `finish` follows at once.
+        """
         if are_zones_stale():
             reread_zones()
             self._following.forget()
-        entries: dict[str, Entry] = {}
-        for row in schedule_rows.each(self._database):
-            entry = self._prepare_one(plan.schedules.get(row.name), row, plan, now)
-            if entry is not None:
-                entries[entry.spec.name] = entry
-        for name, spec in plan.schedules.items():
-            if name not in entries:
-                entries[name] = self._add(spec, plan, now)
+        while True:
+            touched: set[str] = set()
+            self._touched = touched
+            moves = self._moves
+            prepared = Prepared(plan=plan, touched=touched)
+            yield from self._look_at_rows(prepared)
+            for names in parts(plan.schedules):
+                prepared.changed.extend(name for name in names if name not in prepared.seen)
+                yield
+            # After a clock that was set, or other zone data, no row is what it was. It does not happen often.
+            if moves == self._moves:
+                return prepared
+
+    def _look_at_rows(self, prepared: Prepared) -> Steps[None]:
+        plan = prepared.plan
+        following = Following()
+        for rows in parts(schedule_rows.each(self._database)):
+            for row in rows:
+                prepared.seen.add(row.name)
+                entry = self._as_it_was(plan.schedules.get(row.name), row, plan, following)
+                if entry is None:
+                    prepared.changed.append(row.name)
+                    continue
+                prepared.entries[row.name] = entry
+                if (due_at := entry.due_at) is not None:
+                    heapq.heappush(prepared.heap, (due_at, row.name))
+            yield
+
+    def _as_it_was(
+        self, spec: ScheduleSpec | None, row: StoredSchedule, plan: Plan, following: Following
+    ) -> Entry | None:
+        """The entry of a schedule of which nothing has to be written; None: something has."""
+        if spec is None or identity_of(spec, self._host) != row.identity:
+            return None
+        if zone_data_of(spec) not in (None, row.zone_data):
+            return None
+        entry = self._entry(spec, row, plan, following)
+        return None if entry.rule.is_at_boot and not entry.is_booted else entry
+
+    def finish(self, prepared: Prepared, now: Moment) -> Callable[[], None]:
+        """Write what was found, inside a transaction; gives back what `prepare` gives."""
+        plan, entries = prepared.plan, prepared.entries
+        # The others have no row: asking for each of a hundred thousand new ones takes a second.
+        known = prepared.seen | prepared.touched
+        # In the order of their rows, then of the plan; what was served meanwhile is looked at once more.
+        for name in dict.fromkeys((*prepared.changed, *prepared.touched)):
+            spec = plan.schedules.get(name)
+            row = schedule_rows.get(self._database, name) if name in known else None
+            if row is not None:
+                entry = self._prepare_one(spec, row, plan, now)
+            else:
+                entry = None if spec is None else self._add(spec, plan, now)
+            if entry is None:
+                entries.pop(name, None)
+                continue
+            entries[name] = entry
+            if (due_at := entry.due_at) is not None:
+                heapq.heappush(prepared.heap, (due_at, name))
 
         def bring_into_force() -> None:
-            self._plan = plan
-            self._entries = entries
+            self._serving.plan = plan
+            prepared.replaced, self._entries = self._entries, entries
+            self._touched = None
             self._changing.clear()
             self._following.forget()
-            self._refill()
+            # Moments that have been served meanwhile are in it too, and passed over.
+            self._heap = prepared.heap
 
         return bring_into_force
 
@@ -210,8 +252,8 @@ class Beat:
         row = schedule_rows.get(self._database, name)
         assert row is not None
         if row.paused_at is not None:
-            ended = self._entry(entry.spec, row, self._plan)
-            self._end_pause(ended, now)
+            ended = self._entry(entry.spec, row, self._serving.plan)
+            self._serving.end_pause(ended, now)
             self._ledger.write()
         return self._read_again(name, entry.spec)
 
@@ -229,21 +271,24 @@ class Beat:
         if entry is None or name in self._changing or self._is_stopped:
             return
         while (due_at := entry.due_at) is not None and due_at <= now:
-            self._serve(entry, now)
+            self._serving.serve(entry, now)
             self._ledger.write()
 
     def _read_again(self, name: str, spec: ScheduleSpec) -> Callable[[], None]:
         row = schedule_rows.get(self._database, name)
         assert row is not None
-        assert self._plan is not None
-        return self._install_later(self._plan, {name: self._entry(spec, row, self._plan)})
+        assert self._serving.plan is not None
+        return self._install_later(
+            self._serving.plan, {name: self._entry(spec, row, self._serving.plan)}
+        )
 
     def _install_later(self, plan: Plan, changed: Mapping[str, Entry | None]) -> Callable[[], None]:
+        self._note_touched(*changed)
         # Until then a step in the same transaction leaves them alone: their rows are changed already.
         self._changing.update(changed)
 
         def bring_into_force() -> None:
-            self._plan = plan
+            self._serving.plan = plan
             for name, entry in changed.items():
                 self._changing.pop(name, None)
                 if entry is None:
@@ -267,17 +312,17 @@ class Beat:
             assert served is not None
             row = served
         if spec is None or identity is None:
-            ends_at = self._close(row, now, REMOVED)
+            ends_at = self._succession.close(row, now, REMOVED)
             schedule_rows.remove(self._database, row, ends_at=ends_at, now=now)
             return None
         zone_data = zone_data_of(spec)
         if identity != row.identity:
-            row = self._follow_edit(row, identity, zone_data, now)
+            row = self._succession.follow_edit(row, identity, zone_data, now)
         elif zone_data is not None and zone_data != row.zone_data:
-            row = self._go_on(row, zone_data)
+            row = self._succession.go_on(row, zone_data)
         entry = self._entry(spec, row, plan)
         if entry.rule.is_at_boot and not entry.is_booted:
-            self._hold_boot(entry, now)
+            self._serving.hold_boot(entry, now)
             self._ledger.write()
         return entry
 
@@ -293,7 +338,18 @@ class Beat:
         )
         return self._entry(spec, row, plan)
 
-    def _entry(self, spec: ScheduleSpec, row: StoredSchedule, plan: Plan | None) -> Entry:
+    def _note_touched(self, *names: str) -> None:
+        """Their rows are written: whoever prepares a plan has to look at them again."""
+        if self._touched is not None:
+            self._touched.update(names)
+
+    def _entry(
+        self,
+        spec: ScheduleSpec,
+        row: StoredSchedule,
+        plan: Plan | None,
+        following: Following | None = None,
+    ) -> Entry:
         because = None if plan is None else _why_held(spec, plan)
         try:
             rule = rule_of(row.identity, row.anchor_at)
@@ -318,122 +374,12 @@ class Beat:
             is_booted=row.booted == self._boot_id,
             held_because=because,
         )
-        entry.find_next(self._booted_at, self._following)
+        entry.find_next(self._serving.booted_at, following or self._following)
         return entry
-
-    @property
-    def _booted_at(self) -> Moment:
-        """The moment that stands for a boot: that at which this daemon looked at the schedules first."""
-        assert self._began_at is not None
-        return self._began_at
-
-    def _hold_boot(self, entry: Entry, now: Moment) -> None:
-        """A boot that a schedule shall not run at has its fate, too."""
-        is_paused = entry.paused_at is not None
-        if is_paused and entry.paused_until is not None and entry.paused_until <= self._booted_at:
-            is_paused = False
-        if entry.spec.enabled and not is_paused:
-            return
-        reason = paused_text(entry.paused_until) if is_paused else DISABLED
-        instant = max(self._booted_at, entry.watermark + 1)
-        self._pass(entry, instant, instant, "held", reason)
-        self._note_boot(entry, instant)
 
     def stop(self) -> None:
         """Make no more jobs."""
         self._is_stopped = True
-
-    # -- rules that follow each other ---------------------------------------------------------------
-
-    def _follow_edit(
-        self, row: StoredSchedule, identity: str, zone_data: str | None, now: Moment
-    ) -> StoredSchedule:
-        """Let a schedule go by what it says now. Where its instants lie as before (it was enabled, say),
-        it keeps its phase and its count, and repeats nothing after a clock was set back."""
-        ends_at = self._close(row, now, CHANGED)
-        is_same = base_of(row.identity) == base_of(identity)
-        if not is_same:
-            schedule_rows.note_boot(self._database, id=row.id, boot_id=self._boot_id)
-            row = row._replace(booted=self._boot_id)
-        return schedule_rows.begin_rule(
-            self._database,
-            row,
-            identity=identity,
-            anchor_at=row.anchor_at if is_same else now,
-            zone_data=zone_data,
-            ends_at=ends_at,
-            begins_at=max(ends_at, now) if is_same else now,
-            runs=row.runs if is_same else 0,
-        )
-
-    def _go_on(self, row: StoredSchedule, zone_data: str) -> StoredSchedule:
-        """Let a schedule go on from its watermark by other zone data."""
-        return schedule_rows.begin_rule(
-            self._database,
-            row,
-            identity=row.identity,
-            anchor_at=row.anchor_at,
-            zone_data=zone_data,
-            ends_at=row.watermark,
-            begins_at=row.watermark,
-            runs=row.runs,
-        )
-
-    def _close(self, row: StoredSchedule, now: Moment, reason: str) -> Moment:
-        """Give the instants their fate that the rule of a row has left behind; up to when they have one."""
-        max_runs = max_runs_of(row.identity)
-        if max_runs is not None and row.runs >= max_runs:
-            return row.watermark
-        ends_at = max(now, row.watermark)
-        try:
-            rule = rule_of(row.identity, row.anchor_at)
-        except ScheduleError as error:
-            # A zone that was removed from the host, say: what it meant cannot be known any more.
-            logger.warning(
-                "the last instants of a schedule cannot be told",
-                extra=fields(schedule=row.name, reason=error.message),
-            )
-            return ends_at
-        if rule.is_at_boot:
-            return ends_at
-        after = row.watermark
-        if not was_enabled(row.identity):
-            self._pass_all(row, rule, after, ends_at, "held", DISABLED)
-            return ends_at
-        if row.paused_at is not None:
-            until = ends_at if row.paused_until is None else min(row.paused_until - 1, ends_at)
-            self._pass_all(row, rule, after, until, "held", paused_text(row.paused_until))
-            after = max(after, until)
-        self._pass_all(row, rule, after, ends_at, "missed", reason)
-        return ends_at
-
-    def _pass_all(
-        self,
-        row: StoredSchedule,
-        rule: Schedule,
-        after: Moment,
-        until: Moment,
-        fate: str,
-        reason: str,
-    ) -> None:
-        """Write one row for all instants in (after, until], if there are any."""
-        first = rule.next_after(after)
-        if first is None or first > until:
-            return
-        last = rule.previous_before(until + 1)
-        assert last is not None
-        fire_rows.add(
-            self._database,
-            Fire(
-                schedule=row.id,
-                rule=row.rule,
-                first=first,
-                last=last,
-                count=rule.count_between(after, until),
-                fate=fate,
-                reason=reason,
-            ),
-        )
 
     # -- the clock and the zones --------------------------------------------------------------------
 
@@ -454,6 +400,7 @@ class Beat:
             extra=fields(by_s=by / SECOND),
         )
         self._hands.note_step(by)
+        self._moves += 1
         schedule_rows.shift(self._database, by=by)
         self._hands.remember(self._database)
         # What the statements did, done here as well: reading it all again would take far longer.
@@ -465,7 +412,7 @@ class Beat:
             entry.watermark += by
             entry.tail = None
             self._understand(entry)
-            entry.find_next(self._booted_at, self._following)
+            entry.find_next(self._serving.booted_at, self._following)
         self._refill()
 
     def _understand(self, entry: Entry) -> None:
@@ -479,6 +426,7 @@ class Beat:
     def _follow_zones(self) -> None:
         """The zone data of the host has changed: rules of the zones that differ go on by the new data."""
         self._are_zones_new = False
+        self._moves += 1
         changed: dict[str, Entry] = {}
         for row in schedule_rows.each(self._database):
             entry = self._entries.get(row.name)
@@ -486,8 +434,8 @@ class Beat:
                 continue
             zone_data = zone_data_of(entry.spec)
             if zone_data is not None and zone_data != row.zone_data:
-                row = self._go_on(row, zone_data)
-                changed[row.name] = self._entry(entry.spec, row, self._plan)
+                row = self._succession.go_on(row, zone_data)
+                changed[row.name] = self._entry(entry.spec, row, self._serving.plan)
         if changed:
             logger.info("the zone data has changed", extra=fields(schedules=len(changed)))
             self._entries.update(changed)
@@ -520,7 +468,7 @@ class Beat:
 
     def is_due(self, now: Moment) -> bool:
         """An instant waits to be served, or something has happened to the clock or the zones."""
-        if self._is_stopped or self._plan is None:
+        if self._is_stopped or self._serving.plan is None:
             return False
         due_at = self.next_due()
         if due_at is not None and due_at <= now:
@@ -529,7 +477,7 @@ class Beat:
 
     def step(self, now: Moment) -> None:
         """Serve what is due, inside a transaction; after `SLICE` schedules the rest has to wait a turn."""
-        if self._is_stopped or self._plan is None:
+        if self._is_stopped or self._serving.plan is None:
             return
         by = self._hands.step()
         if by:
@@ -539,29 +487,39 @@ class Beat:
         self._hands.note_sleep()
         if self._have_zones_changed():
             self._follow_zones()
-        waiting: list[tuple[Moment, str]] = []
-        for _ in range(SLICE):
-            due_at = self.next_due()
-            if due_at is None or due_at > now or len(self._ledger) >= SLICE:
+        due = self._take_due(now)
+        self._serving.look_for_unfinished(self._entries[name] for _, name in due)
+        for place, (due_at, name) in enumerate(due):
+            if len(self._ledger) >= SLICE:
+                for left in due[place:]:
+                    heapq.heappush(self._heap, left)
                 break
-            _, name = heapq.heappop(self._heap)
             if name in self._changing:
-                waiting.append((due_at, name))
+                heapq.heappush(self._heap, (due_at, name))
                 continue
             entry = self._entries[name]
-            self._serve(entry, now)
-            self._push(name, entry)
-        for each in waiting:
-            heapq.heappush(self._heap, each)
+            if entry.due_at == due_at:
+                self._note_touched(name)
+                self._serving.serve(entry, now)
+                self._push(name, entry)
+        self._serving.forget_unfinished()
         self._ledger.write()
         self._following.forget()
+
+    def _take_due(self, now: Moment) -> list[tuple[Moment, str]]:
+        """Take what is due out of the heap, no more than `SLICE`."""
+        due: list[tuple[Moment, str]] = []
+        while len(due) < SLICE and (due_at := self.next_due()) is not None and due_at <= now:
+            due.append(heapq.heappop(self._heap))
+        return due
 
     def recover(self) -> None:
         """A transaction was rolled back: remember what the store says."""
         self._changing.clear()
+        self._serving.forget_unfinished()
         self._ledger.forget()
         self._following.forget()
-        if self._began_at is None:
+        if self._serving.began_at is None:
             return
         self._hands.read(self._database)
         for row in schedule_rows.each(self._database):
@@ -579,7 +537,7 @@ class Beat:
             entry.is_booted = row.booted == self._boot_id
             if has_other_rule:
                 self._understand(entry)
-            entry.find_next(self._booted_at, self._following)
+            entry.find_next(self._serving.booted_at, self._following)
         self._refill()
 
     def _push(self, name: str, entry: Entry) -> None:
@@ -595,193 +553,6 @@ class Beat:
         ]
         heapq.heapify(self._heap)
 
-    # -- one schedule -------------------------------------------------------------------------------
-
-    def _serve(self, entry: Entry, now: Moment) -> None:
-        """Do what is due: end a pause, decide about every instant from the watermark up to now."""
-        if entry.paused_at is not None:
-            assert entry.paused_until is not None
-            self._end_pause(entry, entry.paused_until - 1)
-        first = entry.next_at
-        if first is None or first + entry.delay_us > now:
-            return
-        if entry.rule.is_at_boot:
-            self._serve_boot(entry, now)
-            return
-        noticed_at = now - entry.delay_us
-        last = first
-        following = self._following(entry.rule, first)
-        if following is not None and following <= noticed_at:
-            found = entry.rule.previous_before(noticed_at + 1)
-            assert found is not None
-            last = found
-        if entry.held_because is not None:
-            self._pass(entry, first, last, "held", entry.held_because)
-        elif last == first and first >= noticed_at - GRACE_S * SECOND and not entry.spec.expires_s:
-            # One instant, in time: whatever the policy, it is served. So it is nearly always.
-            self._fire(entry, first, now)
-        else:
-            last = self._decide(entry, first, last, noticed_at, now)
-        self._advance(entry, last)
-
-    def _decide(
-        self, entry: Entry, first: Moment, last: Moment, noticed_at: Moment, now: Moment
-    ) -> Moment:
-        """Give the instants from ``first`` to ``last`` their fates; the last one that has got one."""
-        policy = self._policy_of(entry, last)
-        fates = fates_of(entry.rule, first, last, now=noticed_at, policy=policy)
-        for each in fates.passed:
-            self._pass(entry, each.first, each.last, each.fate, each.reason)
-        for instant in fates.served:
-            self._fire(entry, instant, now)
-            # What follows is no instant of this schedule any more, or is left to the next turn.
-            if entry.is_exhausted or len(self._ledger) >= SLICE:
-                return instant
-        return last
-
-    def _policy_of(self, entry: Entry, last: Moment) -> Policy:
-        assert self._plan is not None
-        spec = entry.spec
-        within_s = self._plan.missed_within_of(spec)
-        late = NO_DAEMON
-        if last > self._booted_at:
-            late = self._hands.why_late(last) or NOTICED_LATE
-        return Policy(
-            on_missed=self._plan.on_missed_of(spec),
-            within_us=None if within_s is None else round(within_s * SECOND),
-            limit=self._plan.missed_limit_of(spec),
-            # Counted from the instant; the jitter has passed already.
-            expires_us=None
-            if spec.expires_s is None
-            else round(spec.expires_s * SECOND) - entry.delay_us,
-            late=late,
-        )
-
-    def _advance(self, entry: Entry, watermark: Moment) -> None:
-        entry.watermark = watermark
-        self._ledger.advance(entry.id, watermark=watermark, runs=entry.runs)
-        entry.find_next(self._booted_at, self._following)
-
-    def _serve_boot(self, entry: Entry, now: Moment) -> None:
-        # Behind the watermark in any case: the clock may have been wrong until the host knew better.
-        instant = max(self._booted_at, entry.watermark + 1)
-        if entry.held_because is not None:
-            self._pass(entry, instant, instant, "held", entry.held_because)
-        else:
-            self._fire(entry, instant, now)
-        self._note_boot(entry, instant)
-
-    def _note_boot(self, entry: Entry, instant: Moment) -> None:
-        """Noted with its fate, in the same transaction: no crash can lose it or serve it twice."""
-        schedule_rows.note_boot(self._database, id=entry.id, boot_id=self._boot_id)
-        entry.is_booted = True
-        self._advance(entry, instant)
-
-    def _end_pause(self, entry: Entry, at: Moment) -> None:
-        """Hold what has passed since the watermark, up to the end of the pause, and go on."""
-        is_holding = entry.spec.enabled and not entry.is_exhausted and not entry.rule.is_at_boot
-        first = entry.rule.next_after(entry.watermark) if is_holding else None
-        if first is not None and first <= at:
-            last = entry.rule.previous_before(at + 1)
-            assert last is not None
-            self._pass(entry, first, last, "held", paused_text(entry.paused_until))
-            self._advance(entry, last)
-        schedule_rows.resume(self._database, id=entry.id)
-        entry.paused_at = entry.paused_until = None
-        entry.find_next(self._booted_at, self._following)
-
-    def _fire(self, entry: Entry, instant: Moment, now: Moment) -> None:
-        """Serve one instant: a job, unless an earlier one of this schedule stands against it."""
-        assert self._plan is not None
-        overlap = self._plan.on_overlap_of(entry.spec)
-        waits = False
-        if overlap != "allow":
-            if self._ledger.holds(entry.id):
-                self._ledger.write()
-            earlier = job_rows.unfinished_of_schedule(self._database, schedule=entry.id)
-            if earlier and overlap == "replace":
-                waits = self._replace(earlier, now)
-            elif earlier:
-                waiting = [job for job in earlier if job.is_held_back]
-                if overlap == "skip":
-                    first = earlier[0]
-                    reason = f"job {first.id} of this schedule is {first.state}"
-                    self._pass(entry, instant, instant, "skipped", reason, earlier_job=first.id)
-                    return
-                if waiting:
-                    first = waiting[0]
-                    reason = f"job {first.id} of this schedule waits already"
-                    self._pass(entry, instant, instant, "coalesced", reason, earlier_job=first.id)
-                    return
-                waits = True
-        try:
-            job = self._make_job(entry.spec, entry.id, instant, waits=waits)
-        except DuplicateJob as duplicate:
-            job_id = duplicate.job_id
-            reason = f"job {job_id} does the same already"
-            self._pass(entry, instant, instant, "skipped", reason, earlier_job=job_id)
-            return
-        except JobctlError as error:
-            # The plan was checked; only what changed since then (a user, a group) can end up here.
-            logger.error(
-                "a due job could not be made",
-                extra=fields(schedule=entry.spec.name, reason=error.message),
-            )
-            self._pass(entry, instant, instant, "held", error.message)
-            return
-        entry.tail = None
-        entry.runs += 1
-        fire = Fire(entry.id, entry.number, instant, instant, 1, "submitted", job.id)
-        self._ledger.add(fire, job)
-
-    def _replace(self, earlier: list[job_rows.Unfinished], now: Moment) -> bool:
-        """Cancel what is unfinished; True when some of it is still there and has to be waited for."""
-        is_left = False
-        for job in earlier:
-            if job.is_stopping or self._cancel(job.id, now) == "stopping":
-                is_left = True
-        return is_left
-
-    def _pass(
-        self,
-        entry: Entry,
-        first: Moment,
-        last: Moment,
-        fate: str,
-        reason: str,
-        *,
-        earlier_job: int | None = None,
-    ) -> None:
-        """Instants that make no job of their own; the row before is prolonged if it says the same."""
-        count = 1 if first == last else entry.rule.count_between(first - 1, last)
-        is_same = entry.tail is not None and entry.tail[1:] == (fate, reason)
-        if entry.tail is not None and is_same:
-            if self._ledger.holds(entry.id):
-                self._ledger.write()
-            is_prolonged = fire_rows.prolong(
-                self._database,
-                schedule=entry.id,
-                rule=entry.number,
-                first=entry.tail[0],
-                last=last,
-                count=count,
-            )
-            if is_prolonged:
-                return
-        entry.tail = (first, fate, reason)
-        self._ledger.add(
-            Fire(
-                schedule=entry.id,
-                rule=entry.number,
-                first=first,
-                last=last,
-                count=count,
-                fate=fate,
-                earlier_job=earlier_job,
-                reason=reason,
-            )
-        )
-
     # -- looking ----------------------------------------------------------------------------------
 
     def entries(self) -> Mapping[str, Entry]:
@@ -793,11 +564,6 @@ def jitter_us(name: str, host: str, jitter_s: float) -> int:
     """How much later than its nominal instants a schedule is due: below ``jitter_s``, the same each time."""
     drawn = int.from_bytes(blake2b(f"{name}\0{host}".encode(), digest_size=8).digest())
     return drawn * round(jitter_s * SECOND) >> 64
-
-
-def paused_text(until: Moment | None) -> str:
-    """Why an instant was held."""
-    return "paused" if until is None else f"paused until {iso(until)}"
 
 
 def _why_held(spec: ScheduleSpec, plan: Plan) -> str | None:

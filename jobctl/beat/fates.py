@@ -6,10 +6,10 @@ order, without a gap and without an overlap.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from jobctl.clock import SECOND, Moment
+from jobctl.clock import SECOND, Moment, iso
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from jobctl.schedule import Schedule
@@ -21,6 +21,7 @@ NO_DAEMON: Final = "no daemon was running"
 COALESCED: Final = "coalesced into the next instant"
 TOO_OLD: Final = "noticed later than missed_within allows"
 EXPIRED: Final = "noticed when its job could not start any more (expires)"
+DISABLED: Final = "the schedule was disabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +120,8 @@ def _all(rule: Schedule, first: Moment, last: Moment, limit: int) -> Fates:
         return Fates(served=tuple(instants))
     reason = f"more than {limit} at once"
     return Fates(passed=(Passed(first, before, "missed", reason),), served=tuple(instants))
+
+
+def paused_text(until: Moment | None) -> str:
+    """Why an instant was held."""
+    return "paused" if until is None else f"paused until {iso(until)}"

@@ -8,7 +8,7 @@ of a schedule, calls `write` first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from jobctl.store import fires as fire_rows
 from jobctl.store import jobs as job_rows
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from jobctl.store.database import Database
     from jobctl.store.fires import Fire
     from jobctl.store.jobs import NewJob
+
+SLICE: Final = 500
+"""Schedules that are looked at in one turn, and fates that are written in one, more or less."""
 
 
 class Ledger:

@@ -21,12 +21,14 @@ from jobctl.cli import (
     imports,
     inspect,
     jobs,
+    pausing,
     queues,
     schedule_changes,
     schedules,
     submit,
     takeover,
     why,
+    workers,
 )
 from jobctl.cli.render import process_screen
 from jobctl.cli.session import process_session
@@ -95,6 +97,8 @@ app.command("logs")(jobs.logs)
 app.command("wait")(jobs.wait)
 app.command("result")(jobs.result)
 app.command("cancel")(jobs.cancel)
+app.command("pause")(pausing.pause)
+app.command("resume")(pausing.resume)
 app.command("retry")(jobs.retry)
 app.command("next")(schedules.next_fires)
 app.command("history")(schedules.history)
@@ -108,6 +112,7 @@ schedules.app.command("enable")(schedule_changes.enable)
 schedules.app.command("run")(schedule_changes.run)
 app.add_typer(schedules.app, name="schedule")
 app.add_typer(queues.app, name="queue")
+app.add_typer(workers.app, name="worker")
 app.add_typer(inspect.app, name="inspect")
 app.command("explain")(explain.explain)
 app.command("check")(config.check)

@@ -1,4 +1,4 @@
-"""How far a running job has come, as text and as a line that is drawn anew on a terminal."""
+"""How far a running job or a long submit has come, as text and as a line that is drawn anew on a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _PAUSE_S = 0.5
 
 
 def short(progress: dict[str, Any]) -> str:
-    """``30% (3/10) copying``; without a total ``3 copying``."""
+    """``30% (3/10) copying``; without a total ``3 copying``, without an amount ``copying``."""
+    if progress["done"] is None:
+        return str(progress["note"])
     done = _number(progress["done"])
     if progress.get("total") is None:
         amount = done
@@ -27,8 +29,12 @@ def drawn(progress: dict[str, Any]) -> str:
     """The same after a bar, where it is known how much there is to do."""
     if progress.get("percent") is None:
         return short(progress)
-    filled = round(progress["percent"] * _WIDTH / 100)
-    return f"[{'#' * filled}{'.' * (_WIDTH - filled)}] {short(progress)}"
+    return f"{_bar(progress['percent'])} {short(progress)}"
+
+
+def _bar(percent: float) -> str:
+    filled = round(percent * _WIDTH / 100)
+    return f"[{'#' * filled}{'.' * (_WIDTH - filled)}]"
 
 
 def _number(value: Any) -> str:
@@ -114,3 +120,41 @@ class LiveBar:
                 if text:
                     self._put(text)
                     self._shown = text
+
+
+class CountBar:
+    """How many jobs of a file are submitted, on standard error, while that goes to a person.
+
+    ``size``: of the file in bytes, None where it has no end yet; without one there is a count alone.
+    """
+
+    def __init__(self, session: Session, size: int | None) -> None:
+        self._session = session
+        self._size = size
+        self._is_seen = session.screen.err.isatty()
+        self._next_at = session.clock.monotonic() + _PAUSE_S
+        self._is_drawn = False
+
+    def draw(self, count: int, read_bytes: int) -> None:
+        """Show it, if the last time was long enough ago to be seen."""
+        now = self._session.clock.monotonic()
+        if not self._is_seen or now < self._next_at:
+            return
+        self._next_at = now + _PAUSE_S
+        text = f"{count} jobs"
+        if self._size:
+            percent = min(read_bytes * 100 / self._size, 100.0)
+            text = f"{_bar(percent)} {percent:.0f}% {text}"
+        self._put(f"\r\x1b[K{text}")
+        self._is_drawn = True
+
+    def erase(self) -> None:
+        """Take it away. Safe to repeat."""
+        if self._is_drawn:
+            self._put("\r\x1b[K")
+            self._is_drawn = False
+
+    def _put(self, text: str) -> None:
+        err = self._session.screen.err
+        err.write(text)
+        err.flush()

@@ -36,6 +36,13 @@ def queue_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(ctx, incomplete, Inspect(what="queues"), "queues", "name")
 
 
+def group_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of worker groups that begin so; empty on any error."""
+    from jobctl.protocol.requests import Inspect
+
+    return _beginning(ctx, incomplete, Inspect(what="groups"), "groups", "group")
+
+
 def schedule_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of schedules that begin so; empty on any error."""
     from jobctl.protocol.requests import Schedules

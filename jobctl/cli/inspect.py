@@ -133,7 +133,7 @@ def registered(
 
 @app.command()
 def queues(ctx: typer.Context, as_json: options.Json = False) -> int:
-    """Queues: how much waits, how much runs, who serves them."""
+    """Queues: what waits and runs, their limits, who serves them."""
     session, answer = _ask(ctx, "queues", as_json)
     if answer is not None:
         queue_table(session, answer["queues"])
@@ -147,6 +147,9 @@ def queue_table(session: Session, found: Iterable[dict[str, Any]]) -> None:
         Column("PAUSED"),
         Column("READY", is_number=True),
         Column("RUNNING", is_number=True),
+        Column("CONCURRENCY", is_number=True, may_be_left_out=True),
+        Column("RATE", may_be_left_out=True),
+        Column("SET BY COMMAND", may_be_cut=True, may_be_left_out=True),
         Column("WORKERS", may_be_cut=True),
     ]
     rows = (
@@ -155,11 +158,19 @@ def queue_table(session: Session, found: Iterable[dict[str, Any]]) -> None:
             bool(queue.get("paused")),
             queue.get("ready"),
             queue.get("running"),
+            queue.get("concurrency"),
+            _rate_shown(queue),
+            _text(queue.get("set")),
             _text(queue.get("workers")),
         )
         for queue in found
     )
     _table(session, columns, rows, empty="no queues", has_times=False)
+
+
+def _rate_shown(queue: dict[str, Any]) -> str | None:
+    rate, burst = queue.get("rate_limit"), queue.get("rate_burst")
+    return f"{rate} burst {burst}" if rate and burst else rate
 
 
 @app.command()

@@ -375,7 +375,7 @@ def cancel(
         session.screen.row(job["id"], job["state"])
 
     with session.client(timeout_s=None) as client:
-        return _each_or_one(
+        return each_or_one(
             session,
             ids,
             lambda number: client.call(Cancel(job=number, signal=signal)),
@@ -410,7 +410,7 @@ def retry(
             session.screen.row(dependent, job["state"])
 
     with session.client() as client:
-        return _each_or_one(
+        return each_or_one(
             session,
             ids,
             lambda number: client.call(Retry(job=number, with_dependents=with_dependents)),
@@ -419,7 +419,7 @@ def retry(
         )
 
 
-def _each_or_one(
+def each_or_one(
     session: Session,
     ids: list[int],
     ask: Callable[[int], dict[str, Any]],
@@ -427,6 +427,7 @@ def _each_or_one(
     shape: Callable[[dict[str, Any]], dict[str, Any]],
     show: Callable[[dict[str, Any]], None],
 ) -> int:
+    """Ask for one job, or for several as `_each` does, and show the answers. The exit code."""
     if len(ids) > 1:
         return _each(session, ids, ask, shape=shape, show=show)
     answer = ask(ids[0])

@@ -38,6 +38,7 @@ def job_page(job: dict[str, Any], *, exact: bool) -> list[tuple[str, str]]:
         ("submitted", "submitted_at"),
         ("eta", "eta"),
         ("expires", "expires_at"),
+        ("deadline", "deadline_at"),
         ("started", "started_at"),
         ("finished", "finished_at"),
     ):
@@ -96,7 +97,9 @@ def _attempt(one: dict[str, Any], moment: Callable[[int], str]) -> str:
         parts.append(f"began {moment(one['started_at'])}")
     if one.get("duration_s") is not None:
         parts.append(f"took {span_shown(one['duration_s'])}")
-    if one.get("max_rss_bytes"):
+    if one.get("peak_memory_bytes"):
+        parts.append(f"{one['peak_memory_bytes'] / (1 << 20):.0f} MiB together")
+    elif one.get("max_rss_bytes"):
         parts.append(f"{one['max_rss_bytes'] / (1 << 20):.0f} MiB")
     if str(one.get("proof") or "").startswith("unproved"):
         parts.append("its end is unproved")

@@ -19,7 +19,7 @@ Names = Annotated[
 
 @app.command("list")
 def list_queues(ctx: typer.Context, as_json: options.Json = False) -> int:
-    """List queues: how much waits, how much runs, who serves them."""
+    """List queues: what waits and runs, their limits, who serves."""
     from jobctl.cli.inspect import queue_table
     from jobctl.protocol.requests import Inspect
 

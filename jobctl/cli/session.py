@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobctl.cli.render import Screen, process_screen
 from jobctl.clock import SystemClock
 from jobctl.errors import DaemonNotRunning
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

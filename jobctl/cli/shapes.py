@@ -27,16 +27,18 @@ _JOB = (
     "submitted_at",
     "eta",
     "expires_at",
+    "deadline_at",
     "started_at",
     "finished_at",
     "result",
     "error",
     "progress",
+    "paused",
     "command",
     "schedule",
     "left_out",
 )
-_JOB_MOMENTS = ("submitted_at", "eta", "expires_at", "started_at", "finished_at")
+_JOB_MOMENTS = ("submitted_at", "eta", "expires_at", "deadline_at", "started_at", "finished_at")
 _ATTEMPT = (
     "number",
     "outcome",
@@ -48,6 +50,10 @@ _ATTEMPT = (
     "error",
     "output_bytes",
     "stderr_bytes",
+    "user_s",
+    "system_s",
+    "max_rss_bytes",
+    "peak_memory_bytes",
 )
 _FIRE = ("schedule", "task", "at", "fate", "job_id", "reason", "last", "count")
 _WHY_RULE = ("kind", "expression", "timezone", "begins_at", "ends_at")
@@ -151,6 +157,11 @@ def cancelled(data: dict[str, Any]) -> dict[str, Any]:
     shape = _pick(data, ("id", "state", "gone", "remaining"))
     shape["remaining"] = shape["remaining"] or []
     return shape
+
+
+def paused(data: dict[str, Any]) -> dict[str, Any]:
+    """``pause`` and ``resume``: ``id``, ``state``, ``paused``."""
+    return _pick(data, ("id", "state", "paused"))
 
 
 def retried(data: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,8 @@ def job_fields(
     priority: int | None = None,
     retries: int | None = None,
     timeout_s: float | None = None,
+    soft_timeout_s: float | None = None,
+    deadline_s: float | None = None,
     labels: dict[str, str] | None = None,
     env: dict[str, str] | None = None,
     stderr: str | None = None,
@@ -45,6 +47,7 @@ def job_fields(
     fields |= {"stderr": stderr, "after": after or None, "after_any": after_any or None}
     fields |= {"eta": eta, "delay_s": delay_s, "expires_at": expires_at}
     fields |= {"queue": queue, "priority": priority, "retries": retries, "timeout_s": timeout_s}
+    fields |= {"soft_timeout_s": soft_timeout_s, "deadline_s": deadline_s}
     if command is not None:
         fields |= {"cwd": os.getcwd(), "umask": current_umask()}  # noqa: PTH109 -- pathlib is slow to load
     return {name: value for name, value in fields.items() if value is not None}

@@ -145,6 +145,22 @@ def submit(
     timeout: Annotated[
         str | None, typer.Option("--timeout", metavar="SPAN", help="For each attempt.")
     ] = None,
+    soft_timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--soft-timeout",
+            metavar="SPAN",
+            help="When each attempt is told to come to an end, before --timeout.",
+        ),
+    ] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(
+            "--deadline",
+            metavar="SPAN",
+            help="For all attempts together: so long from now the last one is stopped.",
+        ),
+    ] = None,
     stderr: Annotated[
         Stderr | None,
         typer.Option(
@@ -181,6 +197,12 @@ def submit(
     follow: Annotated[
         bool, typer.Option("--follow", help="Show its output until it ends; exit with its code.")
     ] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="FILE|-", help="Submit the jobs of a file: JSON, one object a line."
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> int:
     """Submit a job and print its id.
@@ -191,6 +213,12 @@ def submit(
 
     Without a task, what stands behind "--" is a command: "jobctl submit -- tar -czf /tmp/home.tar.gz .".
     It runs as you, in this folder and with this umask, with a clean environment and what --env names.
+
+    With --from, each line of the file is a job: {"task": "add", "args": [2, 3], "queue": "q"}. Keys are
+    task, command, args, kwargs, key, queue, priority, retries, timeout, soft_timeout, deadline, in, at,
+    expires, labels, after, after_any, env, cwd and stderr; a task and options on the line are for all that
+    do not say otherwise.
+    Repeated with the key that it names when it is interrupted, it goes on where it was.
 
     With --wait or --follow the exit code is the command's own, 128 + signal, 1 for a function that
     failed, 125 when jobctl could not tell.
@@ -204,6 +232,26 @@ def submit(
     session = session_of(ctx, as_json=as_json)
     if follow and session.as_json:
         raise UsageError("--follow and --json exclude each other", hint="Use --wait --json.")
+    if source is not None:
+        of_one_job = {
+            "arguments": args or named or args_json or ctx.meta.get(_AFTER_DASHES),
+            "--env": env,
+            "--at": at,
+            "--in": delay,
+            "--expires": expires,
+            "--after": after,
+            "--after-any": after_any,
+            "--wait": wait,
+            "--follow": follow,
+        }
+        _refuse_beside_from(of_one_job)
+        from jobctl.cli.bulk import submit_file
+
+        shared = _shared(
+            task, queue, priority, retries, timeout, soft_timeout, deadline, stderr, labels
+        )
+        submit_file(session, source, shared=shared, key=key if key is not None else make_key())
+        return 0
     fields = _fields(
         session.clock.now(),
         session=session,
@@ -220,6 +268,8 @@ def submit(
         priority=priority,
         retries=retries,
         timeout=timeout,
+        soft_timeout=soft_timeout,
+        deadline=deadline,
         stderr=None if stderr is None else stderr.value,
         after=after,
         after_any=after_any,
@@ -261,6 +311,47 @@ def submit(
         raise
 
 
+def _refuse_beside_from(of_one_job: dict[str, Any]) -> None:
+    from jobctl.errors import UsageError
+
+    for name, value in of_one_job.items():
+        if value:
+            raise UsageError(
+                f"--from and {name} exclude each other",
+                hint="What belongs to one job stands in its line of the file.",
+            )
+
+
+def _shared(
+    task: str | None,
+    queue: str | None,
+    priority: int | None,
+    retries: int | None,
+    timeout: str | None,
+    soft_timeout: str | None,
+    deadline: str | None,
+    stderr: Stderr | None,
+    labels: list[str] | None,
+) -> dict[str, Any]:
+    """What the line says of all jobs of a file."""
+    from jobctl.cli.submission import job_fields
+
+    fields = job_fields(
+        key="",
+        task=task,
+        queue=queue,
+        priority=priority,
+        retries=retries,
+        timeout_s=_span_s(timeout, option="--timeout"),
+        soft_timeout_s=_span_s(soft_timeout, option="--soft-timeout"),
+        deadline_s=_span_s(deadline, option="--deadline"),
+        labels=read_pairs(labels, option="--label"),
+        stderr=None if stderr is None else stderr.value,
+    )
+    del fields["key"]
+    return fields
+
+
 def _fields(
     now_us: Moment,
     *,
@@ -278,6 +369,8 @@ def _fields(
     priority: int | None,
     retries: int | None,
     timeout: str | None,
+    soft_timeout: str | None,
+    deadline: str | None,
     stderr: str | None,
     after: list[str] | None,
     after_any: list[str] | None,
@@ -325,18 +418,26 @@ def _fields(
         typed=arguments.typed,
         raw=arguments.raw,
         eta=eta,
-        delay_s=times.parse_span(delay, option="--in") if delay is not None else None,
+        delay_s=_span_s(delay, option="--in"),
         expires_at=expires_at,
         queue=queue,
         priority=priority,
         retries=retries,
-        timeout_s=times.parse_span(timeout, option="--timeout") if timeout is not None else None,
+        timeout_s=_span_s(timeout, option="--timeout"),
+        soft_timeout_s=_span_s(soft_timeout, option="--soft-timeout"),
+        deadline_s=_span_s(deadline, option="--deadline"),
         labels=read_pairs(labels, option="--label"),
         env=_environment(env, session),
         stderr=stderr,
         after=_ids(after, option="--after"),
         after_any=_ids(after_any, option="--after-any"),
     )
+
+
+def _span_s(text: str | None, *, option: str) -> float | None:
+    from jobctl.cli import times
+
+    return None if text is None else times.parse_span(text, option=option)
 
 
 def _ids(texts: list[str] | None, *, option: str) -> list[int]:

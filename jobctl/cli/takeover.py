@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -100,10 +101,12 @@ def crontab(
     if sum((dry_run, undo, check)) > 1:
         raise UsageError("--dry-run, --undo and --check exclude each other", hint="Give one.")
     name = records.name_of(user=user, is_system=is_system, files=files or [])
-    if undo or check:
-        record = _record(session.config_path(), name)
-        return _undo(session, record) if undo else _check(session, record)
-    return _take(session, name, files or [], user, is_system, dialect, form, dry_run=dry_run)
+    if check:
+        return _check(session, _record(session.config_path(), name))
+    with contextlib.nullcontext() if dry_run else records.alone(session.config_path().absolute()):
+        if undo:
+            return _undo(session, _record(session.config_path(), name))
+        return _take(session, name, files or [], user, is_system, dialect, form, dry_run=dry_run)
 
 
 # -- taking ---------------------------------------------------------------------------------------
@@ -243,8 +246,6 @@ def _undo(session: Session, record: Record) -> int:
     from jobctl.importers.crontab import takeover
 
     def reload() -> None:
-        import contextlib
-
         # Who does not run has nothing to give up.
         with contextlib.suppress(DaemonNotRunning):
             _reload(session, ())

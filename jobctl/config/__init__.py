@@ -7,14 +7,22 @@ and pydantic and are imported in the child alone.
 
 from __future__ import annotations
 
-from jobctl.config.child import load_in_child, parse_result, start_child
+from jobctl.config.child import (
+    collecting_later,
+    load_in_child,
+    parse_result,
+    reading_result,
+    start_child,
+)
 from jobctl.config.problems import problem_text, problem_to_json, problems_text
 
 __all__ = [
+    "collecting_later",
     "load_in_child",
     "parse_result",
     "problem_text",
     "problem_to_json",
     "problems_text",
+    "reading_result",
     "start_child",
 ]

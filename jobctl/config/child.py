@@ -2,7 +2,7 @@
 
 Start, reload and ``check`` read the configuration through it. `load_in_child` waits; a process with an
 event loop uses `start_child`, reads the child's output when its descriptor is ready, and gives the whole
-to `parse_result`. Standard library only, no pydantic: that is what the child is for.
+to `reading_result`, whose parts it takes between its turns. Standard library only, no pydantic: that is what the child is for.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.config.problems import problem_from_json
 from jobctl.errors import ConfigError, Problem
-from jobctl.plan.file import FilePlan
+from jobctl.plan.file import MANY, FilePlan
+from jobctl.steps import Steps, at_once, parts
 from jobctl.task.units import InvalidValue
 
 if TYPE_CHECKING:
@@ -50,29 +53,41 @@ def parse_result(output: bytes, path: str | os.PathLike[str]) -> FilePlan:
 
     A child that died without an answer, or answered what cannot be understood, is a problem too.
     """
+    return at_once(reading_result(output, path))
+
+
+def reading_result(output: bytes, path: str | os.PathLike[str]) -> Steps[FilePlan]:
+    """Do what `parse_result` does, a part of it at a time."""
     try:
-        with _collecting_later():
+        with collecting_later():
             lines = io.BytesIO(output)
             answer = json.loads(lines.readline())
             if answer["ok"]:
-                return _read_plan(answer, lines)
+                return (yield from _reading_plan(answer, lines))
         problems = tuple(problem_from_json(data) for data in answer["errors"])
     except (ValueError, KeyError, TypeError, InvalidValue) as error:
         raise ConfigError((_no_answer(path, output, error),)) from None
     raise ConfigError(problems)
 
 
-def _read_plan(answer: dict[str, Any], lines: Iterable[bytes]) -> FilePlan:
+def _reading_plan(answer: dict[str, Any], lines: Iterable[bytes]) -> Steps[FilePlan]:
     # Line by line: a hundred thousand schedules as JSON take twice the memory of the plan.
-    schedules = map(json.loads, lines)
-    plan = FilePlan.from_json({**answer["plan"], "schedules": schedules})
-    if len(plan.schedules) != answer["schedules"]:
-        raise ValueError("it was cut short")
-    return plan
+    objects = map(json.loads, lines)
+    found: dict[str, Any] = {}
+    for name, read in MANY.items():
+        items: list[Any] = []
+        for some in parts(islice(objects, answer[name])):
+            items.extend(map(read, some))
+            yield
+        if len(items) != answer[name]:
+            raise ValueError("it was cut short")
+        found[name] = tuple(items)
+    plan = FilePlan.from_json({**answer["plan"], **dict.fromkeys(MANY, ())})
+    return replace(plan, **found)
 
 
 @contextmanager
-def _collecting_later() -> Iterator[None]:
+def collecting_later() -> Iterator[None]:
     """Look for no garbage meanwhile: a plan is none, and each look through a growing one takes longer."""
     was_enabled = gc.isenabled()
     gc.disable()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 import tomli
@@ -19,6 +19,7 @@ from jobctl.config.places import Place, Places
 from jobctl.errors import Problem
 from jobctl.plan.check import dotted
 from jobctl.task.units import format_size
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,9 @@ Reads a file and its ``conf.d``, judges everything, prints the plan or every pro
 process of its own so that the daemon never loads pydantic, and so that a bad file can hurt nobody
 (`jobctl.config.child` is the other side). With ``--json`` the answer is one object on a line::
 
-    {"ok": true, "plan": {…}, "schedules": 2}    what `jobctl.plan.FilePlan.to_json` gives, but no schedules:
-                                                 so many lines below are one of them each
+    {"ok": true, "plan": {…}, "tasks": 3, "overrides": 0, "schedules": 2}
+                                         what `jobctl.plan.FilePlan.to_json` gives, but none of these: so many
+                                         lines below are one of them each, in this order
     {"ok": false, "errors": [{…}, …]}    file, line, column, key, message, hint, source
 
 Exit code 0, or 78 with problems. Nothing is looked up but the files, the time zones and the users of
@@ -21,7 +22,6 @@ import json
 import os
 import pwd
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,23 +30,22 @@ from jobctl.config.models import read_table
 from jobctl.config.problems import problem_to_json, problems_text
 from jobctl.errors import ConfigError, Problem
 from jobctl.plan.check import check_file, dotted, subject
-from jobctl.plan.file import FilePlan
+from jobctl.plan.file import MANY, FilePlan, one_to_json
+from jobctl.plan.schedule_table import KINDS, ScheduleSpec, build_schedule
 from jobctl.plan.tables import (
-    KINDS,
     LATER_TABLES,
     TABLES,
     DaemonSettings,
     Override,
     Queue,
-    ScheduleSpec,
     Table,
     WorkerGroup,
-    build_schedule,
     build_task_table,
 )
 from jobctl.task import Source, Task
 from jobctl.task.keys import NAME, nearest
 from jobctl.task.units import Fault, InvalidValue, shown
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -291,11 +290,15 @@ def _answer(loaded: Loaded) -> Iterator[str]:
         errors = [problem_to_json(problem) for problem in loaded.problems]
         yield json.dumps({"ok": False, "errors": errors}) + "\n"
         return
-    head = dataclasses.replace(loaded.plan, schedules=()).to_json()
-    schedules = loaded.plan.schedules
-    yield json.dumps({"ok": True, "plan": head, "schedules": len(schedules)}) + "\n"
-    for schedule in schedules:
-        yield json.dumps(schedule.to_json(brief=True)) + "\n"
+    plan = loaded.plan
+    many = {name: getattr(plan, name) for name in MANY}
+    without: dict[str, Any] = dict.fromkeys(MANY, ())
+    head = dataclasses.replace(plan, **without).to_json()
+    counts = {name: len(items) for name, items in many.items()}
+    yield json.dumps({"ok": True, "plan": head, **counts}) + "\n"
+    for items in many.values():
+        for item in items:
+            yield json.dumps(one_to_json(item)) + "\n"
 
 
 def main(arguments: list[str]) -> int:

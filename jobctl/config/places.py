@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import tomli
+
+from jobctl.values import dataclass
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -119,10 +120,10 @@ class Places:
         self._at += 2 if is_array else 1
         parts = self._key_parts()
         path: Path = ()
-        for name, _ in parts:
+        for position, (name, _) in enumerate(parts, start=1):
             path = (*path, name)
             self.keys.setdefault(path, begin)
-            if path in self._arrays and not (is_array and len(path) == len(parts)):
+            if path in self._arrays and not (is_array and position == len(parts)):
                 path = (*path, self._arrays[path])
         self.path = path
         if is_array:

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from jobctl.plan.difference import shown_value
-from jobctl.plan.tables import TABLES, Table
+from jobctl.plan.tables import POOLS, TABLES, Table
 
 if TYPE_CHECKING:
     from jobctl.task.keys import BoundKey
@@ -48,6 +48,8 @@ _AFTER = """\
 A task that a module declares with `@task` is named `module.function` unless it says otherwise.
 A table `[tasks."shop.tasks.send"]` without `command`, `shell` and `function` overrides its options, key by key.
 Keys for commands are refused for functions, and keys for functions for commands.
+A key that a pool cannot keep is refused for functions whose queue a worker group of that pool serves.
+The local engine, the only one that there is, keeps all of them.
 
 ## Arguments
 
@@ -71,7 +73,8 @@ def _section(table: Table) -> str:
         bound.key.commands_only or bound.key.functions_only for bound in table.keys.values()
     )
     rows = [_row(bound, has_kinds=has_kinds) for bound in table.keys.values()]
-    names = ["key", "kind", "a bare number is", "default", *(["for"] if has_kinds else [])]
+    names = ["key", "kind", "a bare number is", "default"]
+    names += ["for", "pools of functions"] if has_kinds else []
     head = f"| {' | '.join(names)} | |\n|{'---|' * (len(names) + 1)}"
     later = ""
     if table.later:
@@ -84,7 +87,7 @@ def _row(bound: BoundKey, *, has_kinds: bool) -> str:
     key = bound.key
     cells = [f"`{key.name}`", key.mark.word, key.mark.unit, _default(bound)]
     if has_kinds:
-        cells.append(_kinds(bound))
+        cells += [_kinds(bound), _pools(bound)]
     return "| " + " | ".join([*cells, key.help]) + " |"
 
 
@@ -94,6 +97,14 @@ def _kinds(bound: BoundKey) -> str:
         return "commands"
     is_only = bound.key.functions_only or bound.key.name == "function"
     return "functions" if is_only else "both"
+
+
+def _pools(bound: BoundKey) -> str:
+    """Which pools of function workers keep a key; nothing for a key of commands."""
+    if _kinds(bound) == "commands":
+        return ""
+    kept = [pool for pool in POOLS if pool not in bound.key.not_in]
+    return "all" if len(kept) == len(POOLS) else ", ".join(f"`{pool}`" for pool in kept)
 
 
 def _default(bound: BoundKey) -> str:

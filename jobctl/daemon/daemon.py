@@ -6,33 +6,31 @@ A turn takes what has arrived (requests, outcomes, due instants), makes *one* du
 
 from __future__ import annotations
 
-import gc
-import os
 import signal
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from jobctl.config import parse_result, start_child
+from jobctl.clock import earliest
 from jobctl.daemon import first_process
-from jobctl.daemon.groups import engine_groups
 from jobctl.daemon.handlers import HANDLERS, WRITING
 from jobctl.daemon.handlers import jobs as job_handlers
 from jobctl.daemon.handlers import logs as log_handlers
+from jobctl.daemon.loading import Loading
+from jobctl.daemon.lock import serve_no_more
+from jobctl.daemon.server import Encoded
 from jobctl.daemon.slices import Slice, Slices
-from jobctl.daemon.stored_limits import with_stored_limits
-from jobctl.daemon.stored_schedules import stored_schedules, tell_hidden
 from jobctl.daemon.storing import Storing, refuse_fault
-from jobctl.dispatcher.orders import forget_accounts
-from jobctl.errors import ConfigError, JobctlError, PlanError, StorageError
+from jobctl.errors import JobctlError, PlanError, StorageError, UsageError
 from jobctl.logs import fields, logger
-from jobctl.plan import CodeReport, FilePlan, Plan, difference, merge
+from jobctl.plan import CodeReport
 from jobctl.protocol.requests import Logs
 from jobctl.result import Verdict
 from jobctl.store import daemons as daemon_rows
 from jobctl.store.database import Refused, storage_error
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from jobctl.clock import Moment
@@ -44,12 +42,14 @@ if TYPE_CHECKING:
     from jobctl.daemon.station import Station
     from jobctl.dispatcher.dispatcher import Effects
     from jobctl.engine.base import Settled
+    from jobctl.plan import FilePlan
 
 RETIRE_PATIENCE_S: Final = 2.0
 """How long a stopping daemon waits for its idle processes to go."""
 
 Answer = Callable[[list[str] | Exception], None]
-Answered = Slice | dict[str, Any] | Callable[[], None] | None
+RestartAnswer = Callable[[int | JobctlError], None]
+Answered = Slice | dict[str, Any] | Encoded | Callable[[], None] | None
 
 
 class Daemon:
@@ -75,8 +75,6 @@ class Daemon:
         self._alarm = alarm
         self._notifier = notifier
         self._retention = retention
-        self._host_timezone = host_timezone
-        self._socket = socket
         self._on_ready = on_ready
         self._is_first = is_first
         self._slices = Slices(station.clock)
@@ -84,15 +82,24 @@ class Daemon:
             station=station, retention=retention, handle=self._handle, follow=self._follow
         )
         self._stop_mode: str | None = None
-        self._number: int | None = None
         self._stopped_at: Moment | None = None
-        self._has_plan = False
         self._is_retiring = False
         self._end_at = 0.0
-        self._reload_child: Any = None
-        self._is_loading = False
-        self._waiting_reloads: list[Answer] = []
-        station.ask_reload = self.reload
+        self._engine_due: float | None = None
+        self._waiting_restarts: list[tuple[str, RestartAnswer]] = []
+        self._loading = Loading(
+            station=station,
+            loop=loop,
+            storing=self._storing,
+            notifier=notifier,
+            retention=retention,
+            host_timezone=host_timezone,
+            socket=socket,
+            on_first_plan=self._serve_first_plan,
+            is_stopping=lambda: self._stop_mode is not None,
+        )
+        station.ask_reload = self._loading.reload
+        station.ask_restart = self.restart
         station.ask_stop = self.stop
         station.go_on = self._slices.add
         station.change = self._storing.change
@@ -120,22 +127,25 @@ class Daemon:
         station = self._station
         began = station.clock.monotonic()
         self._take_signals()
-        engine_deadline = station.engine.step(began)
+        if self._engine_due is not None and self._engine_due <= began:
+            station.engine.step(began)
         now = station.clock.now()
-        calls = self._server.take()
+        calls = self._loading.admit(self._server.take())
         events = self._take_events(began)
         self._serve(calls, events, now)
         station.followers.go_on()
         self._slices.step()
+        self._loading.step()
+        self._begin_waiting_restarts()
         self._go_on_stopping()
         station.counters.turns += 1
         ended = station.clock.monotonic()
         station.counters.longest_turn_s = max(station.counters.longest_turn_s, ended - began)
-        return self._deadline(engine_deadline, ended)
+        return self._deadline(ended)
 
     def _take_events(self, monotonic: float) -> Sequence[Settled]:
         """What ended, and what could not be stored before when it is time to try again."""
-        if not self._has_plan:
+        if not self._loading.has_plan:
             # What ended while no daemon ran is judged by the rules of its task: they must be known.
             return []
         return self._storing.offer(self._station.engine.collect(), monotonic)
@@ -226,35 +236,33 @@ class Daemon:
         elif answer is not None:
             call.answer(answer)
 
-    def _deadline(self, engine_deadline: float | None, monotonic: float) -> float | None:
+    def _deadline(self, monotonic: float) -> float | None:
         """When the next turn must be, if nothing happens before."""
         station = self._station
         # First: the answer to a wait whose time is over goes in slices, which want a turn.
         waits_until = station.waiters.step(monotonic)
-        if self._slices.wants_turn or self._server.has_calls:
-            return monotonic
+        self._engine_due = station.engine.step(monotonic)
         self._feed_watchdog()
-        found = [
-            engine_deadline,
-            station.engine.step(monotonic),
+        if self._slices.wants_turn or self._server.has_calls or self._loading.wants_turn:
+            return monotonic
+        retry_at = self._storing.deadline()
+        if retry_at is None:
+            due = earliest(station.dispatcher.next_due(), station.beat.next_due())
+            if due is not None and due <= station.clock.now():
+                return monotonic
+            self._alarm.set(due)
+            if station.dispatcher.has_chores or (
+                station.engine.has_events and self._loading.has_plan
+            ):
+                return monotonic
+        return earliest(
+            self._engine_due,
             waits_until,
             self._notifier.deadline(),
             self._retention.deadline(),
-        ]
-        retry_at = self._storing.deadline()
-        if retry_at is not None:
-            found.append(retry_at)
-        else:
-            due = [m for m in (station.dispatcher.next_due(), station.beat.next_due()) if m]
-            if due and min(due) <= station.clock.now():
-                found.append(monotonic)
-            else:
-                self._alarm.set(min(due, default=None))
-            if station.dispatcher.has_chores or (station.engine.has_events and self._has_plan):
-                found.append(monotonic)
-        if self._is_retiring:
-            found.append(self._end_at)
-        return min((deadline for deadline in found if deadline is not None), default=None)
+            retry_at,
+            self._end_at if self._is_retiring else None,
+        )
 
     def _feed_watchdog(self) -> None:
         if not self._notifier.is_ping_due:
@@ -273,7 +281,7 @@ class Daemon:
     def _take_signals(self) -> None:
         for number in self._loop.signals():
             if number == signal.SIGHUP:
-                self.reload(_answer_nobody)
+                self._loading.reload(_answer_nobody)
             elif number in (signal.SIGTERM, signal.SIGINT):
                 if self._stop_mode is None:
                     self.stop(None)
@@ -284,176 +292,54 @@ class Daemon:
 
     def _own_children(self) -> set[int]:
         """Children whose exit code somebody of this process waits for."""
-        reload_child = {self._reload_child.pid} if self._reload_child is not None else set()
-        return self._station.engine.children() | reload_child
+        child = self._loading.child
+        return self._station.engine.children() | (set() if child is None else {child})
 
     # -- the plan ---------------------------------------------------------------------------------
 
     def start(self, file: FilePlan) -> None:
-        """Bring the first plan into force; modules that do not import make their tasks wait."""
-        station = self._station
-        self._is_loading = True
+        """Begin to bring the first plan into force. Raises PlanError: there can be no such worker groups."""
+        self._loading.start(file)
 
-        def on_reports(reports: dict[str, dict[str, Any]]) -> bool:
-            found = tuple(CodeReport.from_json(report) for report in reports.values())
-            for report in found:
-                for failure in report.failures:
-                    logger.error(
-                        "a module could not be imported; its tasks wait",
-                        extra=fields(
-                            group=report.group, module=failure.module, error=failure.message
-                        ),
-                    )
-            if self._stop_mode is not None:
-                self._end_loading()
-                return False
-            stored = stored_schedules(station.database)
-            plan = merge(file, found, stored, host_timezone=self._host_timezone, strict=False)
-            plan = with_stored_limits(station.database, plan)
-            tell_hidden(stored, plan)
-            self._storing.commit(lambda: [self._put_into_force(plan)])
-            if self._is_loading:
-                self._on_ready()
-            if self._is_first and plan.settings.shutdown == "keep":
-                logger.warning(
-                    "the first process of a container cannot keep jobs running when it ends: TERM "
-                    'drains, as with shutdown = "drain"'
-                )
-            self._notifier.ready(self._status())
-            self._end_loading()
-            return True
-
-        station.engine.load(engine_groups(file, station.uid, self._socket), on_reports)
-
-    def reload(self, answer: Answer) -> None:
-        """Read the configuration again and bring it into force, or change nothing and say why.
-
-        While the daemon starts or reloads already, this waits until that has ended: what it is about
-        may have been written after the file was read.
-        """
-        if self._is_loading:
-            logger.info("a reload waits until the start or reload before it has ended")
-            self._waiting_reloads.append(answer)
-            return
-        refusal = self._why_not_reload()
-        if refusal is not None:
-            _refuse_reload(refusal, answer)
-            return
-        assert self._station.config_path is not None
-        try:
-            child = start_child(self._station.config_path)
-        except OSError as error:
-            reason = f"no process could be started to read the configuration: {error.strerror}"
-            _refuse_reload(PlanError(reason, hint="Try again."), answer)
-            return
-        self._is_loading = True
-        self._notifier.reloading()
-        self._reload_child = child
-        assert child.stdout is not None
-        pipe = child.stdout
-        output = bytearray()
-
-        def on_output() -> None:
-            data = os.read(pipe.fileno(), 1 << 16)
-            output.extend(data)
-            if not data:
-                self._loop.unwatch(pipe.fileno())
-                pipe.close()
-                child.wait()
-                self._reload_child = None
-                self._judge(bytes(output), answer)
-
-        self._loop.watch(pipe.fileno(), on_output)
-
-    def _end_loading(self) -> None:
-        """A start or reload has ended, one way or the other; begin the reload that waits for that."""
-        self._is_loading = False
-        waiting, self._waiting_reloads = self._waiting_reloads, []
-
-        def answer(end: list[str] | Exception) -> None:
-            for one in waiting:
-                one(end)
-
-        if waiting:
-            self.reload(answer)
-
-    def _why_not_reload(self) -> JobctlError | None:
-        if self._station.config_path is None:
-            return PlanError(
-                "this daemon was started without a configuration file",
-                hint="Restart it to read one; running jobs go on.",
+    def _serve_first_plan(self) -> None:
+        self._on_ready()
+        if self._is_first and self._station.plan.settings.shutdown == "keep":
+            logger.warning(
+                "the first process of a container cannot keep jobs running when it ends: TERM "
+                'drains, as with shutdown = "drain"'
             )
-        if self._stop_mode is not None:
-            return PlanError("the daemon is stopping; nothing is reloaded any more")
-        return None
 
-    def _judge(self, output: bytes, answer: Answer) -> None:
-        station = self._station
-        assert station.config_path is not None
+    def restart(self, group: str, answer: RestartAnswer) -> None:
+        """Replace the processes of a worker group, with its code as it is now.
 
-        def refuse(error: JobctlError) -> None:
-            self._notifier.ready(self._status())
-            _refuse_reload(error, answer)
-            self._end_loading()
+        While the daemon starts or reloads, this waits until that has ended.
+        """
+        self._waiting_restarts.append((group, answer))
+        self._begin_waiting_restarts()
 
-        try:
-            file = parse_result(output, station.config_path)
-            groups = engine_groups(file, station.uid, self._socket)
-        except JobctlError as error:
-            refuse(error)
+    def _begin_waiting_restarts(self) -> None:
+        if self._loading.is_under_way or not self._waiting_restarts:
             return
-
-        def on_reports(reports: dict[str, dict[str, Any]]) -> bool:
-            if self._stop_mode is not None:
-                refuse(PlanError("the daemon is stopping; nothing was reloaded"))
-                return False
-            found = tuple(CodeReport.from_json(report) for report in reports.values())
+        waiting, self._waiting_restarts = self._waiting_restarts, []
+        for name, answer in waiting:
             try:
-                stored = stored_schedules(station.database)
-                plan = merge(file, found, stored, host_timezone=self._host_timezone)
-                plan = with_stored_limits(station.database, plan)
-                changes = [str(change) for change in difference(station.plan, plan)]
-                self._storing.commit(lambda: [self._put_into_force(plan)])
-            except JobctlError as error:
-                refuse(error)
-                return False
-            for change in changes:
-                logger.info(f"reload: {change}")
-            self._notifier.ready(self._status())
-            answer(changes)
-            self._end_loading()
-            return True
+                group = self._group_to_restart(name)
+            except JobctlError as refusal:
+                answer(refusal)
+            else:
+                self._station.engine.restart(group, _refuse_other_declarations, answer)
 
-        forget_accounts()
-        station.engine.load(groups, on_reports)
-
-    def _put_into_force(self, plan: Plan) -> Callable[[], None]:
-        """The one step from plan to plan, inside a transaction."""
-        station = self._station
-        now = station.clock.now()
-        # What a refused commit leaves behind in memory would be half a reload: each part only prepares.
-        bring_schedules = station.beat.prepare(plan, now)
-        bring_tasks = station.dispatcher.prepare(plan)
-        number = self._number or daemon_rows.begin(station.database, now=now)
-
-        def after() -> None:
-            bring_schedules()
-            bring_tasks()
-            self._retention.take_settings(plan.settings, plan.tasks)
-            station.plan = plan
-            station.patterns.clear()
-            # A hundred thousand schedules are no garbage: looking through them for some would hold the
-            # loop for a tenth of a second each time.
-            gc.collect()
-            gc.freeze()
-            self._has_plan = True
-            self._number = number
-
-        return after
-
-    def _status(self) -> str:
+    def _group_to_restart(self, name: str) -> str:
         plan = self._station.plan
-        return f"{len(plan.tasks)} tasks, {len(plan.schedules)} schedules"
+        group = plan.group(name)
+        if self._stop_mode is not None:
+            raise PlanError("the daemon is stopping; nothing is restarted any more")
+        if not plan.modules_of(group):
+            raise UsageError(
+                f'worker group "{name}" has no functions: nothing of it holds code',
+                hint="Each command is started anew anyway.",
+            )
+        return group.name
 
     # -- the end ----------------------------------------------------------------------------------
 
@@ -467,7 +353,7 @@ class Daemon:
         mode = mode or station.plan.settings.shutdown
         if mode == "keep" and self._is_first:
             mode = "drain"
-        if not self._has_plan:
+        if not self._loading.has_plan:
             # Nothing was begun, and how to judge what ended is not known: all is the next daemon's.
             mode = "keep"
         self._begin_to_stop(mode)
@@ -486,6 +372,7 @@ class Daemon:
         station.beat.stop()
         if self._stopped_at is None:
             self._stopped_at = station.clock.now()
+            serve_no_more(station.state)
 
     def _hurry(self) -> None:
         """One more signal while stopping: whatever is running is left to the next daemon.
@@ -504,7 +391,7 @@ class Daemon:
             return
         engine = self._station.engine
         if self._stop_mode == "keep":
-            if self._has_plan:
+            if self._loading.has_plan:
                 engine.release_unbegun()
                 events = engine.collect()
                 if events:
@@ -532,12 +419,13 @@ class Daemon:
 
     def _note_end(self) -> None:
         """Let the next daemon tell since when none served. Who was killed says nothing."""
-        if self._number is None or self._stopped_at is None:
+        number = self._loading.number
+        if number is None or self._stopped_at is None:
             return
         database = self._station.database
         try:
             with database.transaction():
-                daemon_rows.stop(database, id=self._number, now=self._stopped_at)
+                daemon_rows.stop(database, id=number, now=self._stopped_at)
         except Refused as error:
             logger.error(storage_error(error).message)
 
@@ -548,17 +436,26 @@ class Daemon:
         return self._end_at if deadline is None else min(deadline, self._end_at)
 
 
-def _refuse_reload(error: JobctlError, answer: Answer) -> None:
-    """Say why nothing changes, to whoever asked and in the log: who sent a HUP sees nothing else."""
-    problems = error.problems if isinstance(error, ConfigError) else ()
-    for problem in problems:
-        place = f"{problem.file}:{problem.line}" if problem.line else problem.file
-        logger.error(
-            "the configuration is refused", extra=fields(place=place, reason=problem.message)
+def _refuse_other_declarations(found: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """A restart brings new code, not a new plan: that must go on saying what is so.
+
+    Raises:
+        PlanError: a module cannot be imported any more, or tasks and signatures are not those of the plan.
+    """
+    new, old = CodeReport.from_json(found), CodeReport.from_json(known)
+    failed_before = {failure.module for failure in old.failures}
+    for failure in new.failures:
+        if failure.module not in failed_before:
+            raise PlanError(
+                f'module "{failure.module}" of worker group "{new.group}" cannot be imported any more: '
+                f"{failure.message}",
+                hint="Nothing was replaced; the group goes on with the code that it has.",
+            )
+    if replace(new, failures=()) != replace(old, failures=()):
+        raise PlanError(
+            f'the code of worker group "{new.group}" declares other tasks or signatures than those in force',
+            hint="jobctl reload brings them into force, and replaces the processes of every group.",
         )
-    if not problems:
-        logger.error("the configuration is not reloaded", extra=fields(reason=error.message))
-    answer(error)
 
 
 def _answer_nobody(_end: list[str] | Exception) -> None:

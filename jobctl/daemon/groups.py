@@ -8,14 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jobctl.dispatcher.orders import Account, account_of, clean_environment, in_group
-from jobctl.engine.local.engine import Group
+from jobctl.engine.local.engine import Group, Size
 from jobctl.engine.local.template import Recipe
 from jobctl.errors import InvalidArguments, PlanError
-from jobctl.plan import FilePlan, Plan, WorkerGroup, merge
+from jobctl.plan import FilePlan, Plan, WorkerGroup, merging
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from jobctl.steps import Steps
 
 
 def keeper_recipe(uid: int) -> Recipe:
@@ -24,8 +26,8 @@ def keeper_recipe(uid: int) -> Recipe:
     return Recipe(kind="keeper", group="", python=sys.executable, cwd="/", env=environment)
 
 
-def engine_groups(file: FilePlan, uid: int, socket: Path) -> tuple[Group, ...]:
-    """The groups of a file, before its code has been imported.
+def engine_groups(file: FilePlan, uid: int, socket: Path) -> Steps[tuple[Group, ...]]:
+    """The groups of a file, before its code has been imported; found a part at a time.
 
     ``socket`` is where this daemon listens: functions that submit jobs find it by JOBCTL_SOCKET.
 
@@ -34,17 +36,28 @@ def engine_groups(file: FilePlan, uid: int, socket: Path) -> tuple[Group, ...]:
             without saying so.
     """
     # Schedules say nothing about groups, and are most of the work of a merge; each plan judges them.
-    plan = merge(replace(file, schedules=()), strict=False)
-    return tuple(
-        Group(
-            name=group.name,
-            processes=group.processes,
-            commands=group.commands,
-            max_tasks_per_child=group.most_tasks,
-            functions=_function_recipe(plan, group, uid, socket),
+    plan = yield from merging(replace(file, schedules=()), strict=False)
+    groups = []
+    for group in plan.groups.values():
+        groups.append(
+            Group(
+                name=group.name,
+                processes=group.processes,
+                commands=group.commands,
+                max_tasks_per_child=group.most_tasks,
+                functions=_function_recipe(plan, group, uid, socket),
+            )
         )
+        yield
+    return tuple(groups)
+
+
+def sizes_of(plan: Plan) -> dict[str, Size]:
+    """How much each group of the plan in force runs at once, by its name."""
+    return {
+        group.name: Size(processes=group.processes, commands=group.commands)
         for group in plan.groups.values()
-    )
+    }
 
 
 def _function_recipe(plan: Plan, group: WorkerGroup, uid: int, socket: Path) -> Recipe | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
 import signal
 import stat
 import sys
@@ -16,11 +15,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from jobctl import __version__, paths
 from jobctl.beat import Beat
-from jobctl.clock import HostClock, Moment, SystemClock
+from jobctl.clock import SECOND, HostClock, Moment, SystemClock
 from jobctl.config import load_in_child, problems_text
 from jobctl.daemon import first_process
 from jobctl.daemon.alarm import Alarm
@@ -29,6 +26,8 @@ from jobctl.daemon.due import due_row
 from jobctl.daemon.following import Followers
 from jobctl.daemon.groups import keeper_recipe
 from jobctl.daemon.handover import hand_over
+from jobctl.daemon.host_load import ProcLoad
+from jobctl.daemon.lock import serve, take_lock
 from jobctl.daemon.loop import Loop
 from jobctl.daemon.notify import Notifier
 from jobctl.daemon.retention import Retention
@@ -42,7 +41,6 @@ from jobctl.engine.local.engine import LocalEngine
 from jobctl.errors import (
     ConfigError,
     JobctlError,
-    StateDirectoryInUse,
     StateDirectoryUnusable,
 )
 from jobctl.logs import fields, logger, start_logging
@@ -54,7 +52,8 @@ from jobctl.store.database import Database, open_database
 from jobctl.worker.instance import boot_id
 
 LOCK_PATIENCE_S = 5.0
-"""An answer without a daemon holds the lock for about a second: a starting daemon waits for that."""
+"""An answer without a daemon holds the lock for about a second, and a daemon that stops for a moment more: a
+starting daemon waits for that."""
 
 
 def run(
@@ -110,6 +109,7 @@ def _serve(
     prepare_state_directory(state)
     lock = take_lock(state, LOCK_PATIENCE_S)
     try:
+        serve(state)
         database = open_database(state.database)
         try:
             daemon, server, station, loop = build(file, path, state, database, listen_at, clock)
@@ -150,28 +150,6 @@ def prepare_state_directory(state: StateDirectory) -> None:
         ) from error
 
 
-def take_lock(state: StateDirectory, patience_s: float) -> FileLock:
-    """Take the lock of the one daemon, before anything forks. Raises StateDirectoryInUse."""
-    lock = FileLock(str(state.daemon_lock), mode=0o600)
-    try:
-        lock.acquire(timeout=patience_s)
-    except Timeout:
-        holder = _holder(state)
-        raise StateDirectoryInUse(
-            f'another daemon{holder} works with the state directory "{state.root}"',
-            hint="Stop it (jobctl stop), or give this one another state_dir.",
-        ) from None
-    (state.root / "daemon.pid").write_text(f"{os.getpid()}\n")
-    return lock
-
-
-def _holder(state: StateDirectory) -> str:
-    try:
-        return f" (pid {(state.root / 'daemon.pid').read_text().strip()})"
-    except OSError:
-        return ""
-
-
 def build(
     file: FilePlan,
     config_path: Path | None,
@@ -186,6 +164,7 @@ def build(
     loop.catch((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
     notifier = Notifier(os.environ, clock)
     corner = cgroups.find(state_id(database))
+    corner.drop_abandoned(clock.now() / SECOND)
     engine = LocalEngine(
         run_dir=state.run,
         poller=loop,
@@ -203,6 +182,7 @@ def build(
         clock=clock,
         rng=rng,
         orders=orders,
+        host=ProcLoad(),
         hand_over=lambda name, facts: hand_over(station, name, facts),
     )
 
@@ -275,7 +255,7 @@ def state_id(database: Database) -> str:
     """A short random name of this state directory, made once."""
     found = meta.get(database, "state_id")
     if found is None:
-        found = secrets.token_hex(4)
+        found = os.urandom(4).hex()
         with database.transaction():
             meta.set(database, "state_id", found)
     return found

@@ -10,7 +10,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Final
 
-from jobctl.clock import SECOND, Clock
+from jobctl.clock import SECOND, Clock, earliest
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -81,10 +81,10 @@ class Notifier:
 
     def deadline(self) -> float | None:
         """When the manager has to hear something, on the monotonic clock; None: never."""
-        found = [self._ask_again_at] if self._address else []
-        if self.watchdog_s is not None:
-            found.append(self._next_ping)
-        return min((at for at in found if at is not None), default=None)
+        return earliest(
+            self._ask_again_at if self._address else None,
+            self._next_ping if self.watchdog_s is not None else None,
+        )
 
     @property
     def is_ping_due(self) -> bool:

@@ -24,22 +24,26 @@ from jobctl.clock import SystemClock
 from jobctl.config import load_in_child
 from jobctl.daemon.following import Followers
 from jobctl.daemon.handlers import HANDLERS, READ_ONLY
+from jobctl.daemon.host_load import ProcLoad
+from jobctl.daemon.lock import take_lock
 from jobctl.daemon.loop import Loop
-from jobctl.daemon.main import highest_id, host_zone, state_id, take_lock
+from jobctl.daemon.main import highest_id, host_zone, state_id
 from jobctl.daemon.server import Peer, Server
 from jobctl.daemon.station import Ids, Station
-from jobctl.daemon.stored_limits import with_stored_limits
+from jobctl.daemon.stored_limits import with_stored_limits, with_stored_sizes
 from jobctl.daemon.stored_schedules import stored_schedules
 from jobctl.daemon.waiting import Waiters
 from jobctl.dispatcher import Dispatcher
 from jobctl.dispatcher.orders import Orders
 from jobctl.engine.base import Settled
+from jobctl.engine.local import cgroups, holder
 from jobctl.engine.local.records import find_records
 from jobctl.errors import ConfigError, JobctlError, NotAllowed
 from jobctl.paths import StateDirectory
 from jobctl.plan import FilePlan, merge
 from jobctl.store import jobs as job_rows
 from jobctl.store.database import open_database
+from jobctl.worker.freezer import is_frozen
 from jobctl.worker.instance import boot_id
 
 if TYPE_CHECKING:
@@ -52,6 +56,9 @@ LOCK_PATIENCE_S = 0.5
 
 class NoEngine:
     """Stands where the engine stands in a daemon: nothing runs here, and nothing is started."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
 
     def adopt(self, running: Mapping[str, Sequence[Adoptable]]) -> None:
         """Nothing is taken over."""
@@ -100,6 +107,18 @@ class NoEngine:
     def workers(self) -> list[dict[str, Any]]:
         """No workers."""
         return []
+
+    def is_paused(self, worker: str) -> bool:
+        """The command of this keeper is paused; its lock file says where that can be seen."""
+        holders = (holder.read(folder) for folder in self._run_dir.glob(f"*/{worker}"))
+        return any(
+            found is not None and cgroups.is_of(worker, found.cgroup) and is_frozen(found.cgroup)
+            for found in holders
+        )
+
+    def templates(self) -> dict[str, int]:
+        """No templates."""
+        return {}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -156,16 +175,17 @@ def _build(
         except ConfigError:
             # What the store knows can be told without the plan.
             file = FilePlan()
-    engine: Any = NoEngine()
+    engine: Any = NoEngine(state.run)
     stored = stored_schedules(database)
     plan = merge(file, (), stored, host_timezone=host_zone(), strict=False)
-    plan = with_stored_limits(database, plan)
+    plan = with_stored_sizes(database, with_stored_limits(database, plan))
     dispatcher = Dispatcher(
         database=database,
         engine=engine,
         clock=clock,
         rng=random.Random(),  # noqa: S311 -- jitter, no secret
         orders=Orders(state.output),
+        host=ProcLoad(),
     )
     # Not prepared: that writes, and this plan knows nothing of what the code declares.
     dispatcher.go_by(plan)

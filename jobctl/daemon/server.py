@@ -17,7 +17,6 @@ import socket
 import struct
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from jobctl import __version__
@@ -34,6 +33,7 @@ from jobctl.paths import bind_unix, connect_unix
 from jobctl.protocol.compact import loads
 from jobctl.protocol.framing import FrameBuffer
 from jobctl.protocol.requests import PROTOCOLS, REQUESTS, Hello, Request, read
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,6 +221,12 @@ class Connection:
             self.buffer = FrameBuffer()
 
 
+class Encoded(str):
+    """An answer that is JSON already."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request and where its answer goes."""
@@ -229,15 +235,16 @@ class Call:
     number: int
     request: Request
 
-    def answer(self, data: dict[str, Any]) -> None:
+    def answer(self, data: dict[str, Any] | Encoded) -> None:
         """The final answer. One that no client could be sent is refused instead."""
-        frame = _dumps({"id": self.number, "ok": data}).encode()
+        text = data if isinstance(data, Encoded) else _dumps(data)
+        frame = f'{{"id":{self.number},"ok":{text}}}\n'.encode()
         if len(frame) >= _UNREAD_LIMIT_BYTES:
             size = f"{len(frame) >> 20} MiB"
             self.refuse(UsageError(f"the answer has {size}", hint="Ask for less at once."))
             return
         self._end()
-        self.connection.send_bytes(frame + b"\n")
+        self.connection.send_bytes(frame)
 
     def more(self, data: dict[str, Any]) -> None:
         """A part of a stream."""

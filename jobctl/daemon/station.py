@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
     from jobctl.beat import Beat
-    from jobctl.clock import Clock, Moment
+    from jobctl.clock import HostClock, Moment
     from jobctl.daemon.following import Followers
     from jobctl.daemon.server import Call
     from jobctl.daemon.waiting import Waiters
     from jobctl.dispatcher import Dispatcher
     from jobctl.engine.local.engine import LocalEngine
+    from jobctl.errors import JobctlError
     from jobctl.paths import StateDirectory
     from jobctl.plan import Plan
     from jobctl.store.database import Database
     from jobctl.store.jobs import NewJob
+    from jobctl.task import Task
 
 
 class Ids:
@@ -38,6 +42,7 @@ class Pattern(NamedTuple):
     """The row of a plain job of a task, and its payload when it is given no arguments (None: not known
     yet)."""
 
+    task: Task
     row: NewJob
     payload: str | None
 
@@ -79,7 +84,7 @@ class Station:
     dispatcher: Dispatcher
     engine: LocalEngine
     beat: Beat
-    clock: Clock
+    clock: HostClock
     waiters: Waiters
     followers: Followers
     ids: Ids
@@ -97,4 +102,5 @@ class Station:
     """Do work in a durable step of its own and, after the commit, what it gave back. Raises StorageError,
     and what the work raises; then nothing of it has happened."""
     ask_reload: Callable[[Callable[[list[str] | Exception], None]], None] | None = None
+    ask_restart: Callable[[str, Callable[[int | JobctlError], None]], None] | None = None
     ask_stop: Callable[[str | None], str] | None = None

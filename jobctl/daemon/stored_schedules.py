@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jobctl.logs import fields, logger
 from jobctl.plan import ScheduleSpec, read_stored
+from jobctl.steps import Steps, at_once, parts
 from jobctl.store import schedules as schedule_rows
 from jobctl.task.units import InvalidValue
 
@@ -21,15 +22,22 @@ def stored_schedules(database: Database) -> list[ScheduleSpec]:
 
     One whose table cannot be read is left out, and said: it stays in the store, and stops no other.
     """
+    return at_once(reading_stored(database))
+
+
+def reading_stored(database: Database) -> Steps[list[ScheduleSpec]]:
+    """Do what `stored_schedules` does, a part of it at a time; none may be added or removed meanwhile."""
     found = []
-    for row in schedule_rows.stored(database):
-        try:
-            found.append(read_stored(row.name, row.table))
-        except InvalidValue as error:
-            logger.error(
-                "a stored schedule cannot be read and is not in force",
-                extra=fields(schedule=row.name, reason=error.message),
-            )
+    for rows in parts(schedule_rows.stored(database)):
+        for row in rows:
+            try:
+                found.append(read_stored(row.name, row.table))
+            except InvalidValue as error:
+                logger.error(
+                    "a stored schedule cannot be read and is not in force",
+                    extra=fields(schedule=row.name, reason=error.message),
+                )
+        yield
     return found
 
 

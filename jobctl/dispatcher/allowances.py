@@ -1,29 +1,30 @@
-"""How many more jobs of a ready line may start now, by the limits and rates of its queue and of its task.
+"""How many more jobs of a ready line may start now, by the limits and rates of its queue and of its task and by
+the load of the host.
 
 Decided in the transaction that claims: limits from the rows of those that run (P9), so that there is no
 counter that could leak; rates from one stored moment each (`jobctl.dispatcher.pace`), which moves on in that
-transaction too. The jobs of a task with limits stand in ready lines of their own, so that a claim never has
+transaction too; limits by load from the kernel's figures (`jobctl.dispatcher.load`). The jobs of a task with limits stand in ready lines of their own, so that a claim never has
 to read a job to find out that it may not start.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from jobctl.clock import SECOND
+from jobctl.dispatcher.load import LOOK_S, UNLIMITED, HostLoad, LoadLimits
 from jobctl.dispatcher.pace import Pace, pace_of
 from jobctl.plan.gates import is_paced
 from jobctl.store import jobs as job_rows
 from jobctl.store import rates as rate_rows
 from jobctl.store.jobs import owner_of
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from jobctl.clock import Moment
     from jobctl.plan import Plan
     from jobctl.store.database import Database
     from jobctl.task import Task
-
-UNLIMITED: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,9 @@ class _Rate:
 class Allowances:
     """See the module. What it remembers of limits holds for one transaction; `begin` forgets it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, host: HostLoad) -> None:
         self._database = database
+        self._load = LoadLimits(database, host)
         self._plan: Plan | None = None
         self._limits: dict[str, tuple[_Limit, ...]] = {}
         self._rates: dict[str, tuple[_Rate, ...]] = {}
@@ -60,8 +62,8 @@ class Allowances:
         self._used_until: dict[str, Moment] = {}
         self._now: Moment = 0
         self.next_at: Moment | None = None
-        """When a rate lets jobs start that nothing else keeps from it, of those that were asked about since
-        `begin`; None: no rate does."""
+        """When a rate lets jobs start that nothing else keeps from it, or the host has to be looked at again for
+        such jobs, of those that were asked about since `begin`; None: there are none."""
 
     def take(self, plan: Plan) -> None:
         """Go by this plan from now on."""
@@ -69,6 +71,7 @@ class Allowances:
         self._limits.clear()
         self._rates.clear()
         self._free.clear()
+        self._load.take(plan)
 
     def refresh(self) -> None:
         """Read the rates again: what was remembered may not have happened."""
@@ -78,19 +81,34 @@ class Allowances:
         """A transaction begins: count again."""
         self._now = now
         self._free.clear()
+        self._load.begin(now)
         self.next_at = None
 
     def of(self, line: str) -> int:
         """How many more jobs of a ready line may start; not above zero: none."""
         limits, rates = self._limits_of(line), self._rates_of(line)
         free = min(map(self._free_of, limits)) if limits else UNLIMITED
-        if free <= 0 or not rates:
-            return free
-        allowed = min(map(self._allowed_by, rates))
-        if allowed <= 0:
-            next_at = max(rate.pace.next_at(self._used_until[rate.name]) for rate in rates)
-            self.next_at = next_at if self.next_at is None else min(self.next_at, next_at)
-        return min(free, allowed)
+        if free > 0 and rates:
+            allowed = min(map(self._allowed_by, rates))
+            if allowed <= 0:
+                self._wake_at(max(rate.pace.next_at(self._used_until[rate.name]) for rate in rates))
+            free = min(free, allowed)
+        if free > 0:
+            room = self._load.room(line)
+            if room <= 0:
+                self._look_again(line)
+            free = min(free, room)
+        return free
+
+    def _look_again(self, line: str) -> None:
+        """Look at the host again in a while, unless nobody waits in the line."""
+        moment = self._now + int(LOOK_S * SECOND)
+        is_new = self.next_at is None or moment < self.next_at
+        if is_new and job_rows.head(self._database, line=line) is not None:
+            self._wake_at(moment)
+
+    def _wake_at(self, moment: Moment) -> None:
+        self.next_at = moment if self.next_at is None else min(self.next_at, moment)
 
     def note(self, line: str, count: int) -> None:
         """So many jobs of the line were claimed and start, in this transaction."""
@@ -101,9 +119,11 @@ class Allowances:
             used_until = rate.pace.advance(self._used_until[rate.name], count)
             self._used_until[rate.name] = used_until
             rate_rows.use(self._database, name=rate.name, used_until=used_until)
+        self._load.note(line, count)
 
     def is_paced(self, queue: str, task: Task | None) -> bool:
-        """A rate says when the jobs of a queue and task start: none may wait behind another with a worker."""
+        """A rate or the host's load says when the jobs of a queue and task start: none may wait behind another
+        with a worker."""
         assert self._plan is not None
         return is_paced(self._plan, queue, task)
 
@@ -118,7 +138,7 @@ class Allowances:
         for rate in self._rates_of(line):
             if self._allowed_by(rate) <= 0:
                 return f"{rate.about} starts no more jobs than its rate_limit allows"
-        return None
+        return self._load.why_not(line)
 
     def _limits_of(self, line: str) -> tuple[_Limit, ...]:
         limits = self._limits.get(line)

@@ -1,10 +1,14 @@
-"""Jobs that wait for others: they are let go, or revoked, in the transaction that ends what they wait for.
+"""Jobs that wait for others: they are let go, or revoked, when what they wait for has ended.
 
 Only jobs that exist can be waited for, so there are no rings. A job that has to succeed and does not takes
 with it all that wait for it, and all that wait for those: none of them could ever run.
 
-Who waits for whom is in the rows. That jobs have ended which nobody was told of is remembered only as a
-hint; after a start or a refused transaction all that others wait for are looked at once, in slices.
+The transaction that ends a job follows its end too, but for no more than `SLICE` of those that wait: a
+hundred thousand of them would hold up everybody else for a second. The transactions of the next turns follow
+it for the rest. Nothing has to be remembered for that. Who waits for whom is in the rows, and a job stands
+in its line apart until the last row about it is closed: it can neither start nor be forgotten meanwhile,
+and retention leaves what it waits for alone. That jobs have ended whose ends are not followed yet is a hint;
+after a start or a refused transaction all that others wait for are looked at, in slices.
 """
 
 from __future__ import annotations
@@ -15,12 +19,14 @@ from jobctl.store import dependencies as rows
 from jobctl.store import jobs as job_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jobctl.clock import Moment
     from jobctl.store.database import Database
     from jobctl.store.jobs import Standing
 
 SLICE: Final = 500
-"""Jobs that are looked at in one turn when none can be trusted."""
+"""Those that wait, or are waited for, that are looked at in one turn."""
 
 
 class Dependencies:
@@ -49,30 +55,41 @@ class Dependencies:
         return bool(self._ended) or self._cursor is not None
 
     def step(self, now: Moment) -> tuple[list[Standing], list[int]]:
-        """Follow ends, inside a transaction: the jobs that were let go, and those that were revoked.
+        """Follow ends for a slice, inside a transaction: the jobs that were let go, and those that were revoked.
 
         Those with a time of their own that has not come stand in the line of such jobs.
         """
-        ended, self._ended = [*self._ended, *self._next()], []
         let_go: list[Standing] = []
         revoked: list[int] = []
-        while ended:
-            met = rows.meet(self._database, ended)
-            broken = rows.break_(self._database, ended)
-            ended = []
-            for job_id, on_job in broken.items():
-                state = job_rows.state(self._database, on_job)
-                if job_rows.revoke_waiting(
-                    self._database, id=job_id, reason=f"job {on_job} is {state}", now=now
-                ):
-                    ended.append(job_id)
-            revoked += ended
+        budget = SLICE
+        while budget > 0 and self.has_work:
+            if not self._ended:
+                self._ended = self._next()
+            looked_at = self._ended[:budget]
+            closed = rows.close(self._database, looked_at, limit=budget)
+            if len(closed) < budget:
+                del self._ended[: len(looked_at)]
+            budget -= max(len(closed), len(looked_at))
+            met = {job_id for job_id, _, is_met in closed if is_met}
+            broken = {job_id: on_job for job_id, on_job, is_met in closed if not is_met}
+            gone = self._revoke(broken, now)
+            self._ended += gone
+            revoked += gone
             let_go += job_rows.let_after(self._database, ids=met - broken.keys(), now=now)
-        if (let_go or revoked) and self._cursor is None:
+        if (let_go or revoked) and not self.has_work:
             # Nobody waits any more: what ends from now on is not looked at.
             line = job_rows.AFTER_LINE
             self.is_used = job_rows.head(self._database, line=line) is not None
         return let_go, revoked
+
+    def _revoke(self, broken: Mapping[int, int], now: Moment) -> list[int]:
+        """End those of these jobs that wait, by for whom in vain; these."""
+        gone = []
+        for job_id, on_job in broken.items():
+            reason = f"job {on_job} is {job_rows.state(self._database, on_job)}"
+            if job_rows.revoke_waiting(self._database, id=job_id, reason=reason, now=now):
+                gone.append(job_id)
+        return gone
 
     def _next(self) -> list[int]:
         if self._cursor is None:

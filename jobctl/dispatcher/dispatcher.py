@@ -9,14 +9,22 @@ store, so a turn that is rolled back needs no repair.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple
 
+from jobctl.clock import earliest
 from jobctl.dispatcher.allowances import Allowances
 from jobctl.dispatcher.dependencies import Dependencies
 from jobctl.dispatcher.ends import facts_of, follower_of, result_as_asked
 from jobctl.dispatcher.gates import Gates
-from jobctl.dispatcher.orders import Orders, limit_of, ran_with, ran_with_limit, retry_rule
+from jobctl.dispatcher.orders import (
+    Orders,
+    limit_of,
+    ran_with,
+    ran_with_limit,
+    retry_rule,
+    with_request,
+)
 from jobctl.dispatcher.placement import (
     Walk,
     gate_now,
@@ -47,12 +55,14 @@ from jobctl.store.jobs import (
     ready_line,
 )
 from jobctl.task import Share
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from jobctl.clock import Clock, Moment
+    from jobctl.dispatcher.load import HostLoad
     from jobctl.plan import Plan
     from jobctl.store.database import Database
     from jobctl.task import Task
@@ -97,6 +107,7 @@ class Dispatcher:
         clock: Clock,
         rng: random.Random,
         orders: Orders,
+        host: HostLoad,
         hand_over: HandOver | None = None,
     ) -> None:
         self._database = database
@@ -111,12 +122,13 @@ class Dispatcher:
         self._paused: set[str] = set()
         self._next_eta: Moment | None = None
         self._next_expiry: Moment | None = None
+        self._next_deadline: Moment | None = None
         self._parked: set[str] = set()
         self._held_back: set[int] = set()
         self._looks_at_all_held_back = False
         self._walk: Walk | None = None
         self._has_more = False
-        self._allowances = Allowances(database)
+        self._allowances = Allowances(database, host)
         self._gates = Gates(database)
         self._dependencies = Dependencies(database)
         self._run_times = RunTimes(database)
@@ -170,6 +182,7 @@ class Dispatcher:
         self._run_times.refresh()
         self._next_eta = job_rows.next_eta(self._database)
         self._next_expiry = job_rows.next_expiry(self._database)
+        self._next_deadline = job_rows.next_deadline(self._database)
 
     def prepare(self, plan: Plan) -> Callable[[], None]:
         """Look at what a plan means for waiting jobs, inside a transaction; gives back what brings it into
@@ -250,6 +263,11 @@ class Dispatcher:
         if self._next_expiry is None or expires_at < self._next_expiry:
             self._next_expiry = expires_at
 
+    def note_deadline(self, deadline_at: Moment) -> None:
+        """A job that waits has this deadline."""
+        if self._next_deadline is None or deadline_at < self._next_deadline:
+            self._next_deadline = deadline_at
+
     def note_pause(self, queue: str, *, is_paused: bool) -> None:
         """A queue was paused or resumed."""
         if is_paused:
@@ -266,19 +284,26 @@ class Dispatcher:
 
     def next_due(self) -> Moment | None:
         """When `advance` has something to do, on the wall clock; None: nothing waits."""
-        found = (self._next_eta, self._next_expiry, self._allowances.next_at)
-        return min((m for m in found if m is not None), default=None)
+        return earliest(self._next_eta, *self._latest(), self._allowances.next_at)
 
     def is_due(self, now: Moment) -> bool:
-        """Some waiting job's time has come, or its expiry."""
-        return any(m is not None and m <= now for m in (self._next_eta, self._next_expiry))
+        """Some waiting job's time has come, its expiry or its deadline."""
+        return any(m is not None and m <= now for m in (self._next_eta, *self._latest()))
+
+    def _latest(self) -> tuple[Moment | None, Moment | None]:
+        """When the next jobs end that wait, because it is too late for them."""
+        return self._next_expiry, self._next_deadline
 
     def advance(self, now: Moment) -> None:
-        """Move jobs whose time has come, end those that expired."""
+        """Move jobs whose time has come, end those for which it is too late."""
         if self._next_expiry is not None and self._next_expiry <= now:
             expired = job_rows.expire(self._database, now=now, limit=RIPEN_LIMIT)
             self.effects.ended.extend(expired)
             self._next_expiry = job_rows.next_expiry(self._database)
+        if self._next_deadline is not None and self._next_deadline <= now:
+            late = job_rows.pass_deadline(self._database, now=now, limit=RIPEN_LIMIT)
+            self.effects.ended.extend(late)
+            self._next_deadline = job_rows.next_deadline(self._database)
         if self._next_eta is not None and self._next_eta <= now:
             self._take_standing(job_rows.ripen(self._database, now=now, limit=RIPEN_LIMIT))
             self._next_eta = job_rows.next_eta(self._database)
@@ -364,8 +389,10 @@ class Dispatcher:
         self._admit()
         if not self.wants_claims():
             return
-        if self._next_expiry is not None and self._next_expiry <= now:
-            # More have expired than one turn ends; none of them may start.
+        if any(moment is not None and moment <= now for moment in self._latest()):
+            # It is too late for more than one turn ends; none of them may start.
+            return
+        if not self._open_lines():
             return
         ended = len(self.effects.ended)
         for slot in self._engine.slots():
@@ -387,12 +414,19 @@ class Dispatcher:
             return
         assert self._plan is not None
         wanted: set[tuple[str, str]] = set()
-        for line in self._hot:
+        for line in self._open_lines():
             kind, (queue, _) = ("command" if line[0] == "c" else "function"), owner_of(line)
-            if queue not in self._paused and self._allowances.of(line) > 0:
-                wanted.update((kind, group.name) for group in self._plan.groups_serving(queue))
+            wanted.update((kind, group.name) for group in self._plan.groups_serving(queue))
         for kind, group_name in sorted(wanted):
             self._engine.want(kind, group_name)
+
+    def _open_lines(self) -> list[str]:
+        """The lines from which jobs may start, if there are any in them and somebody has room."""
+        return [
+            line
+            for line in self._hot
+            if owner_of(line)[0] not in self._paused and self._allowances.of(line) > 0
+        ]
 
     def _claim_for(self, slot: Slot, now: Moment) -> list[Attempt]:
         """Claim up to the slot's room, from the line whose first job goes before the others'."""
@@ -485,7 +519,16 @@ class Dispatcher:
         assert plan is not None
         prepared: list[Attempt] = []
         orders: list[tuple[str, int]] = []
+        # Task, queue and kind of functions whose attempts follow from their rows alone, and the task's name.
+        plain: dict[tuple[str | None, str, str], str | None] = {}
         for job in claimed:
+            is_bare = job.overrides is None and job.deadline_at is None
+            name = plain.get((job.task, job.queue, job.kind)) if is_bare else None
+            if name is not None:
+                prepared.append(
+                    Attempt(job.token, job.id, job.number, name, job.started_at, job.payload)
+                )
+                continue
             task: Task | None = None
             if job.task is not None:
                 task = plan.find(job.task)
@@ -497,6 +540,9 @@ class Dispatcher:
                 is_paced = self._allowances.is_paced(job.queue, task)
                 limit_s = self._run_times.limit_s(task) if task is not None else None
                 attempt = self._orders.attempt_of(job, task, limit_s=limit_s, is_paced=is_paced)
+                if task is not None and task.name in plan.bound:
+                    row = job_rows.get(self._database, job.id, longest_bytes=0)
+                    attempt = with_request(attempt, job, task, row or {})
             except InvalidArguments as error:
                 self._refuse(job, slot.worker, error, now)
                 continue
@@ -511,6 +557,8 @@ class Dispatcher:
                 orders.append((ran_with(attempt.order), job.id))
             elif attempt.timeout_s is not None:
                 orders.append((ran_with_limit(attempt.timeout_s), job.id))
+            elif is_bare and attempt.may_share and attempt.payload is job.payload:
+                plain[job.task, job.queue, job.kind] = attempt.task
             prepared.append(attempt)
         if orders:
             job_rows.note_order(self._database, orders)
@@ -554,7 +602,7 @@ class Dispatcher:
                 self._settle_one(event.worker, row.outcome(), now)
             return
         worker = event.worker
-        attempt_rows.add(self._database, [attempt_rows.row_of_done(row, worker) for row in done])
+        attempt_rows.add_done(self._database, done, worker=worker)
         self.effects.ended.extend(row.job_id for row in done)
 
     def _settle_one(self, worker: str, outcome: Outcome, now: Moment) -> None:
@@ -606,6 +654,7 @@ class Dispatcher:
             rng=self._rng,
             outcome=outcome,
             now=now,
+            deadline_at=running.deadline_at,
         )
         reason = decision.reason.value if decision.reason else ""
         match decision.change:
@@ -635,6 +684,8 @@ class Dispatcher:
                     eta=eta,
                 )
                 self.note_eta(eta)
+                if running.deadline_at is not None:
+                    self.note_deadline(running.deadline_at)
                 if running.gate is not None:
                     self._gates.note(running.gate)
             case Change.REVOKE:
@@ -669,6 +720,9 @@ class Dispatcher:
         job = job_rows.release(self._database, id=running.id, token=running.token)
         if job is not None:
             self._take_standing([job])
+            if running.deadline_at is not None:
+                # It waits again: while it ran, nobody waited for this moment.
+                self.note_deadline(running.deadline_at)
 
     def _settle_late(self, outcome: Outcome) -> None:
         """The token is not the current one: a repetition is ignored, anything else kept and refused."""

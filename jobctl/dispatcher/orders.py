@@ -10,12 +10,13 @@ import grp
 import json
 import os
 import pwd
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobctl.arguments import Texts, build_argv, build_env, shell_argv
+from jobctl.clock import SECOND
 from jobctl.dispatcher.left_output import name_left_output
 from jobctl.engine.base import Attempt
 from jobctl.errors import InvalidArguments
@@ -25,6 +26,7 @@ from jobctl.reports import DESCRIPTOR, VARIABLE
 from jobctl.retry import RetryRule
 from jobctl.task import Kind, Send, StopStep, Task
 from jobctl.task.world import CREDENTIAL, io_priority
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,8 +132,8 @@ class Orders:
         """
         _check_kind(job, task)
         overrides = json.loads(job.overrides) if job.overrides else {}
-        timeout_s = overrides.get("timeout_s", limit_s)
-        soft_timeout_s = task.soft_timeout_s if task else None
+        timeout_s = _until_deadline(job, overrides.get("timeout_s", limit_s))
+        soft_timeout_s = overrides.get("soft_timeout_s", task.soft_timeout_s if task else None)
         if job.kind != "command":
             return Attempt(
                 token=job.token,
@@ -147,9 +149,12 @@ class Orders:
         payload = json.loads(job.payload)
         order = self._order(job, task, payload)
         order["timeout_s"] = timeout_s
-        if task is not None and soft_timeout_s is not None:
+        if job.deadline_at is not None:
+            # Also apart from the limit, which stands still while the command is paused.
+            order["deadline_s"] = _until_deadline(job, None)
+        if soft_timeout_s is not None:
             order["soft_timeout_s"] = soft_timeout_s
-            order["soft_signal"] = int(task.soft_signal)
+            order["soft_signal"] = int((task or _AD_HOC).soft_signal)
         if overrides.get("stderr", (task or _AD_HOC).stderr) == "separate":
             path = output_file(self._output_dir, job.id, job.number, stderr=True)
             order["stderr_path"] = str(path)
@@ -284,6 +289,10 @@ def _world(task: Task | None, account: Account) -> dict[str, Any]:
     set_limits = {name: value for name, value in limits.items() if value is not None}
     if set_limits:
         asked["limits"] = set_limits
+    bounds = {"memory": task.memory_bytes, "processes": task.processes}
+    set_bounds = {name: value for name, value in bounds.items() if value is not None}
+    if set_bounds:
+        asked["bounds"] = set_bounds
     return asked
 
 
@@ -341,22 +350,45 @@ def ran_with(order: Mapping[str, Any]) -> str:
     )
 
 
+def with_request(attempt: Attempt, job: Claimed, task: Task, row: Mapping[str, Any]) -> Attempt:
+    """The attempt of a function that wants to know of its job: ``request`` in the payload says it.
+
+    ``row`` is the job's, as `jobctl.store.jobs.get` gives it.
+    """
+    request = {
+        "queue": job.queue,
+        "priority": job.priority,
+        "number": job.number,
+        "failures": job.failures,
+        "losses": job.losses,
+        "eta": row.get("eta"),
+        "expires_at": row.get("expires_at"),
+        "deadline_at": job.deadline_at,
+        "labels": json.loads(row["labels"]) if row.get("labels") else {},
+        "timeout_s": attempt.timeout_s,
+        "soft_timeout_s": attempt.soft_timeout_s,
+        "rule": asdict(retry_rule(task, job.overrides)),
+    }
+    comma = "" if attempt.payload == "{}" else ","
+    payload = f'{attempt.payload[:-1]}{comma}"request":{dumps(request)}}}'
+    return attempt._replace(payload=payload)
+
+
 def retry_rule(task: Task | None, overrides: str | None) -> RetryRule:
     """The rule for further attempts of a job."""
     given = json.loads(overrides) if overrides else {}
-    rules = task or _AD_HOC
-    return RetryRule(
-        retries=given.get("retries", rules.retries),
-        delay_s=rules.retry_delay_s,
-        backoff=float(rules.retry_backoff),
-        max_delay_s=rules.retry_backoff_max_s,
-        jitter=rules.retry_jitter,
-        on_lost=rules.on_lost,
-        max_lost=rules.max_lost,
-        retry_on=rules.retry_on,
-        autoretry_for=rules.autoretry_for,
-        dont_autoretry_for=rules.dont_autoretry_for,
-    )
+    return RetryRule.of(task or _AD_HOC, retries=given.get("retries"))
+
+
+def _until_deadline(job: Claimed, timeout_s: float | None) -> float | None:
+    """How long an attempt that is claimed now may take: no longer than its job has until its deadline.
+
+    As a limit of the attempt it is kept by whoever keeps its limits, without the daemon.
+    """
+    if job.deadline_at is None:
+        return timeout_s
+    left_s = (job.deadline_at - job.started_at) / SECOND
+    return left_s if timeout_s is None else min(timeout_s, left_s)
 
 
 def _check_kind(job: Claimed, task: Task | None) -> None:

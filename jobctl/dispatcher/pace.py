@@ -10,8 +10,9 @@ All moments and spans are whole microseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from jobctl.clock import Moment

@@ -10,10 +10,9 @@ was made while no daemon ran is seen too, and a walk that was cut short is begun
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from jobctl.digest import blake2b
 from jobctl.errors import InvalidArguments
 from jobctl.job import Reason
 from jobctl.plan.gates import gate_of, keyless_gate
@@ -22,6 +21,7 @@ from jobctl.store import jobs as job_rows
 from jobctl.store import meta
 from jobctl.store.jobs import gate_line, parked_line, ready_line
 from jobctl.task import Kind
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,6 @@ looks through attempts.
 from __future__ import annotations
 
 import json
-from statistics import median
 from typing import TYPE_CHECKING
 
 from jobctl.clock import SECOND
@@ -46,6 +45,9 @@ class RunTimes:
         spans = self._of(task)
         if len(spans) < LEAST_SAMPLES:
             return None
+        # Imported where it is needed: with it come fractions and decimal numbers.
+        from statistics import median
+
         return task.timeout_s.of(median(spans) / SECOND)
 
     def _of(self, task: Task) -> list[int]:

@@ -13,10 +13,11 @@ outcome. Between these two an engine never loses an outcome and never runs an at
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from jobctl.result import Outcome, Verdict
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
     from jobctl.clock import Moment
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Attempt:
-    """A claimed attempt on its way to a worker.
+class Attempt(NamedTuple):
+    """A claimed attempt on its way to a worker. A tuple, because one is made for every job.
 
     Attributes:
         token: random, unique to this attempt.

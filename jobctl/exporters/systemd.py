@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ from jobctl.schedule.clocked import ClockedSchedule
 from jobctl.schedule.crontab import CrontabSchedule
 from jobctl.schedule.days import EVERY_MONTH
 from jobctl.schedule.interval import IntervalSchedule
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

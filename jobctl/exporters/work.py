@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from jobctl.arguments import SHELL, Given, build_argv, build_env, texts, with_defaults
@@ -12,20 +12,21 @@ from jobctl.plan.tables import TASK_KEYS
 from jobctl.schedule import Schedule, ScheduleError, bounded, moment_of, parse_schedule
 from jobctl.task import Kind, Share, Task
 from jobctl.task.keys import write_values
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from jobctl.plan.file import FilePlan
-    from jobctl.plan.tables import ScheduleSpec
+    from jobctl.plan.schedule_table import ScheduleSpec
 
 OUR_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OUR_LANG: Final = "C.UTF-8"
 _UNSAID: Final = (
-    "retries", "on_lost", "success_codes", "stop", "leftover", "max_output", "expires", "concurrency", "concurrency_key",
+    "retries", "on_lost", "success_codes", "stop", "leftover", "max_output", "expires", "deadline", "max_load", "min_free_memory", "concurrency", "concurrency_key",
     "rate_limit", "unique", "missed_within", "env_file", "env_from_file", "stdin_file", "nice", "ionice", "cpu_time",
     "open_files", "max_processes", "address_space", "core_size", "soft_timeout",
-    "on_success", "on_failure", "on_retry",
+    "memory", "processes", "on_success", "on_failure", "on_retry",
 )  # fmt: skip
 """Options of tasks that other schedulers have no word for."""
 

@@ -13,7 +13,7 @@ Source: Celery 5.6, user guide "Periodic Tasks", and the behaviour of `celery.sc
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +21,7 @@ from jobctl.config.writing import commented, table_text
 from jobctl.schedule import Kind, ScheduleError, parse_schedule
 from jobctl.schedule.fields import Dialect
 from jobctl.schedule.grammar import CrontabRule, parse_crontab_text
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

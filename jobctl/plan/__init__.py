@@ -8,21 +8,13 @@ is immutable and pure, and needs the standard library and `jobctl.schedule` only
 from __future__ import annotations
 
 from jobctl.plan.check import check_file
-from jobctl.plan.code import CodeReport, CodeTask, ImportFailure
-from jobctl.plan.difference import Changed, details, difference
+from jobctl.plan.code import CodeReport, CodeTask, ImportFailure, reading_report
+from jobctl.plan.difference import Changed, details, difference, differing
 from jobctl.plan.file import FilePlan
 from jobctl.plan.force import Plan
-from jobctl.plan.merge import PlanRefused, check_schedule, merge
-from jobctl.plan.tables import (
-    STORED,
-    DaemonSettings,
-    Override,
-    Queue,
-    ScheduleSpec,
-    WorkerGroup,
-    read_schedule,
-    read_stored,
-)
+from jobctl.plan.merge import PlanRefused, check_schedule, merge, merging
+from jobctl.plan.schedule_table import STORED, ScheduleSpec, read_schedule, read_stored
+from jobctl.plan.tables import DaemonSettings, Override, Queue, WorkerGroup
 
 __all__ = [
     "STORED",
@@ -42,7 +34,10 @@ __all__ = [
     "check_schedule",
     "details",
     "difference",
+    "differing",
     "merge",
+    "merging",
     "read_schedule",
     "read_stored",
+    "reading_report",
 ]

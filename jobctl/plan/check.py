@@ -23,17 +23,10 @@ from jobctl.arguments import malformed_placeholders as malformed
 from jobctl.errors import InvalidArguments
 from jobctl.plan.gates import gate_of, unique_key_of
 from jobctl.plan.handover import handover_faults
-from jobctl.plan.tables import (
-    KINDS,
-    TABLES,
-    TASK_KEYS,
-    TIMING,
-    ScheduleSpec,
-    WorkerGroup,
-    build_schedule,
-)
-from jobctl.task import burst_faults
-from jobctl.task.keys import nearest, read_values
+from jobctl.plan.schedule_table import KINDS, TIMING, ScheduleSpec, build_schedule
+from jobctl.plan.tables import TABLES, TASK_KEYS, WorkerGroup
+from jobctl.task import Task, burst_faults
+from jobctl.task.keys import keys_of, nearest, read_values
 from jobctl.task.template import read_template
 from jobctl.task.units import Fault, format_size, format_span, shown
 
@@ -43,7 +36,7 @@ if TYPE_CHECKING:
     from jobctl.plan.file import FilePlan
     from jobctl.plan.tables import DaemonSettings, Override, Queue
     from jobctl.schedule import Schedule
-    from jobctl.task import Source, Task
+    from jobctl.task import Source
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -85,9 +78,10 @@ def check_file(
     aliases = {alias: task.name for task in file.tasks for alias in task.aliases}
     names = frozenset({*tasks, *owners, *aliases}) if whole and not file.imports else None
     faults.extend(handover_faults(tasks, aliases, dict.fromkeys(tasks), known=names))
+    arguments = ArgumentJudge()
     for spec in specs:
         if spec.task in tasks:
-            faults.extend(argument_faults(spec, tasks[spec.task], None, path_of(spec, owners)))
+            faults.extend(arguments.faults(spec, tasks[spec.task], None, path_of(spec, owners)))
             faults.extend(overlap_faults(spec, tasks[spec.task], path_of(spec, owners)))
     if whole and not file.imports:
         faults.extend(body_faults(file.overrides, ()))
@@ -153,6 +147,26 @@ class ScheduleJudge:
         found = tuple(schedule_faults(spec, path, self._default_zone))
         if not found:
             self._good.add(said)
+        return found
+
+
+class ArgumentJudge:
+    """`argument_faults` for many schedules: those that give a task no arguments of their own are judged
+    once, if nothing is wrong."""
+
+    def __init__(self) -> None:
+        self._good: set[str] = set()
+
+    def faults(
+        self, spec: ScheduleSpec, task: Task, parameters: tuple[Parameter, ...] | None, path: Path
+    ) -> tuple[Fault, ...]:
+        """Judge one; the parameters are always the same for a task."""
+        is_plain = spec.args is None and not spec.kwargs
+        if is_plain and task.name in self._good:
+            return ()
+        found = tuple(argument_faults(spec, task, parameters, path))
+        if is_plain and not found:
+            self._good.add(task.name)
         return found
 
 
@@ -305,14 +319,12 @@ def coroutine_faults(
 def thread_faults(tasks: Iterable[Task], groups: Iterable[WorkerGroup]) -> Iterator[Fault]:
     """Find time limits of functions that run in threads, which nobody can stop."""
     groups = tuple(groups)
+    limits = {name: bound for name, bound in keys_of(Task).items() if bound.key.not_in}
     for task in tasks:
-        limits = {
-            "timeout": task.timeout_s is not None,
-            "soft_timeout": task.soft_timeout_s is not None,
-        }
         for group in _serving(task, groups) if task.function is not None else ():
-            for name, is_set in limits.items():
-                if is_set and group.pool == "threads":
+            for name, bound in limits.items():
+                is_set = getattr(task, bound.field) is not None
+                if is_set and group.pool in bound.key.not_in:
                     message = (
                         f'worker group "{group.name}" with pool = "threads" serves the queue '
                         f'"{task.queue}", and nobody can stop a thread'

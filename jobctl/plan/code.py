@@ -7,12 +7,15 @@ checked when it is read or merged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from jobctl.arguments import Parameter
+from jobctl.plan.schedule_table import ScheduleSpec
+from jobctl.steps import Steps, at_once, parts
 from jobctl.task import UNKNOWN_SOURCE, Source
 from jobctl.task.keys import FUNCTION, KWARGS, NAME, Json
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,22 +72,28 @@ class CodeReport:
     ``functions`` are the signatures of the functions that the file names, by ``"module:function"``; None
     when a signature cannot be known. A function that does not exist stands in ``failures`` under its
     whole name. ``coroutines`` are those functions, of file and code, that are coroutine functions.
+    ``bound`` are the tasks, by name, whose functions want to know of the job that they make. ``schedules`` are
+    those that the code declares beside its tasks.
     """
 
     group: str
     tasks: tuple[CodeTask, ...] = ()
     functions: Mapping[str, tuple[Parameter, ...] | None] = field(default_factory=dict)
     coroutines: tuple[str, ...] = ()
+    bound: tuple[str, ...] = ()
+    schedules: tuple[ScheduleSpec, ...] = ()
     failures: tuple[ImportFailure, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
-        """Give ``group``, ``tasks``, ``functions`` (by name), ``coroutines``, ``failures`` (``module``,
-        ``message``)."""
+        """Give ``group``, ``tasks``, ``functions`` (by name), ``coroutines``, ``bound``,
+        ``schedules`` (as of `ScheduleSpec.to_json`), ``failures`` (``module``, ``message``)."""
         return {
             "group": self.group,
             "tasks": [task.to_json() for task in self.tasks],
             "functions": {name: _write_parameters(found) for name, found in self.functions.items()},
             "coroutines": [*self.coroutines],
+            "bound": [*self.bound],
+            "schedules": [spec.to_json(brief=True) for spec in self.schedules],
             "failures": [
                 {"module": failure.module, "message": failure.message} for failure in self.failures
             ],
@@ -93,19 +102,33 @@ class CodeReport:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CodeReport:
         """Take what `to_json` gave. Raises `InvalidValue`, ``KeyError``, ``TypeError`` or ``ValueError``."""
-        return cls(
-            group=NAME.read(data["group"]),
-            tasks=tuple(CodeTask.from_json(task) for task in data["tasks"]),
-            functions={
-                FUNCTION.read(name): _read_parameters(found)
-                for name, found in data["functions"].items()
-            },
-            coroutines=tuple(FUNCTION.read(name) for name in data["coroutines"]),
-            failures=tuple(
-                ImportFailure(module=str(failure["module"]), message=str(failure["message"]))
-                for failure in data["failures"]
-            ),
+        return at_once(reading_report(data))
+
+
+def reading_report(data: Mapping[str, Any]) -> Steps[CodeReport]:
+    """Do what `CodeReport.from_json` does, a part of it at a time."""
+    tasks: list[CodeTask] = []
+    for some in parts(data["tasks"]):
+        tasks.extend(map(CodeTask.from_json, some))
+        yield
+    functions: dict[str, tuple[Parameter, ...] | None] = {}
+    for signatures in parts(data["functions"].items()):
+        functions.update(
+            (FUNCTION.read(name), _read_parameters(found)) for name, found in signatures
         )
+        yield
+    return CodeReport(
+        group=NAME.read(data["group"]),
+        tasks=tuple(tasks),
+        functions=functions,
+        coroutines=tuple(FUNCTION.read(name) for name in data["coroutines"]),
+        bound=tuple(NAME.read(name) for name in data["bound"]),
+        schedules=tuple(ScheduleSpec.from_json(schedule) for schedule in data["schedules"]),
+        failures=tuple(
+            ImportFailure(module=str(failure["module"]), message=str(failure["message"]))
+            for failure in data["failures"]
+        ),
+    )
 
 
 def _write_parameters(parameters: tuple[Parameter, ...] | None) -> Json:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from heapq import merge
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.errors import PlanError
-from jobctl.plan.tables import ScheduleSpec
+from jobctl.plan.schedule_table import ScheduleSpec
+from jobctl.steps import Steps, at_once, parts
 from jobctl.task.keys import BoundKey, keys_of
 from jobctl.task.units import format_size, format_span
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from _typeshed import DataclassInstance
 
@@ -48,6 +51,11 @@ def difference(old: Plan, new: Plan) -> tuple[Changed, ...]:
     Order: the daemon's settings, worker groups, queues, tasks, schedules, each by name. Raises `PlanError`
     when something changes that cannot while the daemon runs.
     """
+    return at_once(differing(old, new))
+
+
+def differing(old: Plan, new: Plan) -> Steps[tuple[Changed, ...]]:
+    """Do what `difference` does, a part of it at a time."""
     for name in _LASTING:
         was, becomes = getattr(old.settings, name), getattr(new.settings, name)
         if was != becomes:
@@ -57,25 +65,47 @@ def difference(old: Plan, new: Plan) -> tuple[Changed, ...]:
     changes = (
         [Changed(noun="daemon", name="", what="changed", details=settings)] if settings else []
     )
-    changes.extend(_between("worker group", old.groups, new.groups))
-    changes.extend(_between("queue", old.queues, new.queues))
-    changes.extend(_between("task", old.tasks, new.tasks))
-    changes.extend(_between("schedule", old.schedules, new.schedules))
+    for noun, were, become in (
+        ("worker group", old.groups, new.groups),
+        ("queue", old.queues, new.queues),
+        ("task", old.tasks, new.tasks),
+        ("schedule", old.schedules, new.schedules),
+    ):
+        changes += yield from _between(noun, were, become)
     return tuple(changes)
 
 
 def _between(
     noun: str, old: Mapping[str, DataclassInstance], new: Mapping[str, DataclassInstance]
-) -> Iterator[Changed]:
-    for name in sorted({*old, *new}):
-        if name not in old:
-            yield Changed(noun=noun, name=name, what="added")
-        elif name not in new:
-            yield Changed(noun=noun, name=name, what="removed")
-        elif old[name] != new[name]:
-            yield Changed(
-                noun=noun, name=name, what="changed", details=details(old[name], new[name])
-            )
+) -> Steps[list[Changed]]:
+    by_name = attrgetter("name")
+    found: list[list[Changed]] = []
+    for names in parts(old):
+        changed = [
+            _changed(noun, name, old[name], new.get(name))
+            for name in names
+            if old[name] != new.get(name)
+        ]
+        found.append(sorted(changed, key=by_name))
+        yield
+    for names in parts(new):
+        added = [_changed(noun, name, None, new[name]) for name in names if name not in old]
+        found.append(sorted(added, key=by_name))
+        yield
+    # Sorting all of a hundred thousand names would be no small part; merging what is sorted is many.
+    ordered: list[Changed] = []
+    for some in parts(merge(*found, key=by_name)):
+        ordered.extend(some)
+        yield
+    return ordered
+
+
+def _changed(
+    noun: str, name: str, was: DataclassInstance | None, becomes: DataclassInstance | None
+) -> Changed:
+    if was is None or becomes is None:
+        return Changed(noun=noun, name=name, what="added" if was is None else "removed")
+    return Changed(noun=noun, name=name, what="changed", details=details(was, becomes))
 
 
 def details(old: DataclassInstance, new: DataclassInstance) -> tuple[str, ...]:

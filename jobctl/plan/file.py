@@ -6,15 +6,17 @@ resolved: schedules may name tasks that only the code declares, zones may be lef
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Final
 
-from jobctl.plan.tables import DaemonSettings, Override, Queue, ScheduleSpec, WorkerGroup
+from jobctl.plan.schedule_table import ScheduleSpec
+from jobctl.plan.tables import DaemonSettings, Override, Queue, WorkerGroup
 from jobctl.task import Source, Task
 from jobctl.task.keys import NAME, Json, keys_of, read_values, write_values
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +55,7 @@ class FilePlan:
             },
             "workers": [_named(group) for group in self.groups],
             "queues": [_named(queue) for queue in self.queues],
-            "tasks": [task.to_json(brief=True) for task in self.tasks],
-            "overrides": [
-                {
-                    "name": override.name,
-                    "source": override.source.to_json(),
-                    "options": dict(override.options),
-                }
-                for override in self.overrides
-            ],
-            "schedules": [schedule.to_json(brief=True) for schedule in self.schedules],
+            **{name: [one_to_json(one) for one in getattr(self, name)] for name in MANY},
         }
 
     @classmethod
@@ -80,16 +73,24 @@ class FilePlan:
             ),
             queues=tuple(Queue(**_read_named(Queue, queue)) for queue in data["queues"]),
             tasks=tuple(Task.from_json(task) for task in data["tasks"]),
-            overrides=tuple(
-                Override(
-                    name=NAME.read(override["name"]),
-                    source=Source.from_json(override["source"]),
-                    options=dict(override["options"]),
-                )
-                for override in data["overrides"]
-            ),
+            overrides=tuple(_read_override(override) for override in data["overrides"]),
             schedules=tuple(ScheduleSpec.from_json(schedule) for schedule in data["schedules"]),
         )
+
+
+def one_to_json(one: Task | Override | ScheduleSpec) -> dict[str, Json]:
+    """Give one of `MANY`; keys that have their default are left out."""
+    if isinstance(one, Override):
+        return {"name": one.name, "source": one.source.to_json(), "options": dict(one.options)}
+    return one.to_json(brief=True)
+
+
+def _read_override(data: Mapping[str, Any]) -> Override:
+    return Override(
+        name=NAME.read(data["name"]),
+        source=Source.from_json(data["source"]),
+        options=dict(data["options"]),
+    )
 
 
 def _named(part: WorkerGroup | Queue) -> dict[str, Json]:
@@ -104,3 +105,12 @@ def _read_named(table: type[WorkerGroup | Queue], data: Mapping[str, Any]) -> di
 
 def _without(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name not in names}
+
+
+MANY: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "tasks": Task.from_json,
+    "overrides": _read_override,
+    "schedules": ScheduleSpec.from_json,
+}
+"""The parts of a `FilePlan` of which there may be a hundred thousand, and what reads one of them. Where such
+a plan travels, each of these stands on a line of its own."""

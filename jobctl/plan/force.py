@@ -7,21 +7,23 @@ whole.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jobctl.errors import NotFound
-from jobctl.plan.tables import Queue, implicit_queue
+from jobctl.plan.tables import Queue, WorkerGroup, implicit_queue
 from jobctl.task import DEFAULT_MISSED_LIMIT
 from jobctl.task.keys import Json, keys_of, nearest, read_values, write_values
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobctl.arguments import Parameter
-    from jobctl.plan.tables import DaemonSettings, ScheduleSpec, WorkerGroup
+    from jobctl.plan.schedule_table import ScheduleSpec
+    from jobctl.plan.tables import DaemonSettings
     from jobctl.task import Task
 
 _SECRET = ("env", "args", "kwargs")
@@ -40,7 +42,9 @@ class Plan:
         aliases: name of a task by each of its aliases.
         schedules: by name; ``timezone`` is always set.
         parameters: signatures of functions by the name of their task; None where it is not known.
+        bound: the tasks whose functions want to know of the job that they make.
         declared_queues: ``queues`` as they are without the limits that commands have set; empty when none has.
+        declared_groups: likewise ``groups`` without the sizes that commands have set.
         unavailable: why a task cannot run now, by its name; a task that only an import would declare
             stands here and not in ``tasks``.
     """
@@ -54,7 +58,9 @@ class Plan:
     schedules: Mapping[str, ScheduleSpec]
     parameters: Mapping[str, tuple[Parameter, ...] | None] = field(repr=False)
     unavailable: Mapping[str, str]
+    bound: frozenset[str] = frozenset()
     declared_queues: Mapping[str, Queue] = field(default_factory=dict)
+    declared_groups: Mapping[str, WorkerGroup] = field(default_factory=dict)
 
     def find(self, name: str) -> Task | None:
         """Give the task of this name or alias, None when there is none."""
@@ -72,6 +78,15 @@ class Plan:
                 raise NotFound(f'task "{name}" is unavailable: {self.unavailable[name]}')
             raise NotFound(f'there is no task "{name}"', hint=hint)
         return task
+
+    def group(self, name: str) -> WorkerGroup:
+        """Give the worker group of this name. Raises `NotFound` with the nearest name as a hint."""
+        group = self.groups.get(name)
+        if group is None:
+            near = nearest(name, tuple(self.groups))
+            hint = f'Did you mean "{near}"?' if near else "jobctl worker list shows them."
+            raise NotFound(f'there is no worker group "{name}"', hint=hint)
+        return group
 
     def queue(self, name: str) -> Queue:
         """Give the queue of this name; one that nothing names has no limits."""
@@ -165,6 +180,18 @@ class Plan:
             queue = declared.get(name) or implicit_queue(name)
             queues[name] = dataclasses.replace(queue, **values)
         return dataclasses.replace(self, queues=MappingProxyType(queues), declared_queues=declared)
+
+    def with_sizes(self, sizes: Mapping[str, Mapping[str, Json]]) -> Plan:
+        """Give the plan in which worker groups have other sizes: keys of their tables by the name of the
+        group. Groups that the plan does not have are passed over. Raises `InvalidValue` for keys or values
+        that no such table takes."""
+        declared = self.declared_groups or self.groups
+        groups = dict(declared)
+        for name, written in sizes.items():
+            if name in declared:
+                values = read_values(keys_of(WorkerGroup), written)
+                groups[name] = dataclasses.replace(declared[name], **values)
+        return dataclasses.replace(self, groups=MappingProxyType(groups), declared_groups=declared)
 
     def _with(self, schedules: dict[str, ScheduleSpec]) -> Plan:
         return dataclasses.replace(self, schedules=MappingProxyType(schedules))

@@ -9,10 +9,10 @@ text waits or runs, no second one is made.
 from __future__ import annotations
 
 import json
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from jobctl.arguments import ParameterKind
+from jobctl.digest import blake2b
 from jobctl.task.template import read_template, short_key
 
 if TYPE_CHECKING:
@@ -88,10 +88,11 @@ def key_of_gate(gate: str) -> str:
 
 
 def is_paced(plan: Plan, queue: str, task: Task | None) -> bool:
-    """Tell whether a rate says when jobs of this queue and task start."""
-    if plan.queue(queue).rate_limit is not None:
+    """Tell whether a rate or the host's load says when jobs of this queue and task start."""
+    given = plan.queue(queue)
+    if given.rate_limit is not None or given.has_load_limit or plan.settings.has_load_limit:
         return True
-    return task is not None and task.rate_limit is not None
+    return task is not None and (task.rate_limit is not None or task.has_load_limit)
 
 
 def positional_names(parameters: Sequence[Parameter] | None) -> tuple[str, ...]:

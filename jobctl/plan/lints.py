@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from jobctl.clock import Moment
     from jobctl.plan.file import FilePlan
-    from jobctl.plan.tables import ScheduleSpec
+    from jobctl.plan.schedule_table import ScheduleSpec
 
 MOST_RULES: Final = 500
 """Different rules that are looked at closely. A look at the clock changes of a year takes a millisecond;

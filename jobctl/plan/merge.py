@@ -1,5 +1,7 @@
 """One plan from three sources: the file, the code, the stored schedules.
 
+There may be a hundred thousand schedules: `merging` does it a part at a time, `merge` at once.
+
 The rules (DESIGN section 8): the file declares tasks; the code declares tasks with ``@task``; a
 ``[tasks.X]`` table without a body overrides the options of a task of the code, key by key; schedules
 come from both and from the store. Any other meeting of names is an error that names both places. All
@@ -13,11 +15,13 @@ no reports; a merge that is not strict then leaves open what only code can settl
 from __future__ import annotations
 
 import dataclasses
+import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from jobctl.errors import PlanError, Problem
 from jobctl.plan.check import (
+    ArgumentJudge,
     ScheduleJudge,
     alias_faults,
     argument_faults,
@@ -42,6 +46,7 @@ from jobctl.plan.check import (
 from jobctl.plan.force import Plan
 from jobctl.plan.handover import handover_faults
 from jobctl.plan.tables import implicit_group, implicit_queue, read_task_table
+from jobctl.steps import Steps, at_once, parts
 from jobctl.task import UNKNOWN_SOURCE, Source, Task
 from jobctl.task.units import Fault, InvalidValue, shown
 
@@ -52,10 +57,13 @@ if TYPE_CHECKING:
     from jobctl.clock import Moment
     from jobctl.plan.code import CodeReport, CodeTask
     from jobctl.plan.file import FilePlan
-    from jobctl.plan.tables import Override, ScheduleSpec
+    from jobctl.plan.schedule_table import ScheduleSpec
+    from jobctl.plan.tables import Override
     from jobctl.task.keys import Json
 
 _WHEN = ("every", "cron", "at", "solar")
+_TASKS_OF_CODE = 20
+"""Tables that are read in one part of the work."""
 
 
 class PlanRefused(PlanError):
@@ -86,7 +94,19 @@ def merge(
     more is no fault: it is in the plan, and held. Its name is its own, though: where file or code have
     taken it, that is a fault like any other, unless ``strict`` is false. Then it is left out.
     """
-    return _Merge(file, reports, tuple(stored), host_timezone, strict=strict).plan()
+    return at_once(merging(file, reports, stored, host_timezone=host_timezone, strict=strict))
+
+
+def merging(
+    file: FilePlan,
+    reports: Sequence[CodeReport] = (),
+    stored: Iterable[ScheduleSpec] = (),
+    *,
+    host_timezone: str = "UTC",
+    strict: bool = True,
+) -> Steps[Plan]:
+    """Do what `merge` does, a part of it at a time."""
+    return _Merge(file, reports, tuple(stored), host_timezone, strict=strict).steps()
 
 
 class _Merge:
@@ -117,8 +137,8 @@ class _Merge:
             ("daemon",): file.settings.source,
             **{("workers", group.name): group.source for group in file.groups},
             **{("queues", queue.name): queue.source for queue in file.queues},
-            **{("schedules", spec.name): spec.source for spec in (*stored, *file.schedules)},
         }
+        self.arguments = ArgumentJudge()
 
     @property
     def is_code_known(self) -> bool:
@@ -127,14 +147,15 @@ class _Merge:
             return True
         return bool(self.reports) and not any(report.failures for report in self.reports)
 
-    def plan(self) -> Plan:
+    def steps(self) -> Steps[Plan]:
         """The story of a merge, step by step."""
+        yield from self.take_places()
         self.take_failures()
-        self.take_tasks_of_file()
-        self.take_tasks_of_code()
-        self.take_schedules()
-        self.mark_unavailable()
-        self.check()
+        yield from self.take_tasks_of_file()
+        yield from self.take_tasks_of_code()
+        yield from self.take_schedules()
+        yield from self.mark_unavailable()
+        yield from self.check()
         if self.faults:
             raise PlanRefused(tuple(self.problem(fault) for fault in self.faults))
         settings = dataclasses.replace(self.file.settings, timezone=self.timezone)
@@ -142,7 +163,8 @@ class _Merge:
         named = [task.queue for task in self.tasks.values()]
         named += [queue for group in self.groups for queue in group.queues]
         for name in named:
-            queues.setdefault(name, implicit_queue(name))
+            if name not in queues:
+                queues[name] = implicit_queue(name)
         aliases = {alias: task.name for task in self.tasks.values() for alias in task.aliases}
         return Plan(
             files=self.file.files,
@@ -154,7 +176,13 @@ class _Merge:
             schedules=MappingProxyType(self.schedules),
             parameters=MappingProxyType(self.parameters),
             unavailable=MappingProxyType(self.unavailable),
+            bound=frozenset(name for report in self.reports for name in report.bound),
         )
+
+    def take_places(self) -> Steps[None]:
+        for specs in (*parts(self.stored), *parts(self.file.schedules)):
+            self.places.update((("schedules", spec.name), spec.source) for spec in specs)
+            yield
 
     def take_failures(self) -> None:
         if not self.strict:
@@ -172,30 +200,41 @@ class _Merge:
                 for failure in report.failures
             )
 
-    def take_tasks_of_file(self) -> None:
-        for task in self.file.tasks:
-            self.tasks[task.name] = task
-            self.places["tasks", task.name] = self.owners[task.name] = task.source
-        for override in self.file.overrides:
-            self.places["tasks", override.name] = self.owners[override.name] = override.source
+    def take_tasks_of_file(self) -> Steps[None]:
+        for tasks in parts(self.file.tasks):
+            for task in tasks:
+                self.tasks[task.name] = task
+                self.places["tasks", task.name] = self.owners[task.name] = task.source
+            yield
+        for overrides in parts(self.file.overrides):
+            for override in overrides:
+                self.places["tasks", override.name] = self.owners[override.name] = override.source
+            yield
         for report in self.reports:
-            for task in self.file.tasks:
-                if task.function is not None and task.function in report.functions:
-                    self.parameters[task.name] = report.functions[task.function]
+            for tasks in parts(self.file.tasks):
+                for task in tasks:
+                    if task.function is not None and task.function in report.functions:
+                        self.parameters[task.name] = report.functions[task.function]
+                yield
 
-    def take_tasks_of_code(self) -> None:
+    def take_tasks_of_code(self) -> Steps[None]:
         overrides = {override.name: override for override in self.file.overrides}
         declared: dict[str, tuple[CodeTask, str]] = {}
         for report in self.reports:
-            for task in report.tasks:
-                if task.name in declared and declared[task.name][0] != task:
-                    self.faults.append(_told_twice(task, *declared[task.name], report.group))
-                declared.setdefault(task.name, (task, report.group))
-        for task, _ in declared.values():
-            if task.name in self.tasks:
-                self.faults.append(_declared_twice(task))
-            else:
-                self.take_task_of_code(task, overrides.pop(task.name, None))
+            for tasks in parts(report.tasks):
+                for task in tasks:
+                    if task.name in declared and declared[task.name][0] != task:
+                        self.faults.append(_told_twice(task, *declared[task.name], report.group))
+                    declared.setdefault(task.name, (task, report.group))
+                yield
+        # A table of options for each takes a good part of a millisecond.
+        for found in parts(declared.values(), _TASKS_OF_CODE):
+            for task, _ in found:
+                if task.name in self.tasks:
+                    self.faults.append(_declared_twice(task))
+                else:
+                    self.take_task_of_code(task, overrides.pop(task.name, None))
+            yield
         if not self.is_code_known:
             failed = {failure.module for report in self.reports for failure in report.failures}
             reason = f"its module cannot be imported ({', '.join(sorted(failed))})"
@@ -228,15 +267,33 @@ class _Merge:
         if table.schedule is not None:
             self.take_schedule(table.schedule)
 
-    def take_schedules(self) -> None:
-        for spec in self.file.schedules:
+    def take_schedules(self) -> Steps[None]:
+        for specs in parts(self.file.schedules):
+            for spec in specs:
+                self.take_schedule(spec)
+            yield
+        for overrides in parts(self.file.overrides, _TASKS_OF_CODE):
+            for override in overrides:
+                # Those of tasks that are there came with the task; this one is kept while its task is not.
+                if override.name in self.unavailable and (own := own_schedule(override)):
+                    self.take_schedule(own)
+            yield
+        for spec in self.schedules_of_code():
+            self.places.setdefault(("schedules", spec.name), spec.source)
             self.take_schedule(spec)
-        for override in self.file.overrides:
-            # Those of tasks that are there came with the task; this one is kept while its task is not.
-            if override.name in self.unavailable and (own := own_schedule(override)):
-                self.take_schedule(own)
-        for spec in self.stored:
-            self.take_schedule(spec)
+        yield
+        for specs in parts(self.stored):
+            for spec in specs:
+                self.take_schedule(spec)
+            yield
+
+    def schedules_of_code(self) -> list[ScheduleSpec]:
+        """What templates have found beside the tasks. The same from several of them counts once."""
+        found: dict[tuple[str, str], ScheduleSpec] = {}
+        for report in self.reports:
+            for spec in report.schedules:
+                found.setdefault((spec.name, json.dumps(spec.to_json(), sort_keys=True)), spec)
+        return list(found.values())
 
     def take_schedule(self, spec: ScheduleSpec) -> None:
         other = self.schedules.get(spec.name)
@@ -248,48 +305,81 @@ class _Merge:
             self.faults.append(Fault(path=("schedules", spec.name), message=message, hint=hint))
             self.places["schedules", spec.name] = spec.source
             return
-        zone = spec.timezone or self.timezone
-        self.schedules[spec.name] = dataclasses.replace(spec, timezone=zone)
+        if spec.timezone is None:
+            spec = dataclasses.replace(spec, timezone=self.timezone)
+        self.schedules[spec.name] = spec
 
-    def mark_unavailable(self) -> None:
+    def mark_unavailable(self) -> Steps[None]:
         for report in self.reports:
             reasons = {failure.module: failure.message for failure in report.failures}
-            for task in self.tasks.values():
-                module = (task.function or "").partition(":")[0]
-                for missing in (task.function, module):
-                    if missing in reasons and not self.strict:
-                        self.unavailable[task.name] = (
-                            f"{missing} cannot be imported: {reasons[missing]}"
-                        )
+            if not reasons or self.strict:
+                continue
+            for tasks in parts(self.tasks.values()):
+                for task in tasks:
+                    module = (task.function or "").partition(":")[0]
+                    for missing in (task.function, module):
+                        if missing in reasons:
+                            self.unavailable[task.name] = (
+                                f"{missing} cannot be imported: {reasons[missing]}"
+                            )
+                yield
 
-    def check(self) -> None:
-        tasks = self.tasks.values()
+    def check(self) -> Steps[None]:
         of_zone = [*zone_faults(self.timezone, ("daemon", "timezone"))]
         self.faults.extend(of_zone)
-        judge = ScheduleJudge(self.timezone)
-        for spec in self.schedules.values():
-            path = path_of(spec, self.owners)
-            if not of_zone and not spec.is_stored:
-                self.faults.extend(judge.faults(spec, path))
-            task = self.tasks.get(spec.task)
-            if task is not None and not spec.is_stored:
-                found = self.parameters.get(task.name)
-                self.faults.extend(argument_faults(spec, task, found, path))
-                self.faults.extend(overlap_faults(spec, task, path))
+        judge = None if of_zone else ScheduleJudge(self.timezone)
+        for specs in parts(self.schedules.values()):
+            for spec in specs:
+                self.check_schedule(spec, judge)
+            yield
+        yield from self.check_tasks()
+        aliases = {alias: task.name for task in self.tasks.values() for alias in task.aliases}
+        known = frozenset({*self.tasks, *self.owners, *aliases}) if self.is_code_known else None
+        yield
+        self.faults.extend(handover_faults(self.tasks, aliases, self.parameters, known=known))
+        yield
+        if known is not None:
+            for specs in parts(self.file.schedules):
+                self.faults.extend(task_reference_faults(specs, known, self.owners))
+                yield
+            of_code = self.schedules_of_code()
+            self.faults.extend(task_reference_faults(of_code, known, self.owners))
+
+    def check_schedule(self, spec: ScheduleSpec, judge: ScheduleJudge | None) -> None:
+        if spec.is_stored:
+            return
+        path = path_of(spec, self.owners)
+        if judge is not None:
+            self.faults.extend(judge.faults(spec, path))
+        task = self.tasks.get(spec.task)
+        if task is None:
+            return
+        parameters = self.parameters.get(task.name)
+        self.faults.extend(self.arguments.faults(spec, task, parameters, path))
+        self.faults.extend(overlap_faults(spec, task, path))
+
+    def check_tasks(self) -> Steps[None]:
+        """What concerns one task by itself goes in parts; the rest is little for each task."""
+        tasks = self.tasks.values()
         self.faults.extend(alias_faults(tasks))
+        yield
         self.faults.extend(rate_faults(self.file.queues))
         self.faults.extend(pool_faults(self.groups))
-        self.faults.extend(thread_faults(tasks, self.groups))
-        self.faults.extend(coroutine_faults(tasks, self.groups, self.plain_functions()))
+        yield
+        for some in parts(tasks):
+            self.faults.extend(thread_faults(some, self.groups))
+            yield
+        plain = self.plain_functions()
+        for some in parts(tasks):
+            self.faults.extend(coroutine_faults(some, self.groups, plain))
+            yield
         self.faults.extend(queue_faults(tasks, self.file.queues, self.groups))
-        for task in tasks:
-            self.faults.extend(command_faults(task))
-            self.faults.extend(key_faults(task, self.parameters.get(task.name)))
-        aliases = {alias: task.name for task in tasks for alias in task.aliases}
-        known = frozenset({*self.tasks, *self.owners, *aliases}) if self.is_code_known else None
-        self.faults.extend(handover_faults(self.tasks, aliases, self.parameters, known=known))
-        if known is not None:
-            self.faults.extend(task_reference_faults(self.file.schedules, known, self.owners))
+        yield
+        for some in parts(tasks):
+            for task in some:
+                self.faults.extend(command_faults(task))
+                self.faults.extend(key_faults(task, self.parameters.get(task.name)))
+            yield
 
     def plain_functions(self) -> set[str]:
         """The functions that templates have found and that are no coroutine functions."""

@@ -10,7 +10,7 @@ nothing is guessed.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from types import NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
@@ -24,6 +24,7 @@ from typing import (
 )
 
 from jobctl.errors import ProtocolError
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,7 +78,7 @@ class NewJob(Request):
             (``name:=JSON``).
         key: idempotency key, 1-200 bytes: the same key gives the same job again.
         eta, expires_at: moments in µs; ``delay_s``: seconds from now, instead of ``eta``.
-        queue, priority, retries, timeout_s: instead of the task's own.
+        queue, priority, retries, timeout_s, soft_timeout_s, deadline_s: instead of the task's own.
         after, after_any: ids of jobs that must have succeeded, or ended in any way, before it starts; when
             one of the first cannot succeed any more, it is revoked.
         labels: name → value, shown and filtered by.
@@ -100,6 +101,8 @@ class NewJob(Request):
     priority: int | None = None
     retries: int | None = None
     timeout_s: float | None = None
+    soft_timeout_s: float | None = None
+    deadline_s: float | None = None
     after: list[int] | None = None
     after_any: list[int] | None = None
     labels: dict[str, str] | None = None
@@ -168,7 +171,9 @@ class Wait(Request):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result(Request):
-    """What a job came to, now. Answer: ``id``, ``state``, ``result`` (JSON value), ``error``."""
+    """What a job came to, now. Answer: ``id``, ``state``, ``task``, ``finished_at``, ``retries`` (failed attempts
+    of this round), ``result`` (JSON value), ``error``, ``reason``; of a running function that calls
+    ``update_state`` ``own_state`` and ``meta``."""
 
     do: ClassVar[str] = "result"
     job: int
@@ -188,6 +193,23 @@ class Cancel(Request):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PauseJob(Request):
+    """Let a command that runs stand still, or go on. Answer, when it does: ``id``, ``state``, ``paused``."""
+
+    do: ClassVar[str] = "pause_job"
+    job: int
+    paused: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forget(Request):
+    """Remove what a job that has ended has returned. Answer: ``id``, ``state``. Errors are kept."""
+
+    do: ClassVar[str] = "forget"
+    job: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Retry(Request):
     """Begin a fresh round of a job that has ended. Answer: ``id``, ``state``, ``dependents``.
 
@@ -203,7 +225,7 @@ class Retry(Request):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inspect(Request):
     """Look into the daemon. ``what``: ping, active, reserved, scheduled, registered, queues, workers,
-    stats, conf. Answer: see the handler of that name."""
+    groups, stats, conf. Answer: see the handler of that name."""
 
     do: ClassVar[str] = "inspect"
     what: str
@@ -407,6 +429,31 @@ class Purge(Request):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Scale(Request):
+    """Set how much a worker group runs at once, in place of what the file says; it survives restarts and
+    reloads. Answer: ``group``, ``processes``, ``commands``, ``set`` (which of them a command has set).
+
+    None: do not change it. ``reset``: the numbers of the file again, but for what is said here.
+    """
+
+    do: ClassVar[str] = "scale"
+    group: str
+    processes: int | None = None
+    commands: int | None = None
+    reset: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Restart(Request):
+    """Replace the processes of a worker group, with its code as it is now. Answer, when the code has been
+    imported: ``group``, ``replaced`` (how many workers), ``template`` (the pid of the new one); an error
+    changes nothing."""
+
+    do: ClassVar[str] = "restart"
+    group: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reload(Request):
     """Read the configuration again. Answer: ``changes``, a list of texts; an error changes nothing."""
 
@@ -433,6 +480,8 @@ REQUESTS: Final[dict[str, type[Request]]] = {
         Wait,
         Result,
         Cancel,
+        PauseJob,
+        Forget,
         Retry,
         Inspect,
         Schedules,
@@ -450,6 +499,8 @@ REQUESTS: Final[dict[str, type[Request]]] = {
         Pause,
         Limit,
         Purge,
+        Scale,
+        Restart,
         Reload,
         Stop,
     )
@@ -459,21 +510,27 @@ REQUESTS: Final[dict[str, type[Request]]] = {
 
 Checker: TypeAlias = "Callable[[Any], bool]"
 
-_tables: dict[type[Request], tuple[dict[str, Checker], frozenset[str]]] = {}
+Field: TypeAlias = "tuple[frozenset[type], Checker]"
+"""The types of which every value fits; and the test for a value of any other type."""
+
+_tables: dict[type[Request], tuple[dict[str, Field], frozenset[str]]] = {}
 
 
-def _table(kind: type[Request]) -> tuple[dict[str, Checker], frozenset[str]]:
+def _table(kind: type[Request]) -> tuple[dict[str, Field], frozenset[str]]:
     """What each field may hold, and which fields must be there. Worked out once for each request."""
     if kind not in _tables:
         hints = get_type_hints(kind)
         known = fields(kind)  # type: ignore[arg-type]
-        checkers = {field.name: _checker(hints[field.name]) for field in known}
+        checked = {
+            field.name: (_plain_types(hints[field.name]), _checker(hints[field.name]))
+            for field in known
+        }
         required = frozenset(
             field.name
             for field in known
             if field.default is MISSING and field.default_factory is MISSING
         )
-        _tables[kind] = (checkers, required)
+        _tables[kind] = (checked, required)
     return _tables[kind]
 
 
@@ -483,18 +540,19 @@ def check(kind: type[Request], data: Mapping[str, Any]) -> None:
     Raises:
         ProtocolError: an unknown, missing or mistyped field; the text names it.
     """
-    checkers, required = _table(kind)
+    checked, required = _table(kind)
     for name, value in data.items():
-        fits = checkers.get(name)
-        if fits is None:
+        field = checked.get(name)
+        if field is None:
             raise ProtocolError(
                 f'request "{kind.do}" has no field "{name}"',
                 hint="Client and daemon may be of different versions.",
             )
-        if not fits(value):
+        plain, fits = field
+        if type(value) not in plain and not fits(value):
             raise ProtocolError(f'request "{kind.do}": field "{name}" has a value of a wrong type')
-    missing = required - data.keys()
-    if missing:
+    if not required <= data.keys():
+        missing = required - data.keys()
         raise ProtocolError(f'request "{kind.do}" lacks the field "{min(missing)}"')
 
 
@@ -502,6 +560,12 @@ def read(kind: type[Request], data: Mapping[str, Any]) -> Any:
     """An instance of ``kind`` from the fields of a frame. Raises ProtocolError as `check` does."""
     check(kind, data)
     return kind(**data)
+
+
+def _plain_types(hint: Any) -> frozenset[type]:
+    """Those types of a hint that say all: most values of most requests need no other look."""
+    hints = get_args(hint) if NoneType in get_args(hint) else (hint,)
+    return frozenset({str, bool, NoneType}.intersection(hints))
 
 
 def _checker(hint: Any) -> Checker:
@@ -532,11 +596,18 @@ def _checker(hint: Any) -> Checker:
     return lambda value: type(value) is hint
 
 
+_defaults: dict[type[Request], tuple[tuple[str, Any], ...]] = {}
+
+
 def write(request: Request) -> dict[str, Any]:
     """The fields of a frame for a request; those at their defaults are left out."""
+    kind = type(request)
+    if kind not in _defaults:
+        known = fields(kind)  # type: ignore[arg-type]
+        _defaults[kind] = tuple((field.name, field.default) for field in known)
     data: dict[str, Any] = {"do": request.do}
-    for field in fields(request):  # type: ignore[arg-type]
-        value = getattr(request, field.name)
-        if value != field.default:
-            data[field.name] = value
+    for name, default in _defaults[kind]:
+        value = getattr(request, name)
+        if value != default:
+            data[name] = value
     return data

@@ -9,11 +9,11 @@ missed) is the beat's business.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from jobctl.errors import UsageError
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

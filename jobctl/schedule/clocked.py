@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from jobctl.clock import SECOND
 from jobctl.schedule.base import Kind, Schedule, ScheduleError
 from jobctl.schedule.zone import FIRST_S, LAST_S, Zone, zone_named
+from jobctl.values import dataclass
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHAPE = re.compile(

@@ -21,7 +21,7 @@ hour.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
@@ -30,6 +30,7 @@ from jobctl.schedule.base import Kind, Schedule, ScheduleError
 from jobctl.schedule.days import finder_of
 from jobctl.schedule.grammar import CrontabRule, parse_crontab_text
 from jobctl.schedule.zone import DAY_S, FIRST_S, LAST_S, Segment, Zone, zone_named
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from jobctl.schedule.fields import Dialect

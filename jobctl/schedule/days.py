@@ -7,10 +7,10 @@ fourteen masks, one byte a day; finding the next day is a search for a byte.
 
 from __future__ import annotations
 
-from calendar import monthrange
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+
+from jobctl.values import dataclass
 
 EVERY_MONTH = tuple(range(1, 13))
 EVERY_DAY_OF_MONTH = tuple(range(1, 32))
@@ -19,6 +19,7 @@ EVERY_WEEKDAY = tuple(range(7))
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _FIRST_YEAR, _LAST_YEAR = 1, 9998
 _LEAP_DAY = 31 + 28  # counted from 0
+_LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class DayRule:
     def _matches_day_of_month(self, year: int, month: int, day: int) -> bool:
         if day in self.days:
             return True
-        length = monthrange(year, month)[1]
+        length = _length_of(year, month)
         return (length - day) in self.from_last or any(
             day == _nearest_working_day(year, month, near or length) for near in self.near
         )
@@ -71,12 +72,18 @@ class DayRule:
         weekday = date(year, month, day).isoweekday() % 7
         if weekday in self.weekdays or (weekday, (day + 6) // 7) in self.nth:
             return True
-        return weekday in self.last and day + 7 > monthrange(year, month)[1]
+        return weekday in self.last and day + 7 > _length_of(year, month)
+
+
+def _length_of(year: int, month: int) -> int:
+    """Days of a month. The module `calendar` would bring the locales of the host into the daemon."""
+    is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return 29 if month == 2 and is_leap else _LENGTHS[month - 1]
 
 
 def _nearest_working_day(year: int, month: int, day: int) -> int:
     """The working day nearest to that day without leaving the month; 0 if there is no such day."""
-    length = monthrange(year, month)[1]
+    length = _length_of(year, month)
     if day > length:
         return 0
     weekday = date(year, month, day).isoweekday()
@@ -193,7 +200,7 @@ class DayFinder:
             mask = self._masks[kind] = bytes(
                 self.rule.matches(year, month, day)
                 for month in EVERY_MONTH
-                for day in range(1, monthrange(year, month)[1] + 1)
+                for day in range(1, _length_of(year, month) + 1)
             )
         return mask
 

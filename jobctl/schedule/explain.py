@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from jobctl.schedule.fields import Dialect
 from jobctl.schedule.lints import Lint, lints_of
 from jobctl.schedule.parse import checked_text, kind_of, parse_schedule
 from jobctl.schedule.words import words_of
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

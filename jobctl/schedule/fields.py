@@ -15,12 +15,13 @@ do) and not with a version of croniter.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from dataclasses import field
 from enum import StrEnum
 from functools import lru_cache
 
 from jobctl.schedule.base import ScheduleError
+from jobctl.task.keys import nearest
+from jobctl.values import dataclass
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -365,7 +366,7 @@ def _guess(text: str, field: Field) -> str:
     if field.names and text.isalpha():
         near = text[:3].lower()
         if near not in field.names:
-            near = next(iter(get_close_matches(near, field.names, n=1)), "")
+            near = nearest(near, tuple(field.names))
         if near:
             return f'Names have three letters. Did you mean "{near}"?'
     if field is SECOND:

@@ -7,7 +7,8 @@ to write instead where that can be said exactly.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from jobctl.values import dataclass
 
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from dataclasses import field
 from functools import lru_cache
 
 from jobctl.schedule.base import ScheduleError
@@ -17,6 +16,8 @@ from jobctl.schedule.days import EVERY_DAY_OF_MONTH, EVERY_WEEKDAY, DayRule, fin
 from jobctl.schedule.fields import FIELDS, HOUR, MINUTE, SECOND, Dialect, FieldValues, parse_field
 from jobctl.schedule.foreign import name_foreign
 from jobctl.schedule.normal import normal_days, normal_text
+from jobctl.task.keys import nearest
+from jobctl.values import dataclass
 
 NICKNAMES = {
     "@yearly": "0 0 1 1 *",
@@ -119,8 +120,8 @@ def _parse_nickname(name: str, dialect: Dialect) -> CrontabRule:
     foreign = name_foreign(name)
     if foreign is not None:
         raise ScheduleError(foreign.message, foreign.hint, column=1)
-    near = get_close_matches(name.lower(), [*NICKNAMES, REBOOT], n=1)
-    hint = f'Did you mean "{near[0]}"?' if near else "Known: " + ", ".join([*NICKNAMES, REBOOT])
+    near = nearest(name.lower(), [*NICKNAMES, REBOOT])
+    hint = f'Did you mean "{near}"?' if near else "Known: " + ", ".join([*NICKNAMES, REBOOT])
     raise ScheduleError(f'unknown nickname "{name}"', hint, column=1)
 
 

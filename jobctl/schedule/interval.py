@@ -8,12 +8,12 @@ and ``1w`` on Mondays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from jobctl.clock import SECOND
 from jobctl.schedule.base import Kind, Schedule, ScheduleError
 from jobctl.schedule.span import parse_span, span_text
+from jobctl.values import dataclass
 
 ALIGNED_AT = 4 * 86_400 * SECOND
 _SHORTEST = SECOND

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
@@ -15,6 +14,7 @@ from jobctl.schedule.crontab import CrontabSchedule
 from jobctl.schedule.days import finder_of
 from jobctl.schedule.fields import DAY_OF_MONTH, FIELDS, Dialect
 from jobctl.schedule.solar import SolarSchedule
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TypeVar
 
 from jobctl.schedule.base import Kind, Schedule, ScheduleError
@@ -13,6 +12,7 @@ from jobctl.schedule.fields import Dialect
 from jobctl.schedule.interval import parse_interval
 from jobctl.schedule.solar import SolarEvent, parse_solar
 from jobctl.schedule.zone import zone_named
+from jobctl.task.keys import nearest
 
 _Closed = TypeVar("_Closed", Kind, Dialect)
 
@@ -98,6 +98,6 @@ def _one_of(closed: type[_Closed], name: str, what: str) -> _Closed:
     try:
         return closed(name)
     except ValueError:
-        near = get_close_matches(name, list(closed), n=1)
-        hint = f'Did you mean "{near[0]}"?' if near else "One of: " + ", ".join(closed) + "."
+        near = nearest(name, list(closed))
+        hint = f'Did you mean "{near}"?' if near else "One of: " + ", ".join(closed) + "."
         raise ScheduleError(f'unknown {what} "{name}"', hint) from None

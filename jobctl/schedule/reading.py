@@ -7,11 +7,11 @@ somebody who asks about the time that he read on a clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from jobctl.clock import SECOND
 from jobctl.schedule.zone import DAY_S, FIRST_S, LAST_S, Zone
+from jobctl.values import dataclass
 
 _NEAR_S: Final = 2 * DAY_S
 """A local time lies within so much of the same time in UTC, whatever the zone."""

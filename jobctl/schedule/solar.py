@@ -14,9 +14,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
 from typing import ClassVar
@@ -24,6 +22,8 @@ from typing import ClassVar
 from jobctl.clock import SECOND
 from jobctl.schedule.base import Kind, Schedule, ScheduleError
 from jobctl.schedule.zone import DAY_S, FIRST_S, LAST_S, zone_named
+from jobctl.task.keys import nearest
+from jobctl.values import dataclass
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _SEARCH_DAYS = 2 * 366
@@ -175,8 +175,8 @@ def _named_event(name: object) -> SolarEvent:
     try:
         return SolarEvent(str(name))
     except ValueError:
-        near = get_close_matches(str(name).casefold(), list(SolarEvent), n=1)
-        hint = f'Did you mean "{near[0]}"?' if near else "Events: " + ", ".join(SolarEvent) + "."
+        near = nearest(str(name).casefold(), list(SolarEvent))
+        hint = f'Did you mean "{near}"?' if near else "Events: " + ", ".join(SolarEvent) + "."
         raise ScheduleError(f'unknown solar event "{name}"', hint) from None
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from jobctl.schedule.base import ScheduleError
 from jobctl.task.units import SPAN_UNITS, InvalidValue, parse_span_us
 
@@ -28,6 +26,6 @@ def span_text(span_us: int) -> str:
         if count:
             parts.append(f"{count}{unit}")
     if left or not parts:
-        seconds_text = format(Decimal(left).scaleb(-6).normalize(), "f")
-        parts.append(f"{seconds_text}s")
+        seconds, fraction = divmod(left, SPAN_UNITS["s"])
+        parts.append(f"{seconds}.{fraction:06}".rstrip("0").rstrip(".") + "s")
     return "".join(parts)

@@ -12,14 +12,13 @@ schedule that exists follows the new data from then on.
 from __future__ import annotations
 
 import zoneinfo
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
-from hashlib import blake2b
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from jobctl.digest import blake2b
 from jobctl.schedule.base import ScheduleError
+from jobctl.values import dataclass
 
 DAY_S = 86_400
 
@@ -258,6 +257,9 @@ def _nearest_zones(name: str) -> str:
     elif tail in tails:
         near = [tails[tail]]
     else:
+        # Imported where it is needed: only on the way to an error.
+        from difflib import get_close_matches
+
         near = [folded[zone] for zone in get_close_matches(asked, folded, n=3, cutoff=0.6)]
     if not near:
         return 'Use a name of the IANA database, such as "Europe/Berlin" or "UTC".'

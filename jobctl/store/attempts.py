@@ -37,6 +37,7 @@ def row_of(
         outcome.user_s,
         outcome.system_s,
         outcome.max_rss_bytes,
+        outcome.peak_memory_bytes,
         outcome.output or None,
         outcome.output_bytes,
         int(outcome.output_file),
@@ -48,32 +49,6 @@ def row_of(
     )
 
 
-def row_of_done(
-    done: tuple[int, int, Moment, Moment, str, int, Moment, str | None], worker: str
-) -> tuple[Any, ...]:
-    """The bindings of `add` for a function that returned: ``(token, job_id, started_at, finished_at,
-    result, number, claimed_at, task)``."""
-    token, job_id, started_at, finished_at, result, number, claimed_at, _ = done
-    return (
-        job_id,
-        number,
-        token,
-        worker,
-        "success",
-        claimed_at,
-        started_at,
-        finished_at,
-        None,
-        None,
-        result,
-        *_NOTHING,
-    )
-
-
-_NOTHING = (None, None, None, None, None, 0, 0, None, None, 0, None, None)
-"""No error, usage, output or proof: the columns from ``error`` to ``ran_with``."""
-
-
 def _proof(outcome: Outcome) -> str | None:
     if outcome.remaining:
         return f"{outcome.proof}: {', '.join(map(str, outcome.remaining))} remain"
@@ -83,6 +58,21 @@ def _proof(outcome: Outcome) -> str | None:
 def add(database: Database, rows: Iterable[tuple[Any, ...]]) -> None:
     """Write attempts that have ended, each as `row_of` gives it."""
     database.executemany(statement("attempts/add"), rows)
+
+
+def add_done(
+    database: Database,
+    done: Iterable[tuple[int, int, Moment, Moment, str, int, Moment, str | None]],
+    *,
+    worker: str,
+) -> None:
+    """Write the attempts of functions that returned: ``(token, job_id, started_at, finished_at, result,
+    number, claimed_at, task)``."""
+    rows = (
+        (job_id, number, token, worker, claimed_at, started_at, finished_at, result)
+        for token, job_id, started_at, finished_at, result, number, claimed_at, _ in done
+    )
+    database.executemany(statement("attempts/add_done"), rows)
 
 
 def of_job(

@@ -27,15 +27,12 @@ def add(database: Database, rows: Iterable[tuple[int, int, str, str]]) -> None:
     database.executemany(statement("dependencies/add"), rows)
 
 
-def meet(database: Database, ended: Sequence[int]) -> set[int]:
-    """Note which of these jobs have ended as those wanted that wait for them; these."""
-    return {row[0] for row in database.rows(statement("dependencies/meet"), (dumps([*ended]),))}
-
-
-def break_(database: Database, ended: Sequence[int]) -> dict[int, int]:
-    """Note which of these jobs have ended otherwise; by who waits, one job that was waited for in vain."""
-    rows = database.rows(statement("dependencies/break"), (dumps([*ended]),))
-    return {row[0]: row[1] for row in rows}
+def close(database: Database, ended: Sequence[int], *, limit: int) -> list[tuple[int, int, bool]]:
+    """Note for up to ``limit`` of those that wait for some of these jobs how they have ended:
+    ``(job, on job, as it wanted)``. Fewer than that: nobody else waits for one that has ended."""
+    bindings = {"ended": dumps([*ended]), "limit": limit}
+    rows = database.rows(statement("dependencies/close"), bindings)
+    return [(row[0], row[1], bool(row[2])) for row in rows]
 
 
 def reopen(database: Database, job_id: int) -> bool:

@@ -5,11 +5,13 @@ Every function runs inside the caller's transaction and changes nothing but what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from jobctl.job import Reason
 from jobctl.protocol.compact import dumps
 from jobctl.store.statements import statement
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -93,6 +95,15 @@ class NewJob(NamedTuple):
     expires_at: Moment | None
     reason: str | None
     unique_key: str | None = None
+    deadline_at: Moment | None = None
+
+    def again(
+        self, *, id: int, payload: str, uid: int, schedule: int | None, now: Moment
+    ) -> NewJob:
+        """The row of another job that differs in nothing else. By slices: `_replace` takes three times as
+        long, for each job of a bulk submit."""
+        before, options, after = self[1:6], self[7:9], self[12:]
+        return NewJob._make((id, *before, payload, *options, uid, schedule, now, *after))
 
 
 class Claimed(NamedTuple):
@@ -111,6 +122,7 @@ class Claimed(NamedTuple):
     losses: int
     uid: int
     started_at: Moment
+    deadline_at: Moment | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +142,7 @@ class Running:
     stop_asked: str | None
     ran_with: str | None
     gate: str | None
+    deadline_at: Moment | None
 
     @property
     def worker(self) -> str:
@@ -184,12 +197,10 @@ def claim(
         {"line": line, "worker_line": worker_line(instance), "limit": limit, "now": now},
     )
     if len(rows) > 1:
-        rows.sort(key=_claim_order)
+        # Twice, since sorting keeps the order of equals: no function of ours is called for each row.
+        rows.sort(key=itemgetter(0))
+        rows.sort(key=itemgetter(1), reverse=True)
     return [Claimed._make(row) for row in rows]
-
-
-def _claim_order(row: tuple[Any, ...]) -> tuple[int, int]:
-    return -row[1], row[0]
 
 
 def head(database: Database, *, line: str) -> tuple[int, int] | None:
@@ -301,6 +312,12 @@ def expire(database: Database, *, now: Moment, limit: int) -> list[int]:
     return [row[0] for row in database.rows(statement("jobs/expire"), {"now": now, "limit": limit})]
 
 
+def pass_deadline(database: Database, *, now: Moment, limit: int) -> list[int]:
+    """End waiting jobs whose deadline has passed; their ids."""
+    bindings = {"now": now, "limit": limit, "reason": Reason.DEADLINE.value}
+    return [row[0] for row in database.rows(statement("jobs/pass_deadline"), bindings)]
+
+
 def ripen(database: Database, *, now: Moment, limit: int) -> list[Standing]:
     """Let jobs stand in their ready lines whose time has come; those that were moved."""
     return _standing(database, "jobs/ripen", {"now": now, "limit": limit})
@@ -312,12 +329,19 @@ def unfinished_with(database: Database, *, unique_key: str) -> tuple[int, str] |
     return None if row is None else (row[0], row[1])
 
 
-def renew(database: Database, *, id: int, unique_key: str | None = None) -> Standing | None:
+def renew(
+    database: Database,
+    *,
+    id: int,
+    unique_key: str | None = None,
+    deadline_at: Moment | None = None,
+) -> Standing | None:
     """Begin a fresh round of an ended job; where it stands now, or None when it has not ended.
 
     No other job with ``unique_key`` may wait or run.
     """
-    row = database.row(statement("jobs/renew"), {"id": id, "unique_key": unique_key})
+    bindings = {"id": id, "unique_key": unique_key, "deadline_at": deadline_at}
+    row = database.row(statement("jobs/renew"), bindings)
     return None if row is None else Standing._make(row)
 
 
@@ -394,6 +418,12 @@ def next_expiry(database: Database) -> Moment | None:
     return row[0] if row else None
 
 
+def next_deadline(database: Database) -> Moment | None:
+    """The next deadline of a waiting job."""
+    row = database.row(statement("jobs/next_deadline"))
+    return row[0] if row else None
+
+
 def count_lines(database: Database) -> dict[str, int]:
     """How many unfinished jobs stand in each line; those of all gates together under ``gate``."""
     return {row[0]: row[1] for row in database.rows(statement("jobs/count_lines"))}
@@ -402,6 +432,12 @@ def count_lines(database: Database) -> dict[str, int]:
 def count_started(database: Database) -> list[tuple[str, str | None, int]]:
     """``(queue, task, jobs with workers)`` of every queue and task that have any."""
     return [(row[0], row[1], row[2]) for row in database.rows(statement("jobs/count_started"))]
+
+
+def begun(database: Database, *, since: Moment) -> list[tuple[str, str | None, Moment]]:
+    """``(queue, task, claimed at)`` of the jobs with workers that were claimed after a moment."""
+    rows = database.rows(statement("jobs/begun"), {"since": since})
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def holders(database: Database, *, gate: str) -> list[Standing]:
@@ -472,6 +508,12 @@ def unfinished_of_schedule(
         Unfinished(*row)
         for row in database.rows(statement("jobs/unfinished_of_schedule"), bindings)
     ]
+
+
+def schedules_with_unfinished(database: Database, schedules: Iterable[int]) -> set[int]:
+    """Those of the schedules that have an unfinished job."""
+    told = dumps([*schedules])
+    return {row[0] for row in database.rows(statement("jobs/schedules_with_unfinished"), (told,))}
 
 
 def schedule_of(database: Database, id: int) -> int | None:

@@ -23,8 +23,9 @@ def add(database: Database, bindings: Sequence[tuple[int, str, int, bytes]]) -> 
 
 def find(database: Database, *, uid: int, keys: Sequence[str]) -> dict[str, tuple[int, bytes]]:
     """``(job_id, digest)`` of those keys that are bound: one statement for a whole request."""
-    if not keys:
-        return {}
+    if len(keys) <= 1:
+        # Mostly: the list for SQLite to take apart would cost more than all else.
+        return {key: found for key in keys if (found := get(database, uid=uid, key=key))}
     rows = database.rows(statement("keys/find"), {"uid": uid, "keys": json.dumps(keys)})
     return {row[0]: (row[1], row[2]) for row in rows}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobctl.store.statements import statement
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from jobctl.clock import Moment

@@ -234,9 +234,16 @@ def ids(database: Database, *, after: int, limit: int) -> list[int]:
 # -- what commands have added -------------------------------------------------------------------------
 
 
-def stored(database: Database) -> list[StoredTable]:
-    """The tables of every schedule that a command has added, oldest first."""
-    return [StoredTable._make(row) for row in database.rows(statement("schedules/stored"))]
+def stored(database: Database) -> Iterator[StoredTable]:
+    """The tables of every schedule that a command has added, oldest first, read a page at a time."""
+    after = 0
+    while True:
+        rows = database.rows(statement("schedules/stored"), {"after": after, "limit": PAGE})
+        for row in rows:
+            yield StoredTable._make(row[1:])
+        if len(rows) < PAGE:
+            return
+        after = rows[-1][0]
 
 
 def stored_of(database: Database, name: str) -> StoredTable | None:

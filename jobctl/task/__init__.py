@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ from jobctl.task.keys import (
     FUNCTION,
     GROWTH,
     KWARGS,
+    LOAD,
     NAME,
     POSITIVE_SPAN,
     RATE,
@@ -63,8 +64,10 @@ from jobctl.task.world import (
     GROUP,
     INPUT,
     IONICE,
+    MEMORY,
     world_faults,
 )
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -185,6 +188,10 @@ class Source:
 UNKNOWN_SOURCE: Final = Source(file="?")
 
 
+UNSTOPPABLE: Final = ("threads",)
+"""Pools of workers whose functions nobody can stop at a limit."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """A named definition. Exactly one of ``command``, ``shell`` and ``function`` is set.
@@ -244,6 +251,7 @@ class Task:
             f"last {MOST_SAMPLES} successful attempts, {LEAST_LIMIT_S:g} s at least; there is no limit before "
             f"the {LEAST_SAMPLES}th.",
             default_text="no limit",
+            not_in=UNSTOPPABLE,
         ),
     )
     soft_timeout_s: float | None = field(
@@ -254,6 +262,7 @@ class Task:
             "After how long an attempt is told to come to an end: a function by the exception "
             "`jobctl.SoftTimeout`, which it may catch, a command by `soft_signal`.",
             default_text="no limit",
+            not_in=UNSTOPPABLE,
         ),
     )
     soft_signal: signal.Signals = field(
@@ -268,7 +277,11 @@ class Task:
     stop: tuple[StopStep, ...] = field(
         default=DEFAULT_STOP,
         metadata=key(
-            "stop", _STOP, "How an attempt is stopped: signals and waits, ending with `KILL`."
+            "stop",
+            _STOP,
+            "How an attempt is stopped: signals and waits, ending with `KILL`. A function is ended with its "
+            "worker, and a coroutine is cancelled.",
+            commands_only=True,
         ),
     )
     retries: int = field(
@@ -604,6 +617,28 @@ class Task:
             commands_only=True,
         ),
     )
+    memory_bytes: int | None = field(
+        default=None,
+        metadata=key(
+            "memory",
+            MEMORY,
+            "How much memory all of its processes may use together; at the limit the kernel ends it. Needs "
+            "a control group.",
+            default_text="no limit",
+            commands_only=True,
+        ),
+    )
+    processes: int | None = field(
+        default=None,
+        metadata=key(
+            "processes",
+            whole(1, 4_000_000),
+            "How many processes and threads it may have at once, itself included, whoever its user is. Needs "
+            "a control group.",
+            default_text="no limit",
+            commands_only=True,
+        ),
+    )
     cpu_time_s: float | None = field(
         default=None,
         metadata=key(
@@ -665,6 +700,17 @@ class Task:
             default_text="never",
         ),
     )
+    deadline_s: float | None = field(
+        default=None,
+        metadata=key(
+            "deadline",
+            POSITIVE_SPAN,
+            "How long after its submission the last attempt of a job must have ended: then an attempt that runs "
+            "is stopped, and no further one begins.",
+            default_text="no limit",
+            not_in=UNSTOPPABLE,
+        ),
+    )
     concurrency: int | None = field(
         default=None,
         metadata=key(
@@ -710,6 +756,24 @@ class Task:
             default_text="what the rate gives in 0.1 s, at least 1",
         ),
     )
+    max_load: float | None = field(
+        default=None,
+        metadata=key(
+            "max_load",
+            LOAD,
+            "Its jobs begin while the host's load average of a minute is below this; what has just begun counts too.",
+            default_text="no limit",
+        ),
+    )
+    min_free_memory_bytes: int | None = field(
+        default=None,
+        metadata=key(
+            "min_free_memory",
+            SIZE,
+            "Its jobs begin while the host has this much memory to give, one at a time.",
+            default_text="no limit",
+        ),
+    )
     unique: str | None = field(
         default=None,
         metadata=key(
@@ -741,7 +805,12 @@ class Task:
     @property
     def has_own_line(self) -> bool:
         """Its ready jobs wait apart from those of other tasks: it may be at a limit when others are not."""
-        return self.concurrency is not None or self.rate_limit is not None
+        return self.concurrency is not None or self.rate_limit is not None or self.has_load_limit
+
+    @property
+    def has_load_limit(self) -> bool:
+        """How busy the host is says when its jobs begin."""
+        return self.max_load is not None or self.min_free_memory_bytes is not None
 
     def to_json(self, *, brief: bool = False) -> dict[str, Json]:
         """Give ``name``, ``source`` and the keys of its table.
@@ -886,10 +955,28 @@ def _faults_of_times(values: Mapping[str, Any]) -> list[Fault]:
         message = "soft_signal is sent at soft_timeout, but there is none"
         hint = 'Write soft_timeout = "10m" too.'
         return [Fault(path=("soft_signal",), message=message, hint=hint, on_key=True)]
+    faults = _faults_of_deadline(values)
     if soft_s is None or hard_s is None or isinstance(hard_s, Share) or soft_s < hard_s:
-        return []
+        return faults
     message = f"it would never be told: timeout ends it after {format_span(hard_s)}"
-    return [Fault(path=("soft_timeout",), message=message, hint="Make it shorter than timeout.")]
+    hint = "Make it shorter than timeout."
+    return [*faults, Fault(path=("soft_timeout",), message=message, hint=hint)]
+
+
+def _faults_of_deadline(values: Mapping[str, Any]) -> list[Fault]:
+    """What would never happen, because the deadline comes before."""
+    deadline_s = values.get("deadline_s")
+    if deadline_s is None:
+        return []
+    return [
+        Fault(
+            path=(name,),
+            message=f"it would never be reached: the deadline comes after {format_span(deadline_s)}",
+            hint="Make it shorter than deadline, or leave it out.",
+        )
+        for name in ("timeout", "soft_timeout", "expires")
+        if isinstance(span_s := values.get(f"{name}_s"), int | float) and span_s >= deadline_s
+    ]
 
 
 def _faults_of_kind(values: Mapping[str, object], *, is_function: bool) -> list[Fault]:

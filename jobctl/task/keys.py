@@ -18,7 +18,6 @@ import functools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from jobctl.task.units import (
@@ -30,6 +29,7 @@ from jobctl.task.units import (
     parse_span,
     shown,
 )
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -66,7 +66,7 @@ class Mark:
 class Key:
     """One key of a table: its name in the file, its kind, its help. ``default_text`` is told when the
     default is found out at run time; ``commands_only`` when a function cannot keep it, ``functions_only`` when
-    a command cannot."""
+    a command cannot; ``not_in`` are the pools of function workers that cannot."""
 
     name: str
     mark: Mark
@@ -74,6 +74,7 @@ class Key:
     default_text: str = ""
     commands_only: bool = False
     functions_only: bool = False
+    not_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,6 +95,7 @@ def key(
     default_text: str = "",
     commands_only: bool = False,
     functions_only: bool = False,
+    not_in: tuple[str, ...] = (),
 ) -> Mapping[str, Key]:
     """Give the metadata of a field: ``x: int = field(default=1, metadata=key("x", WHOLE, "…"))``."""
     described = Key(
@@ -103,6 +105,7 @@ def key(
         default_text=default_text,
         commands_only=commands_only,
         functions_only=functions_only,
+        not_in=not_in,
     )
     return {"key": described}
 
@@ -278,6 +281,14 @@ def _read_growth(value: object) -> float:
     if not isinstance(value, int | float) or not (value == 0 or 1 <= value <= 1000):
         hint = "Write true (doubles each time), false, or a factor from 1 to 1000."
         raise InvalidValue(f"{shown(value)} is not a backoff", hint=hint)
+    return float(value)
+
+
+def _read_load(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1_000_000:
+        raise InvalidValue(
+            f"{shown(value)} is not a load", hint="Write a number such as 4 or 0.5, without quotes."
+        )
     return float(value)
 
 
@@ -554,6 +565,12 @@ MODULE: Final = Mark(
     ),
     write=_same,
     schema=_TEXT_SCHEMA,
+)
+LOAD: Final = Mark(
+    word="number above 0",
+    read=_read_load,
+    write=_same,
+    schema={"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000},
 )
 LATITUDE: Final = Mark(
     word="degrees",

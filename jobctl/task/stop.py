@@ -7,11 +7,11 @@ KILL. Only the text and its steps live here; sending them is the worker's busine
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, TypeAlias
 
 from jobctl.task.units import Fault, InvalidValue, format_span, parse_span, shown
+from jobctl.values import dataclass
 
 STOP_HINT: Final = 'Write signals and waits, ending with KILL: "TERM,30s,KILL".'
 # These would leave a process stopped, or waiting for one that is, where the sequence promises an end.

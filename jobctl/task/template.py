@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from jobctl.digest import blake2b
 from jobctl.errors import InvalidArguments
 from jobctl.task.units import InvalidValue, shown
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,11 +6,11 @@ What is usual is the median of its last successful attempts, kept by `jobctl.dis
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from jobctl.task.keys import POSITIVE_SPAN, Json, Mark
 from jobctl.task.units import InvalidValue, shown
+from jobctl.values import dataclass
 
 LEAST_SAMPLES: Final = 5
 """With fewer successful attempts nothing is usual yet, and there is no limit."""

@@ -26,6 +26,7 @@ _IONICE: Final = re.compile(r"(realtime|best-effort)(?::([0-7]))?|idle")
 _GROUP: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?|[0-9]{1,10}")
 _CREDENTIAL_NAME: Final = re.compile(r"[^/\0]{1,255}")
 _LEAST_ADDRESS_SPACE: Final = 16 << 20
+_LEAST_MEMORY: Final = 4 << 20
 _MOST_INPUT_BYTES: Final = 1 << 20
 _MOST_SECONDS: Final = 1 << 31
 
@@ -118,6 +119,15 @@ def _read_address_space(value: object) -> int:
     return size
 
 
+def _read_memory(value: object) -> int:
+    size = parse_size(value)
+    if size < _LEAST_MEMORY:
+        raise InvalidValue(
+            f"{shown(value)} is too little for any program to start", hint='At least "4MiB".'
+        )
+    return size
+
+
 def _read_cpu_time(value: object) -> float:
     span_s = parse_span(value)
     if not 1 <= span_s <= _MOST_SECONDS or span_s != int(span_s):
@@ -166,6 +176,13 @@ ADDRESS_SPACE: Final = Mark(
     read=_read_address_space,
     write=_same,
     schema={"type": ["string", "integer"], "examples": ["2GiB"]},
+    unit="bytes",
+)
+MEMORY: Final = Mark(
+    word="size",
+    read=_read_memory,
+    write=_same,
+    schema={"type": ["string", "integer"], "examples": ["512MiB"]},
     unit="bytes",
 )
 CPU_TIME: Final = Mark(

@@ -9,10 +9,10 @@ only a parent learns how a process ended.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from jobctl.worker.record import write_record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.worker.instance import Instance
 

@@ -8,12 +8,13 @@ daemon can follow the greeting of the living one.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from jobctl.protocol.compact import dumps, loads
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
+    from typing import Any
 
 PROTOCOLS = (1,)
 """Numbers of the worker protocol that this side speaks, oldest first."""

@@ -13,15 +13,16 @@ does not have.
 from __future__ import annotations
 
 import os
-import signal
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from jobctl.reports import DESCRIPTOR
-from jobctl.worker import world
+from jobctl.worker import bounds, world
 from jobctl.worker.failure import CannotStart
+from jobctl.worker.signals import signal
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Any, NoReturn
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ALL_SIGNALS = frozenset(range(1, signal.NSIG)) - {
@@ -33,11 +34,18 @@ _ALL_SIGNALS = frozenset(range(1, signal.NSIG)) - {
 }
 
 
-def start(order: Mapping[str, Any], stdout: int, stderr: int, progress: int = -1) -> int:
+def start(
+    order: Mapping[str, Any],
+    stdout: int,
+    stderr: int,
+    progress: int = -1,
+    *,
+    cgroups: Sequence[str] = (),
+) -> int:
     """Start the command of an order in a session of its own; gives back its pid.
 
     ``stdout``, ``stderr`` and ``progress`` are the write ends for it; -1 for the last one: it says nothing of
-    how far it has come. Keys of ``order`` used here: ``argv``, ``env``,
+    how far it has come. ``cgroups`` are joined. Keys of ``order`` used here: ``argv``, ``env``,
     ``cwd``, ``umask``, ``uid``, ``gid``, ``groups`` when it runs as another user or ``changes_group``, and
     ``world`` (`jobctl.worker.world`) when it asks for more.
 
@@ -49,9 +57,9 @@ def start(order: Mapping[str, Any], stdout: int, stderr: int, progress: int = -1
     asked = order.get("world")
     if asked is not None:
         env = world.environment(env, asked)
-    needs_fork = progress >= 0 or (asked is not None and world.needs_fork(asked))
+    needs_fork = progress >= 0 or cgroups or (asked is not None and world.needs_fork(asked))
     if needs_fork or _changes_account(order):
-        return _start_by_fork(order, argv, env, (stdout, stderr, progress))
+        return _start_by_fork(order, argv, env, (stdout, stderr, progress), cgroups)
     if asked is None:
         return _spawn(order, argv, env, (-1, stdout, stderr))
     stdin = world.open_input(asked)
@@ -132,13 +140,17 @@ def _bad_folder(cwd: str, error: OSError) -> CannotStart:
 
 
 def _start_by_fork(
-    order: Mapping[str, Any], argv: list[str], env: dict[str, str], outputs: tuple[int, int, int]
+    order: Mapping[str, Any],
+    argv: list[str],
+    env: dict[str, str],
+    outputs: tuple[int, int, int],
+    cgroups: Sequence[str],
 ) -> int:
     report, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(report)
-        _become_and_exec(order, argv, env, outputs, tell)
+        _become_and_exec(order, argv, env, outputs, tell, cgroups)
     os.close(tell)
     with os.fdopen(report, "rb") as pipe:
         # Ends at once when the command has started: the write end is close-on-exec.
@@ -156,6 +168,7 @@ def _become_and_exec(
     env: dict[str, str],
     outputs: tuple[int, int, int],
     tell: int,
+    cgroups: Sequence[str],
 ) -> NoReturn:
     """In the child: take its limits, drop to the order's user, prove it, and become the command."""
     try:
@@ -165,6 +178,7 @@ def _become_and_exec(
         os.dup2(outputs[1], 2)
         if outputs[2] >= 0:
             tell = _place_progress(outputs[2], tell)
+        bounds.join(cgroups)
         world.restrict(asked)
         if _changes_account(order):
             _become_of(order)

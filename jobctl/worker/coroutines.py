@@ -341,6 +341,10 @@ class CoroutineWorker(FunctionWorker):
         running.reported = reports.path_of(self._instance.directory, running.job[0])
         reports.write(running.reported, text)
 
+    def _current_job(self) -> list[Any] | None:
+        running = _current.get()
+        return None if running is None else running.job
+
     def _end_one(self, running: Running, result: str) -> None:
         token, job_id, *_ = running.job
         del self._running[token]

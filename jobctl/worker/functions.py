@@ -28,14 +28,14 @@ from resource import RUSAGE_SELF, getpagesize, getrusage
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl import reports
+from jobctl import current, reports
 from jobctl.protocol.compact import dumps
 from jobctl.raised import Retry, SoftTimeout, kinds_of, name_of
 from jobctl.worker import signals
 from jobctl.worker.absence import Absence
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.limits import SoftLimit, deadline_us, set_alarm
-from jobctl.worker.marks import RESULT_BYTES, SLOTS, Marks
+from jobctl.worker.marks import RESULT_BYTES, SLOTS, TICKETS, Marks
 from jobctl.worker.printed import Printed
 from jobctl.worker.record import drop_record, write_record
 from jobctl.worker.surroundings import Surroundings
@@ -43,8 +43,7 @@ from jobctl.worker.surroundings import Surroundings
 if TYPE_CHECKING:
     from jobctl.worker.instance import Instance
 
-TICKETS = "tickets"
-_HERE = f"{os.path.dirname(__file__)}/"
+_HERE = tuple(f"{os.path.dirname(os.path.dirname(__file__))}/{part}/" for part in ("worker", "api"))
 """Frames of what lies here are left out of tracebacks: user code is called from here."""
 
 _FLUSH_NS = 5_000_000
@@ -116,9 +115,10 @@ class FunctionWorker:
         self._soft_limit = SoftLimit()
         self._surroundings = Surroundings()
         self._is_disturbed = False
-        self._token = 0
+        self._job: list[Any] | None = None
         self._reported = ""
         reports.set_reporter(self._report)
+        current.set_source(self._current_job)
         self._poll = select.poll()
         self._pid = os.getpid()
         # A fork of user code must hold nothing that says "this worker lives" (flock and listener are
@@ -353,7 +353,7 @@ class FunctionWorker:
         """Make one attempt: mark the begin, call, mark the end."""
         token, job_id, task, limit_us, soft_us, payload = job
         self._made += 1
-        self._token = token
+        self._job = job
         deadline = deadline_us(limit_us) if limit_us or soft_us else 0
         begun_at = time.time_ns() // 1000
         slot = self._marks.begin(token, job_id, begun_at, deadline, is_soft=soft_us > 0)
@@ -428,6 +428,7 @@ class FunctionWorker:
             os._exit(status)
         if deadline:
             set_alarm(self._instance.timer, 0)
+        self._job = None
         if self._reported:
             reports.remove(self._reported)
             self._reported = ""
@@ -435,10 +436,14 @@ class FunctionWorker:
 
     def _report(self, text: str) -> None:
         """The job says how far it has come. What it has forked says nothing: nobody would remove its file."""
-        if self._is_fork:
+        if self._is_fork or self._job is None:
             return
-        self._reported = reports.path_of(self._instance.directory, self._token)
+        self._reported = reports.path_of(self._instance.directory, self._job[0])
         reports.write(self._reported, text)
+
+    def _current_job(self) -> list[Any] | None:
+        """The job whose function runs now."""
+        return self._job
 
     def _end_badly(self, slot: int, job: list[Any], begun_at: int, error: BaseException) -> None:
         end = failed(error, is_loaded=job[2] in self._functions, task=job[2])

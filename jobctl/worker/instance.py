@@ -45,12 +45,13 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 class Instance:
     """The parent's or the child's hold on one instance's folder."""
 
-    __slots__ = ("cgroup", "directory", "listener", "lock_fd", "name", "pipes", "timer")
+    __slots__ = ("cgroup", "corners", "directory", "listener", "lock_fd", "name", "pipes", "timer")
 
     def __init__(self, directory: str, listener: _socket.socket, lock_fd: int) -> None:
         self.directory = directory
         self.name = directory.rpartition("/")[2]
         self.cgroup = ""
+        self.corners: dict[str, str] = {}
         self.listener = listener
         self.lock_fd = lock_fd
         # What a function worker shares with its template: `jobctl.worker.limits` and `printed`.
@@ -79,13 +80,21 @@ class Instance:
         return os.readlink(f"/proc/self/fd/{self.lock_fd}").rpartition("/")[0]
 
     def announce(
-        self, kind: str, cgroup: str = "", group: str = "", *, concurrency: int = 0
+        self,
+        kind: str,
+        cgroup: str = "",
+        group: str = "",
+        *,
+        concurrency: int = 0,
+        corners: dict[str, str] | None = None,
     ) -> None:
         """Write who holds the lock, so that the next daemon finds the process behind it.
 
-        ``concurrency`` is how many jobs it makes side by side; 0: one after the other.
+        ``concurrency`` is how many jobs it makes side by side; 0: one after the other. ``corners`` are where it
+        makes cgroups for attempts with limits, by controller.
         """
         self.cgroup = cgroup
+        self.corners = corners or {}
         # The kernel tells whoever connects which process has called this last: not the parent any more.
         self.listener.listen(BACKLOG)
         pid = os.getpid()
@@ -98,6 +107,7 @@ class Instance:
                 "cgroup": cgroup,
                 "group": group,
                 "concurrency": concurrency,
+                "corners": self.corners,
             }
         )
         os.pwrite(self.lock_fd, text.encode() + b"\n", 0)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import _socket
 import time
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.worker.output import Output
 

@@ -14,21 +14,26 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import time
-from typing import Any
 
 from jobctl.protocol.compact import dumps
-from jobctl.reports import Lines, path_of
-from jobctl.worker import processes
+from jobctl.reports import path_of
+from jobctl.worker import freezer, processes
 from jobctl.worker.absence import Absence
+from jobctl.worker.bounds import Bounds, oom_counter, oom_kills, shown
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.command import start
 from jobctl.worker.failure import CannotStart
 from jobctl.worker.instance import Instance, note_command
 from jobctl.worker.journal import Journal, Tee
 from jobctl.worker.output import Output
+from jobctl.worker.progress import Lines
 from jobctl.worker.record import drop_record
+from jobctl.worker.signals import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _READ_BYTES = 65_536
 
@@ -63,9 +68,14 @@ class Keeper:
         self._deadline: float | None = None
         self._soft_deadline: float | None = None
         self._is_past_soft_limit = False
+        # When the job must have ended, whatever its attempt's own limit says; also while it is paused.
+        self._ends_at: float | None = None
+        self._paused: _Paused | None = None
         self._unacked: dict[str, Any] | None = None
         self._has_leftovers = False
-        self._oom_kills = processes.oom_kills(instance.cgroup)
+        self._bounds: Bounds | None = None
+        self._oom_counter = oom_counter(instance.cgroup, instance.corners)
+        self._oom_kills = 0
         self._pending_end: dict[str, Any] | None = None
         self._is_retiring = False
         # Every child's end, also of processes that were reparented to this one, writes a byte here.
@@ -190,6 +200,10 @@ class Keeper:
                 self._stop(
                     message["token"], message["steps"], message["verdict"], message.get("signal")
                 )
+            case "pause":
+                self._pause(message["token"])
+            case "resume":
+                self._resume(message["token"])
             case "follow":
                 self._follow(message["token"])
             case "retire":
@@ -243,6 +257,7 @@ class Keeper:
         self._stop_steps = []
         self._stop_verdict = ""
         self._kill_rounds = 0
+        self._oom_kills = self._count_oom_kills()
         readers: list[Output | Tee | Lines] = [*outputs]
         if order.get("journal"):
             streams = ("stdout", "stderr")[: len(outputs)]
@@ -256,8 +271,10 @@ class Keeper:
         stderr = pipes[len(outputs) - 1][1]
         try:
             self._note(0)
+            self._bounds = self._make_bounds(order)
             progress = pipes[-1][1] if self._progress is not None else -1
-            self._pid = start(order, pipes[0][1], stderr, progress)
+            cgroups = self._bounds.folders if self._bounds is not None else ()
+            self._pid = start(order, pipes[0][1], stderr, progress, cgroups=cgroups)
         except CannotStart as failure:
             for read_end, write_end in pipes:
                 os.close(read_end)
@@ -271,10 +288,13 @@ class Keeper:
             os.set_blocking(read_end, False)
             self._pipes[read_end] = reader
             self._poll.register(read_end, select.POLLIN)
+        now = time.monotonic()
         if order.get("timeout_s") is not None:
-            self._deadline = time.monotonic() + order["timeout_s"]
+            self._deadline = now + order["timeout_s"]
         if order.get("soft_timeout_s") is not None:
-            self._soft_deadline = time.monotonic() + order["soft_timeout_s"]
+            self._soft_deadline = now + order["soft_timeout_s"]
+        if order.get("deadline_s") is not None:
+            self._ends_at = now + order["deadline_s"]
 
     def _note(self, pid: int) -> None:
         assert self._order is not None
@@ -286,6 +306,18 @@ class Keeper:
                 raise CannotStart(
                     "CannotStart", f"state directory: {error.strerror}", 126
                 ) from None
+
+    def _make_bounds(self, order: dict[str, Any]) -> Bounds | None:
+        asked = order.get("world", {}).get("bounds")
+        if not asked:
+            return None
+        return Bounds(self._instance.corners, self._instance.name, order["token"], asked)
+
+    def _drop_bounds(self) -> None:
+        """Nothing of the attempt is left; its cgroups go."""
+        if self._bounds is not None:
+            self._bounds.remove()
+            self._bounds = None
 
     def _refuse(self, failure: CannotStart) -> None:
         error = {"type": failure.kind, "message": failure.message, "traceback": ""}
@@ -369,6 +401,8 @@ class Keeper:
         """The main process ended: take what it wrote, see to what it left, report."""
         order = self._order
         assert order is not None
+        # Somebody has killed it while it was paused: what it leaves is left running, or is stopped.
+        self._go_on()
         self._drain()
         end = self._describe_end(status, usage, order)
         timed_out = end["verdict"] == "timeout"
@@ -400,8 +434,7 @@ class Keeper:
             end["signal"] = -code
         if self._stop_verdict:
             end["verdict"] = self._stop_verdict
-        elif code == -signal.SIGKILL and self._ran_out_of_memory():
-            cause = "the kernel killed it because memory ran out"
+        elif cause := self._lack_of_memory(code, order):
             end["error"] = dumps({"type": "OutOfMemory", "message": cause, "traceback": ""})
             end["verdict"] = "failure"
         elif code == -signal.SIGXCPU and "cpu_time" in order.get("world", {}).get("limits", {}):
@@ -417,9 +450,21 @@ class Keeper:
             end["verdict"] = "failure"
         return end
 
-    def _ran_out_of_memory(self) -> bool:
-        before, self._oom_kills = self._oom_kills, processes.oom_kills(self._instance.cgroup)
-        return self._oom_kills > before
+    def _lack_of_memory(self, code: int, order: dict[str, Any]) -> str:
+        """How want of memory has ended it; empty when that was not why it failed."""
+        if code in order["success_codes"]:
+            return ""
+        if self._bounds is not None and self._bounds.oom_kills():
+            # Not always its main process: where the kernel ends one alone, a shell gives its end on.
+            what = "it" if code == -signal.SIGKILL else "a process of it"
+            limit = shown("memory", self._bounds.asked["memory"])
+            return f"the kernel killed {what} because it reached its limit, {limit}"
+        if code == -signal.SIGKILL and self._count_oom_kills() > self._oom_kills:
+            return "the kernel killed it because memory ran out"
+        return ""
+
+    def _count_oom_kills(self) -> int:
+        return (oom_kills(self._oom_counter) or 0) if self._oom_counter else 0
 
     def _finish(self, end: dict[str, Any]) -> None:
         """Report the attempt's outcome and be ready for the next order."""
@@ -434,6 +479,12 @@ class Keeper:
             **_finish_output(output, "output"),
             **end,
         }
+        if self._bounds is not None:
+            peak_bytes = self._bounds.peak_bytes()
+            if peak_bytes is not None:
+                outcome["peak_memory_bytes"] = peak_bytes
+            if not self._has_leftovers:
+                self._drop_bounds()
         trouble = output.trouble
         if self._stderr is not None:
             outcome |= _finish_output(self._stderr, "stderr")
@@ -453,7 +504,7 @@ class Keeper:
         if self._progress is not None:
             self._progress.remove()
             self._progress = None
-        self._deadline = self._soft_deadline = None
+        self._deadline = self._soft_deadline = self._ends_at = None
         self._is_past_soft_limit = False
         self._stop_verdict = ""
         self._pending_end = None
@@ -525,6 +576,8 @@ class Keeper:
             return
         for pid in processes.descendants(os.getpid()):
             processes.send(pid, number)
+        # What is paused takes its signals when it goes on, before it does anything else.
+        self._go_on()
         self._deadline = time.monotonic() + wait_s
 
     def _give_up(self) -> None:
@@ -537,6 +590,70 @@ class Keeper:
         self._has_leftovers = True
         self._finish(end)
 
+    # -- pausing ----------------------------------------------------------------------------------
+
+    def _pause(self, token: int) -> None:
+        """Let the command stand still, and its limits with it. Repeating it changes nothing."""
+        if not self._runs(token):
+            return
+        if not freezer.can_freeze(self._instance.cgroup):
+            self._answer_pause(token, "its keeper is in no cgroup of its own")
+            return
+        if self._paused is None:
+            try:
+                freezer.freeze(self._instance.cgroup, os.getpid(), self._own_groups())
+            except OSError as error:
+                self._answer_pause(token, str(error))
+                return
+            now = time.monotonic()
+            self._paused = _Paused(_left(self._deadline, now), _left(self._soft_deadline, now))
+            self._deadline, self._soft_deadline = self._ends_at, None
+        self._answer_pause(token, "")
+
+    def _resume(self, token: int) -> None:
+        if self._runs(token):
+            self._answer_pause(token, self._go_on())
+
+    def _runs(self, token: int) -> bool:
+        """Whether this attempt may be paused; if not, that is said."""
+        if self._order is None or self._order["token"] != token or self._pid == 0:
+            self._answer_pause(token, "it has just ended")
+        elif self._stop_verdict or self._stop_steps:
+            self._answer_pause(token, "it is being stopped")
+        else:
+            return True
+        return False
+
+    def _go_on(self) -> str:
+        """Let a paused command go on, with what it had left of its limits; gives back why not, if so."""
+        paused = self._paused
+        if paused is None:
+            return ""
+        try:
+            freezer.thaw(self._instance.cgroup, self._own_groups())
+        except OSError as error:
+            return str(error)
+        self._paused = None
+        now = time.monotonic()
+        if paused.soft_left_s is not None:
+            self._soft_deadline = now + paused.soft_left_s
+        ends = [self._ends_at, None if paused.left_s is None else now + paused.left_s]
+        self._deadline = min((at for at in ends if at is not None), default=None)
+        return ""
+
+    def _own_groups(self) -> list[str]:
+        return self._bounds.folders if self._bounds is not None else []
+
+    def _answer_pause(self, token: int, error: str) -> None:
+        self._send(
+            {
+                "is": "paused",
+                "token": token,
+                "paused": self._paused is not None,
+                "error": error,
+            }
+        )
+
     # -- left-overs -------------------------------------------------------------------------------
 
     def _lose_last_leftover(self) -> None:
@@ -544,12 +661,27 @@ class Keeper:
             self._pending_end["proof"] = "subreaper"
             self._finish(self._pending_end)
             return
+        self._drop_bounds()
         for pipe in list(self._pipes):
             self._close_pipe(pipe)
         if self._channel is None and self._unacked is None:
             self._is_retiring = True
         else:
             self._send({"is": "clear"})
+
+
+class _Paused:
+    """What a paused command has left of its limits, in seconds; None: it has no such limit."""
+
+    __slots__ = ("left_s", "soft_left_s")
+
+    def __init__(self, left_s: float | None, soft_left_s: float | None) -> None:
+        self.left_s = left_s
+        self.soft_left_s = soft_left_s
+
+
+def _left(deadline: float | None, now: float) -> float | None:
+    return None if deadline is None else deadline - now
 
 
 def _finish_output(output: Output, name: str) -> dict[str, Any]:

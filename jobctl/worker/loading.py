@@ -46,14 +46,16 @@ def prepare(
         streams.install()
     for module in spec["imports"]:
         _import(module, failures)
+    _finish(failures)
     functions: dict[str, Function] = {}
-    declared = _declared_tasks(functions)
+    bound: set[str] = set()
+    declared = _declared_tasks(functions, bound)
     parameters: dict[str, Any] = {}
     for task, place in spec["functions"].items():
         function = _find(place, failures)
         if function is not None:
-            functions[task] = function
             parameters[place] = _parameters(function)
+            functions[task] = _entry_of(function, task, bound)
     places = {entry["name"]: entry["function"] for entry in declared} | spec["functions"]
     asynchronous = {
         places[task] for task, function in functions.items() if is_coroutine_function(function)
@@ -77,6 +79,8 @@ def prepare(
         "tasks": declared,
         "functions": parameters,
         "coroutines": sorted(asynchronous),
+        "bound": sorted(bound),
+        "schedules": _declared_schedules(),
         "failures": failures,
     }
     return child_main, report
@@ -90,28 +94,62 @@ def is_coroutine_function(function: Function) -> bool:
     )
 
 
-def _declared_tasks(functions: dict[str, Function]) -> list[dict[str, Any]]:
+def _declared_tasks(functions: dict[str, Function], bound: set[str]) -> list[dict[str, Any]]:
     """What ``@task`` registered while the modules were imported."""
     api = sys.modules.get("jobctl.api")
     if api is None:
         return []
     declared = []
     for registered in api.registered_tasks():
-        functions[registered.name] = registered.function
-        declared.append(
-            {**registered.declaration(), "parameters": _parameters(registered.function)}
-        )
+        functions[registered.name] = _entry_of(registered, registered.name, bound)
+        parameters = _parameters(registered) if registered.typing else None
+        declared.append({**registered.declaration(), "parameters": parameters})
     return declared
+
+
+def _finish(failures: list[dict[str, str]]) -> None:
+    """Let what the modules have put off happen now: finding further modules, above all."""
+    api = sys.modules.get("jobctl.api")
+    if api is None:
+        return
+    for module, step in api.take_last_steps():
+        try:
+            step()
+        except BaseException as error:  # noqa: BLE001 -- as of a module
+            _note_failure(module, error, failures)
+
+
+def _declared_schedules() -> list[dict[str, Any]]:
+    """What the code declares beside its tasks."""
+    api = sys.modules.get("jobctl.api")
+    if api is None:
+        return []
+    return [spec.to_json(brief=True) for spec in api.registered_schedules()]
+
+
+def _entry_of(function: Function, task: str, bound: set[str]) -> Function:
+    """What a worker calls for a task. One that wants to know of its job is noted as ``bound``."""
+    api = sys.modules.get("jobctl.api")
+    if api is None or not isinstance(function, api.FunctionTask):
+        return function
+    if function.wants_request:
+        bound.add(task)
+    entry: Function = function.entry()
+    return entry
 
 
 def _import(module: str, failures: list[dict[str, str]]) -> Any:
     try:
         return importlib.import_module(module)
     except BaseException as error:  # noqa: BLE001 -- a module may raise anything, also SystemExit
-        traceback.print_exception(error)
-        message = f"{type(error).__name__}: {error}".split("\n")[0]
-        failures.append({"module": module, "message": message})
+        _note_failure(module, error, failures)
         return None
+
+
+def _note_failure(module: str, error: BaseException, failures: list[dict[str, str]]) -> None:
+    traceback.print_exception(error)
+    message = f"{type(error).__name__}: {error}".split("\n")[0]
+    failures.append({"module": module, "message": message})
 
 
 def _find(place: str, failures: list[dict[str, str]]) -> Function | None:

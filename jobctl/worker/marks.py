@@ -57,6 +57,8 @@ _step = struct.Struct("@QQQ")
 _END_OFFSET = 32
 _MARK_OFFSET = 44
 FILE_NAME = "marks"
+TICKETS = "tickets"
+"""The pipe beside it: a byte for each job, taken by the worker before it begins or by the daemon."""
 
 
 class Mark(NamedTuple):

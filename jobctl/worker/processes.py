@@ -11,7 +11,10 @@ Signals go through pidfds: a pid may have been given to another process since it
 from __future__ import annotations
 
 import os
-import signal
+
+from jobctl.worker.signals import signal
+
+_PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 
 
 def children(pid: int) -> list[int]:
@@ -75,6 +78,16 @@ def is_alive(pid: int) -> bool:
 def is_computing(pid: int) -> bool:
     """The process is on a processor, or waits for one; not while it sleeps, is stopped or is gone."""
     return _stat(pid)[:1] == [b"R"]
+
+
+def resident_bytes(pid: int) -> int:
+    """How much memory of a process is in use, what it shares with others included (proc(5), statm); 0 when
+    it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0
 
 
 def session_of(pid: int) -> int:
@@ -163,24 +176,3 @@ def end_tree(pid: int) -> None:
     """Kill a process and everything below it, so that nothing escapes by forking meanwhile."""
     for number in reversed(freeze(pid)):
         send(number, signal.SIGKILL)
-
-
-def oom_kills(cgroup: str) -> int:
-    """How often the kernel has killed something here because memory ran out (cgroups(7)).
-
-    Counted by the cgroup itself or, where the memory controller is not on for it, by the nearest one
-    above: a service's own, mostly. 0 where nobody counts.
-    """
-    folder = cgroup
-    while folder.count("/") > 1:
-        try:
-            fd = os.open(f"{folder}/memory.events", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            folder = folder.rpartition("/")[0]
-            continue
-        try:
-            words = os.read(fd, 4096).split()
-        finally:
-            os.close(fd)
-        return int(words[words.index(b"oom_kill") + 1]) if b"oom_kill" in words else 0
-    return 0

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import _socket
 import os
-from typing import Any
 
 from jobctl.protocol.compact import dumps
 from jobctl.worker.instance import Instance, create
 from jobctl.worker.keeper import Keeper
 from jobctl.worker.kernel import become_subreaper
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _ROUNDS = 10
 """Python adapts a function's code when it has been called eight times."""

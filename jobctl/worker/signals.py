@@ -12,7 +12,13 @@ back to what `subprocess` starts; and those whose default ends nothing.
 
 from __future__ import annotations
 
-import signal
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as signal
+else:
+    # What the module `signal` wraps into enumerations, in each call: with them come enum, functools and
+    # collections, which two hundred keepers would share and touch.
+    import _signal as signal
 
 _LEFT_ALONE = frozenset(
     {

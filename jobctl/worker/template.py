@@ -16,10 +16,7 @@ import gc
 import os
 import resource
 import select
-import signal
 import sys
-from collections.abc import Callable
-from typing import Any, NoReturn
 
 from jobctl import __version__
 from jobctl.worker import kernel, signals
@@ -27,13 +24,17 @@ from jobctl.worker.absence import Absence
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.instance import Instance, create, note_end
 from jobctl.worker.keeper import Keeper
+from jobctl.worker.signals import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
     from jobctl.worker.printed import Reader
 
-ChildMain = Callable[[Instance], None]
-"""What a forked child does; it may return, the child then ends with status 0."""
+    ChildMain = Callable[[Instance], None]
+    """What a forked child does; it may return, the child then ends with status 0."""
 
 
 # os.wait4 imports it at its first call: in each keeper anew, and in a template that may have run out
@@ -108,7 +109,7 @@ class Template:
                 case "hello":
                     self._greet(message)
                 case "fork":
-                    self._fork(message["instance"], message["cgroup"], message["group"])
+                    self._fork(message)
                 case "retire":
                     self._is_retiring = True
                 case unknown:
@@ -135,6 +136,7 @@ class Template:
                 "spec": self._spec,
                 "report": self._report,
                 "children": {name: pid for pid, name in self._children.items()},
+                "retiring": self._is_retiring,
             }
         )
 
@@ -169,7 +171,8 @@ class Template:
         if self._channel is not None:
             self._channel.send(message)
 
-    def _fork(self, name: str, cgroup: str, group: str) -> None:
+    def _fork(self, asked: dict[str, Any]) -> None:
+        name: str = asked["instance"]
         directory = f"{self._instance.directory}/{name}"
         try:
             child = create(directory)
@@ -189,7 +192,7 @@ class Template:
             self._refuse(name, error)
             return
         if pid == 0:
-            self._become_child(child, cgroup, group)
+            self._become_child(child, asked)
         child.close()
         self._children[pid] = name
         if child.pipes is not None:
@@ -200,7 +203,7 @@ class Template:
         """A child that could not be: whoever asked for it removes what was made of its folder."""
         self._send({"is": "refused", "instance": name, "message": str(error)})
 
-    def _become_child(self, child: Instance, cgroup: str, group: str) -> NoReturn:
+    def _become_child(self, child: Instance, asked: dict[str, Any]) -> NoReturn:
         """In the child: let go of everything that is the template's, then work."""
         status = 1
         try:
@@ -221,8 +224,13 @@ class Template:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
             kernel.set_name(f"jobctl-{self._kind}")
-            concurrency = self._spec.get("concurrency", 0)
-            child.announce(self._kind, join_cgroup(cgroup), group, concurrency=concurrency)
+            child.announce(
+                self._kind,
+                join_cgroup(asked["cgroup"]),
+                asked["group"],
+                concurrency=self._spec.get("concurrency", 0),
+                corners=asked["corners"],
+            )
             self._children = {}
             assert self._child_main is not None
             self._child_main(child)

@@ -7,7 +7,8 @@ of which may be missing:
   the keeper, so that what they hold reaches neither the daemon nor its store, logs and answers;
 * ``stdin``: text; ``stdin_file``: a path;
 * ``nice``: -20 to 19; ``ionice``: ``[class, level]``;
-* ``limits``: numbers by the keys of a task: see `_LIMITS`.
+* ``limits``: numbers by the keys of a task, for each of its processes: see `_LIMITS`;
+* ``bounds``: likewise, for all of them together: see `jobctl.worker.bounds`, which keeps them.
 
 A file of variables has lines ``NAME=value``. Blank lines and lines that begin with ``#`` count for nothing;
 spaces around name and value are dropped; a value in one pair of ``'`` or ``"`` is what stands between
@@ -19,13 +20,14 @@ from __future__ import annotations
 import os
 import resource
 import stat
-from typing import TYPE_CHECKING, Any
 
 from jobctl.worker import kernel
 from jobctl.worker.failure import CannotStart
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 _LONGEST_FILE = 1 << 20
 _LONGEST_VALUE = 131_072 - 256

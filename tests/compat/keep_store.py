@@ -14,7 +14,7 @@ from typing import Any
 import apsw.shell
 
 from jobctl.result import Outcome, Verdict
-from jobctl.store import attempts, dependencies, fires, keys, meta, queues, schedules
+from jobctl.store import attempts, dependencies, fires, keys, meta, queues, schedules, worker_groups
 from jobctl.store.database import Database, open_database
 from jobctl.store.fires import Fire
 from jobctl.store.statements import migrations
@@ -84,6 +84,7 @@ def fill(database: Database) -> None:
         keys.add(database, [(0, "k1", 1, bytes(16))])
         dependencies.add(database, [(15, 1, "success", "open"), (15, 4, "end", "met")])
         queues.pause(database, name="other", now=START)
+        worker_groups.resize(database, name="default", size={"processes": 3, "commands": 8})
         fill_schedules(database)
         for name, value in (("state_id", "0123abcd"), ("highest_id", "40")):
             meta.set(database, name, value)

@@ -11,7 +11,17 @@ import pytest
 
 from jobctl.daemon.main import highest_id
 from jobctl.result import Verdict
-from jobctl.store import attempts, dependencies, fires, jobs, keys, queues, rules, schedules
+from jobctl.store import (
+    attempts,
+    dependencies,
+    fires,
+    jobs,
+    keys,
+    queues,
+    rules,
+    schedules,
+    worker_groups,
+)
 from jobctl.store.database import Database, open_database
 from jobctl.store.statements import migrations
 
@@ -117,6 +127,7 @@ def test_what_is_unique_is_known(database: Database) -> None:
 def test_keys_schedules_pauses_and_fates_hold(database: Database) -> None:
     assert keys.get(database, uid=0, key="k1") == (1, bytes(16))
     assert queues.all(database)["other"] is not None
+    assert worker_groups.sizes(database) == {"default": {"processes": 3, "commands": 8}}
     row = schedules.all(database)["backup"]
     told = fires.of_schedule(database, name="backup", before=2**62, limit=9)
     assert [fire["fate"] for fire in told] == ["skipped", "submitted"]

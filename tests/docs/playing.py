@@ -49,7 +49,7 @@ CLONE = "~/jobctl"
 
 _MARK = re.compile(r"\A<!-- played: (.+?) -->\n")
 _LOOKS = re.compile(
-    r"^(jobctl (status|list|logs|history|next|why|result|inspect|schedule (list|show|next)|queue list)\b|cat )"
+    r"^(jobctl (status|list|logs|history|next|why|result|inspect|schedule (list|show|next)|queue list|worker list)\b|cat )"
 )
 _MAKES_JOB = ("jobctl submit", "jobctl schedule run")
 """Commands that print the id of a new job."""
@@ -86,11 +86,16 @@ _ID_COLUMNS = ("ID", "JOB", "PID", "MADE", "COUNT")
 
 
 def _without_ids(lines: list[str]) -> list[str]:
-    """Numbers of a table's columns of ids and counts, replaced. Numbers end where the name of their column does."""
-    found = [re.search(rf"\b{name}\b", lines[0]) for name in _ID_COLUMNS] if lines else []
-    columns = sorted((place for place in found if place), key=lambda place: place.start())
-    replaced = lines[:1]
-    for line in lines[1:]:
+    """Numbers of a table's columns of ids and counts, replaced. Numbers end where the name of their column does.
+    An empty line ends a table; the line after it may be the head of another one."""
+    columns: list[re.Match[str]] = []
+    replaced: list[str] = []
+    for line in lines:
+        if not replaced or not replaced[-1]:
+            found = [re.search(rf"\b{name}\b", line) for name in _ID_COLUMNS]
+            columns = sorted((place for place in found if place), key=lambda place: place.start())
+            replaced.append(line)
+            continue
         for place in reversed(columns):
             for number in reversed(list(re.finditer(r"(?<!\S)\d+(?!\S)", line))):
                 if number.start() < place.end() and number.end() > place.start():
@@ -296,14 +301,16 @@ class Reader:
 
     def _is_right(self, step: Step, shown: str, came: str) -> bool:
         """The output agrees. A new job may have another id here; the same job has the same one again."""
-        if not (step.command.startswith(_MAKES_JOB) and shown.isdigit()):
+        page_id, _, shown_rest = shown.partition("\n")
+        if not (step.command.startswith(_MAKES_JOB) and page_id.isdigit()):
             return agrees(shown, came)
-        came = came.strip()
-        if not came.isdigit():
+        our_id, _, came_rest = came.strip().partition("\n")
+        if not our_id.strip().isdigit():
             return False
-        if shown not in self._ids and came not in self._ids.values():
-            self._ids[shown] = came
-        return self._ids.get(shown) == came
+        our_id = our_id.strip()
+        if page_id not in self._ids and our_id not in self._ids.values():
+            self._ids[page_id] = our_id
+        return self._ids.get(page_id) == our_id and agrees(shown_rest, came_rest)
 
     def _run(
         self, terminal: Terminal, command: str, shown: str, limit_s: float, *, may_go_on: bool

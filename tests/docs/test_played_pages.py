@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PLAYED = [page for page in PAGES if how_played(page) is not None]
+LONG = {
+    "first-job",
+    "find-out-why",
+    "from-crontab",
+    "limits",
+    "change-schedules",
+    "without-a-daemon",
+}
+"""Pages on which dozens of commands are given."""
 INSTALLING = [p for p in PLAYED if any("install" in block.words for block in blocks_of(p))]
 
 
@@ -66,7 +75,11 @@ def reader_of(page: Path, *, installs: bool = False) -> Iterator[Reader]:
     daemon.clean_up()
 
 
-@pytest.mark.parametrize("page", PLAYED, ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] if page.stem in LONG else []) for page in PLAYED],
+    ids=name_of,
+)
 def test_a_page_shows_what_comes_when_it_is_done(page: Path) -> None:
     with reader_of(page) as reader:
         reader.play(page)

@@ -43,8 +43,12 @@ class Container:
     def begin(self, line: str) -> int:
         """Submit a shell line that may ``wait_for_go``, and wait until it runs; its job's id."""
         folder = self.daemon.folder
-        wait = f"wait_for_go() {{ until [ -e {folder}/go ]; do sleep 0.01; done; }}"
-        job = self.daemon.shell(f"{wait}; touch {folder}/begun; {line}")
+        begun = f"touch {folder}/begun"
+        # Said when it waits, and not before: its traps are set by then.
+        wait = f"wait_for_go() {{ {begun}; until [ -e {folder}/go ]; do sleep 0.01; done; }}"
+        if "wait_for_go" not in line:
+            line = f"{begun}; {line}"
+        job = self.daemon.shell(f"{wait}; {line}")
         self.daemon.until("the job to run", (folder / "begun").exists)
         return job
 

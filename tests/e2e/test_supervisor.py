@@ -260,7 +260,7 @@ def test_a_broken_configuration_at_start_ends_in_fatal_and_is_told() -> None:
     with supervised("[tasks.backup]\nretires = 3\n", startsecs=None) as supervisor:
         supervisor.until("supervisord to give up", lambda: supervisor.state() == "FATAL")
 
-        assert 'unknown key "retires"' in supervisor.log()
+        supervisor.until("the fault", lambda: 'unknown key "retires"' in supervisor.log())
 
 
 def test_a_daemon_whose_supervisord_was_killed_is_named_and_never_joined_by_a_second_one() -> None:
@@ -276,7 +276,9 @@ def test_a_daemon_whose_supervisord_was_killed_is_named_and_never_joined_by_a_se
         supervisor.launch()
 
         supervisor.until("the second daemon to give up", lambda: supervisor.state() == "BACKOFF")
-        assert f"another daemon (pid {pid})" in supervisor.log()
+        supervisor.until(
+            "the refusal in the log", lambda: f"another daemon (pid {pid})" in supervisor.log()
+        )
         assert "entered RUNNING" not in (supervisor.folder / "supervisord.log").read_text()
         supervisor.daemon.call(requests.Stop())
         supervisor.until_it_runs()
@@ -286,5 +288,5 @@ def test_the_log_has_no_prefixes_for_a_journal_to_which_it_does_not_go() -> None
     with supervised() as supervisor:
         supervisor.until_it_serves()
 
-        assert " ready version=" in supervisor.log()
+        supervisor.until("its first line", lambda: " ready version=" in supervisor.log())
         assert "<6>" not in supervisor.log()

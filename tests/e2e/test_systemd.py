@@ -228,7 +228,8 @@ def test_term_to_everything_in_the_unit_loses_no_exit_code(box: Box) -> None:
     box.systemctl("start")
     job = box.begin("trap 'exit 21' TERM; wait_for_go; exit 0")
 
-    box.systemctl("kill")
+    # It fails when a cgroup goes while it walks through them, as an idle keeper's does at its own TERM.
+    box.systemctl("kill", check=False)
 
     box.until("the daemon to end", lambda: box.shows("ActiveState") == "inactive")
     box.systemctl("start")

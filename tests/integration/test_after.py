@@ -175,6 +175,7 @@ def test_a_long_chain_behind_a_failure_is_revoked_at_once(daemon: Daemon) -> Non
     assert daemon.call(requests.List(states=["REVOKED"], count=True))["count"] == 300
 
 
+@pytest.mark.slow
 def test_many_jobs_before_one(daemon: Daemon) -> None:
     many = daemon.submit_many([{"task": "quick"}] * 500)
     last = daemon.submit(task="quick", after=many)

@@ -167,6 +167,7 @@ def test_a_socket_that_is_not_ours(tmp_path: Path) -> None:
     listener.close()
 
 
+@pytest.mark.slow
 def test_a_function_that_does_not_import_makes_its_jobs_wait_and_nothing_else() -> None:
     text = (
         '[tasks.lost]\nfunction = "json.no_such_module:f"\n[tasks.fine]\ncommand = ["/bin/true"]\n'
@@ -186,6 +187,7 @@ def test_a_function_that_does_not_import_makes_its_jobs_wait_and_nothing_else() 
         assert unavailable["fine"] is None
 
 
+@pytest.mark.slow
 def test_a_configuration_with_six_mistakes_is_told_whole_when_the_daemon_starts() -> None:
     text = """
 [daemon]

@@ -57,6 +57,7 @@ def typed(task: str, value: object, **more: Any) -> dict[str, Any]:
     return {"task": task, "typed": True, "args": [value], **more}
 
 
+@pytest.mark.slow
 def test_a_wait_for_many_jobs_with_long_results_is_answered(daemon: Daemon) -> None:
     jobs = [daemon.submit(**typed("give", 15 * MIB)) for _ in range(5)]
 
@@ -71,6 +72,7 @@ def test_a_wait_for_many_jobs_with_long_results_is_answered(daemon: Daemon) -> N
     assert daemon.wait(jobs[0])[0]["result"] == LONG
 
 
+@pytest.mark.slow
 def test_the_page_of_one_job_leaves_out_what_is_long_and_says_so(daemon: Daemon) -> None:
     given = daemon.ended(daemon.submit(**typed("give", 15 * MIB)))
     taken = daemon.ended(daemon.submit(**typed("take", LONG)))
@@ -83,6 +85,7 @@ def test_the_page_of_one_job_leaves_out_what_is_long_and_says_so(daemon: Daemon)
     assert (short["left_out"], short["args"]) == ([], ["short"])
 
 
+@pytest.mark.slow
 def test_listings_of_long_jobs_are_short(daemon: Daemon) -> None:
     jobs = [daemon.submit(**typed("take", LONG, eta=FAR_AHEAD)) for _ in range(5)]
     words = ["echo", *["z" * 100_000] * 100]
@@ -111,6 +114,7 @@ def test_jobs_that_run_are_listed_without_their_long_command(daemon: Daemon) -> 
     daemon.call(requests.Cancel(job=job))
 
 
+@pytest.mark.slow
 def test_of_many_failed_attempts_the_newest_are_shown(daemon: Daemon) -> None:
     job = daemon.submit(**typed("complain", 100_000))
 

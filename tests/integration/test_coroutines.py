@@ -209,6 +209,7 @@ def test_a_killed_worker_loses_what_had_begun_and_nothing_else() -> None:
         assert {job["state"] for job in daemon.wait(*done)} == {"SUCCESS"}
 
 
+@pytest.mark.slow
 def test_a_killed_daemon_ends_none_of_them_and_the_next_one_takes_them_over() -> None:
     with running_daemon(many(group="processes = 1\nconcurrency = 100\n")) as daemon:
         ledger, go = daemon.folder / "ledger", daemon.folder / "go"

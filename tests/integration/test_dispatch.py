@@ -134,6 +134,7 @@ def test_thousands_of_jobs_with_as_many_keys_all_run() -> None:
         assert {end["state"] for end in ends} == {"SUCCESS"}
 
 
+@pytest.mark.slow
 def test_looking_without_a_daemon_takes_no_key_from_a_job_that_runs() -> None:
     """Nobody has imported the code then: its tasks seem to be gone, and with them their keys."""
     user = 'user = "root"' if os.geteuid() == 0 else ""

@@ -215,6 +215,7 @@ def configured(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_crontab_is_printed(configured: Path) -> None:
     done = typed(configured, "crontab")
 
@@ -225,6 +226,7 @@ def test_a_crontab_is_printed(configured: Path) -> None:
     assert answer["crontab"] == done.stdout
 
 
+@pytest.mark.slow
 def test_units_are_written_into_a_folder(configured: Path) -> None:
     done = typed(configured, "systemd", "--output", "units", "--prefix", "shop-")
 

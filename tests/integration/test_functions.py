@@ -111,6 +111,7 @@ def test_the_file_overrides_options_of_the_code_key_by_key(shop: Shop) -> None:
     assert (ended["queue"], ended["priority"]) == ("mail", 7)
 
 
+@pytest.mark.slow
 def test_a_schedule_at_the_function_makes_jobs(shop: Shop) -> None:
     shop.start(
         """
@@ -320,6 +321,7 @@ def test_what_a_function_prints_is_kept_with_its_attempt(shop: Shop) -> None:
     assert shop.daemon.output(second.id) == "out two\nerr two\n"
 
 
+@pytest.mark.slow
 def test_of_a_flood_the_first_and_the_last_part_are_kept(shop: Shop) -> None:
     shop.start(
         """
@@ -434,6 +436,7 @@ def test_a_worker_is_replaced_after_its_number_of_jobs(shop: Shop) -> None:
     assert len(set(pids)) == 3
 
 
+@pytest.mark.slow
 def test_a_worker_makes_no_more_than_its_number_of_jobs_in_batches_either(shop: Shop) -> None:
     """Batches grow to dozens of short jobs: the last one of a worker is cut to what it may make."""
     shop.start(WAITING, PID, group="processes = 1\nmax_tasks_per_child = 25")
@@ -479,6 +482,7 @@ def test_a_long_job_in_a_batch_gives_the_rest_to_others(shop: Shop) -> None:
 # -- modules that do not import, reloads ----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_tasks_of_a_broken_module_wait_with_the_reason_until_a_reload_mends_it(shop: Shop) -> None:
     shop.write("def fine(): return 1", "other")
     shop.start(
@@ -516,6 +520,7 @@ def test_tasks_of_a_broken_module_wait_with_the_reason_until_a_reload_mends_it(s
     assert shop.value("shop.decorated") == 2
 
 
+@pytest.mark.slow
 def test_jobs_wait_with_the_reason_when_their_module_breaks_between_two_starts(shop: Shop) -> None:
     tables = '[tasks.run]\nfunction = "shop:run"\naliases = ["old"]'
     shop.start("def run(): return 1", tables)
@@ -543,6 +548,7 @@ def reason_of(daemon: Daemon, result: AsyncResult[Any]) -> str:
     return daemon.status(result.id)["reason"] or ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -550,7 +556,7 @@ def reason_of(daemon: Daemon, result: AsyncResult[Any]) -> str:
         ("def other(): ...", 'module "shop" has no "run"'),
         ("run = 17", "is not a function"),
         ("syntax error", "SyntaxError"),
-        ("from jobctl import task\n@task(bind=True)\ndef run(self): ...", "bind is not kept"),
+        ("from jobctl import task\n@task(trail=False)\ndef run(): ...", "trail is not kept"),
     ],
 )
 def test_a_reload_with_a_broken_module_is_refused_and_changes_nothing(
@@ -568,6 +574,7 @@ def test_a_reload_with_a_broken_module_is_refused_and_changes_nothing(
     assert shop.worker() == before
 
 
+@pytest.mark.slow
 def test_a_function_of_another_environment_survives_a_reload_with_changed_code(shop: Shop) -> None:
     """``python = …``: its module, and another one it needs, are in that environment only."""
     home = shop.daemon.folder / "venv"
@@ -617,6 +624,7 @@ def test_a_running_function_ends_in_the_old_code_while_new_jobs_run_in_the_new(s
     assert old.get(timeout=LIMIT_S) > 0
 
 
+@pytest.mark.slow
 def test_jobs_of_a_removed_task_wait_and_run_when_it_returns(shop: Shop) -> None:
     shop.start("def run(): return 1", '[tasks.run]\nfunction = "shop:run"')
     daemon = shop.daemon
@@ -654,6 +662,7 @@ def test_a_job_of_a_task_that_changed_its_kind_fails_and_says_so(
     assert shop.ended(send_task("run"))["state"] == "SUCCESS"
 
 
+@pytest.mark.slow
 def test_an_alias_keeps_jobs_over_a_rename(shop: Shop) -> None:
     shop.start("def run(): return 1", '[tasks.old]\nfunction = "shop:run"')
     shop.daemon.call(requests.Pause(queue="default", paused=True))
@@ -667,6 +676,7 @@ def test_an_alias_keeps_jobs_over_a_rename(shop: Shop) -> None:
     assert shop.value("new") == 22
 
 
+@pytest.mark.slow
 def test_a_running_function_outlives_its_killed_daemon(shop: Shop) -> None:
     shop.start(WAITING, WAIT + PID)
     gate = shop.daemon.folder / "gate"
@@ -713,7 +723,7 @@ def test_what_the_page_on_functions_shows_runs(shop: Shop, monkeypatch: pytest.M
         exec(compile(calls, "page", "exec"), told)
         assert told["result"].get(timeout=LIMIT_S) == {"to": "a@example.org", "subject": "later"}
         newest = shop.daemon.call(requests.List())["jobs"]
-        assert [job["task"] for job in newest].count("shop.mail.send") == 4
+        assert [job["task"] for job in newest].count("shop.mail.send") == 6
         assert [job["task"] for job in newest].count("backup") == 1
     finally:
         for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:

@@ -68,6 +68,7 @@ def test_a_job_that_was_cancelled_is_followed_by_none() -> None:
         assert followers(daemon, "note") == []
 
 
+@pytest.mark.slow
 def test_what_ended_while_no_daemon_ran_is_followed_once() -> None:
     config = TASKS + (
         "[tasks.late]\nshell = 'until [ -e $1 ]; do sleep 0.01; done; exit 9'\n"

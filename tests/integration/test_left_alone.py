@@ -10,6 +10,8 @@ import shutil
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from jobctl.worker.instance import noted_end
 from tests.integration.test_traps import templates
 from tests.integration.test_workers import hold
@@ -36,6 +38,7 @@ def pids_of(daemon: Daemon) -> set[int]:
     return {*templates(daemon).values(), *(w["pid"] for w in daemon.workers())}
 
 
+@pytest.mark.slow
 def test_idle_processes_leave_when_no_daemon_follows() -> None:
     with running_daemon(functions(), start=False) as daemon:
         daemon.launcher = with_patch(IMPATIENT)
@@ -55,6 +58,7 @@ def test_idle_processes_leave_when_no_daemon_follows() -> None:
         assert not pids_of(daemon) & ours
 
 
+@pytest.mark.slow
 def test_with_a_daemon_nobody_leaves() -> None:
     with running_daemon(functions(), start=False) as daemon:
         daemon.launcher = with_patch(IMPATIENT)
@@ -68,6 +72,7 @@ def test_with_a_daemon_nobody_leaves() -> None:
         assert ours <= pids_of(daemon)
 
 
+@pytest.mark.slow
 def test_who_is_busy_leaves_after_its_attempt_and_its_parent_with_it() -> None:
     with running_daemon(functions(), start=False) as daemon:
         daemon.launcher = with_patch(IMPATIENT)
@@ -95,6 +100,7 @@ def test_who_is_busy_leaves_after_its_attempt_and_its_parent_with_it() -> None:
         assert (attempt["exit_code"], attempt["output_tail"]) == (6, "done\n")
 
 
+@pytest.mark.slow
 def test_how_a_worker_died_is_known_although_its_parent_has_left() -> None:
     """Trap 18: only the parent learns it, and writes it down."""
     with running_daemon(functions(), start=False) as daemon:
@@ -137,6 +143,7 @@ def test_in_a_deleted_state_directory_nobody_stays() -> None:
         daemon.socket.unlink()
 
 
+@pytest.mark.slow
 def test_an_outcome_finds_a_state_directory_that_was_moved() -> None:
     with running_daemon(functions(), start=False) as daemon:
         daemon.launcher = with_patch(IMPATIENT)
@@ -157,6 +164,7 @@ def test_an_outcome_finds_a_state_directory_that_was_moved() -> None:
         assert daemon.ended(command)["attempts"][0]["exit_code"] == 6
 
 
+@pytest.mark.slow
 def test_an_outcome_that_no_disk_took_is_kept_until_one_does() -> None:
     with running_daemon(start=False) as daemon:
         daemon.launcher = with_patch(IMPATIENT)
@@ -182,6 +190,7 @@ def test_an_outcome_that_no_disk_took_is_kept_until_one_does() -> None:
         assert daemon.ended(command)["attempts"][0]["exit_code"] == 6
 
 
+@pytest.mark.slow
 def test_a_dead_worker_s_folder_goes_whatever_lies_in_it_and_over_restarts() -> None:
     with running_daemon(functions()) as daemon:
         pids_of(daemon)

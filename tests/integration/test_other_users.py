@@ -66,6 +66,7 @@ def test_a_fork_that_holds_the_lock_of_a_dead_worker_is_ended(daemon: Daemon) ->
     assert daemon.ended(daemon.submit(task="who"))["state"] == "SUCCESS"
 
 
+@pytest.mark.slow
 def test_functions_have_the_group_and_the_umask_of_their_worker_group(daemon: Daemon) -> None:
     gid = grp.getgrnam("games").gr_gid
     text = daemon.config.read_text()

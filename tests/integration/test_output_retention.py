@@ -116,6 +116,7 @@ def test_outputs_go_by_age_and_their_jobs_stay(store: Store) -> None:
     assert sizes == [100, 20 * KIB, 20 * KIB]
 
 
+@pytest.mark.slow
 def test_what_has_lost_its_output_is_not_looked_at_again(store: Store) -> None:
     for id in range(1, 5 * BATCH):
         store.add(id, 1)

@@ -15,6 +15,7 @@ import pytest
 from jobctl import progress, reports
 from jobctl.cli.bar import drawn, short
 from jobctl.protocol import requests
+from jobctl.worker.progress import read_line
 from tests.support.daemon import Daemon, running_daemon
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def test_a_command_says_it_in_lines_and_the_last_one_counts(daemon: Daemon) -> N
     assert files(daemon) == []
 
 
+@pytest.mark.slow
 def test_it_is_known_after_the_daemon_was_killed_and_while_there_is_none(daemon: Daemon) -> None:
     jobs = [daemon.submit(task="shell"), daemon.submit(task="steps", args=[str(daemon.folder)])]
     seen(daemon, jobs[0], done=3)
@@ -189,6 +191,7 @@ def test_numbers_that_are_none_fail_where_they_are_said(daemon: Daemon) -> None:
     assert error["message"] == "done is a number, not str"
 
 
+@pytest.mark.slow
 def test_followers_and_pages_show_a_bar(daemon: Daemon) -> None:
     job = daemon.submit(task="shell")
     seen(daemon, job, done=3)
@@ -232,20 +235,36 @@ def _read_until(terminal: Any, shown: io.BytesIO, text: bytes) -> None:
         ("12", 12, None, None),
         ("12.5% x", 12.5, 100, "x"),
         ("0/1", 0, 1, None),
+        ("1/4\t two  words ", 1, 4, "two words"),
     ],
 )
 def test_a_line_is_an_amount_and_a_note(
     line: str, done: float, total: float | None, note: str | None
 ) -> None:
-    found = json.loads(reports.read_line(line) or "null")
+    found = json.loads(read_line(line) or "null")
     assert (found["done"], found["total"], found["note"]) == (done, total, note)
 
 
 @pytest.mark.parametrize(
-    "line", ["", "copying", "-1/2", "3/0", "3 / 4x/", "1e9", "1/2/3", "9" * 99]
+    "line",
+    [
+        "",
+        "copying",
+        "-1/2",
+        "3/0",
+        "3 / 4x/",
+        "1e9",
+        "1/2/3",
+        "9" * 99,
+        "1.",
+        "+1",
+        "1/",
+        "5%/9",
+        "1%%",
+    ],
 )
 def test_any_other_line_says_nothing(line: str) -> None:
-    found = reports.read_line(line)
+    found = read_line(line)
     assert found is None or json.loads(found)["total"] is None
 
 

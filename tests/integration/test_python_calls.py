@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobctl import AsyncResult, configure, send_task, submit_many
+from jobctl import AsyncResult, configure, send_task, submit_many, task
 from jobctl.api import Signature
 from jobctl.api import session as sessions
 from jobctl.api.session import PATIENCE_S, Session
@@ -21,8 +21,8 @@ from jobctl.clock import SystemClock
 from jobctl.errors import (
     Conflict,
     DaemonNotRunning,
+    InvalidArguments,
     NotFound,
-    ProtocolError,
     RemoteError,
     Unreachable,
     UsageError,
@@ -140,6 +140,23 @@ def test_many_calls_of_several_tasks_come_back_in_their_order(daemon: Daemon) ->
     assert submit_many([]) == []
 
 
+@task(name="echo")
+def echo(*words: str) -> None:
+    """Stands for the daemon's task of that name."""
+
+
+def test_a_task_is_mapped_over_values_in_their_order(daemon: Daemon) -> None:
+    ones = echo.map((str(number) for number in range(3)), countdown=600)
+    pairs = echo.starmap([("a", "b"), ("c", "d")], queue="default", countdown=600)
+
+    asked = [daemon.status(result.id) for result in [*ones, *pairs]]
+    assert [status["args"] for status in asked] == [["0"], ["1"], ["2"], ["a", "b"], ["c", "d"]]
+    assert all(status["eta"] is not None for status in asked)
+    with pytest.raises(UsageError, match="belongs to one job"):
+        echo.map(["e"], task_id="mine")
+    assert submitted(daemon) == 5
+
+
 def test_nothing_of_many_calls_is_submitted_when_one_cannot_be(daemon: Daemon) -> None:
     calls: list[Signature[None]] = [
         Signature(task="true"),
@@ -153,7 +170,7 @@ def test_nothing_of_many_calls_is_submitted_when_one_cannot_be(daemon: Daemon) -
 
 
 def test_a_call_that_no_frame_holds_is_refused_and_the_next_one_is_not(daemon: Daemon) -> None:
-    with pytest.raises(ProtocolError, match="longer than"):
+    with pytest.raises(InvalidArguments, match="argument 1 is 17000002 bytes long"):
         send_task("echo", ["x" * 17_000_000])
     assert send_task("true").get(timeout=30) is None
 

@@ -60,6 +60,7 @@ def test_jobs_that_wait_go_by_a_new_limit_at_once(daemon: Daemon) -> None:
     daemon.until("all to run", lambda: running(daemon) == 6)
 
 
+@pytest.mark.slow
 def test_it_holds_over_restarts_and_reloads_until_it_is_taken_back(daemon: Daemon) -> None:
     limit(daemon, concurrency=3, rate_limit="1000/s")
     daemon.kill()

@@ -256,6 +256,7 @@ def test_an_alias_keeps_jobs_over_a_rename(daemon: Daemon) -> None:
 MOVED = FIRST.replace("[tasks.hello]", '[tasks.hello]\nqueue = "new"')
 
 
+@pytest.mark.slow
 def test_waiting_jobs_follow_their_task_to_another_queue(daemon: Daemon) -> None:
     daemon.call(requests.Pause(queue="default", paused=True))
     daemon.call(requests.Pause(queue="old", paused=True))

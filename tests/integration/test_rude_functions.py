@@ -67,6 +67,7 @@ def test_long_results_of_several_jobs_are_all_kept(daemon: Daemon) -> None:
         assert len(daemon.call(requests.Result(job=job))["result"]) == 15 << 20
 
 
+@pytest.mark.slow
 def test_a_worker_that_spoils_its_folder_keeps_no_daemon_from_starting(daemon: Daemon) -> None:
     other = daemon.folder / "other"
     other.mkdir()

@@ -13,34 +13,17 @@ from jobctl.daemon.retention import PAUSE_S, Retention
 from jobctl.errors import NotFound
 from jobctl.plan import DaemonSettings
 from jobctl.protocol import requests
-from jobctl.store.database import Database, open_database
-from tests.support.asking import Asking
-from tests.support.beating import Beating
 from tests.support.builders import a_schedule, in_state
 from tests.support.clock import START
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from jobctl.store.database import Database
+    from tests.support.asking import Asking
+    from tests.support.beating import Beating
+
 MINUTE = 60 * SECOND
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(tmp_path / "jobctl.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def beating(database: Database) -> Beating:
-    return Beating(database)
-
-
-@pytest.fixture
-def asking(beating: Beating, tmp_path: Path) -> Asking:
-    return Asking(beating, tmp_path)
 
 
 def live(beating: Beating) -> None:

@@ -124,6 +124,7 @@ def test_what_was_added_is_shown_whole(daemon: Daemon) -> None:
     assert "nightly" in names(daemon)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_what_was_added_is_there_after_the_daemons_end(daemon: Daemon, how: str) -> None:
     before = add(daemon, "nightly", NIGHTLY)
@@ -166,6 +167,7 @@ def test_a_moment_a_second_ahead_is_served_once_and_then_done(daemon: Daemon) ->
     assert (shown["state"], shown["next"], shown["runs"]) == ("done", [], 1)
 
 
+@pytest.mark.slow
 def test_an_added_schedule_survives_a_reload_and_is_not_replayed_by_it(daemon: Daemon) -> None:
     add(daemon, "each", {"task": "hello", "every": "1s"})
     add(daemon, "later", NEVER)
@@ -181,6 +183,7 @@ def test_an_added_schedule_survives_a_reload_and_is_not_replayed_by_it(daemon: D
     assert show(daemon, "later")["state"] == "active"
 
 
+@pytest.mark.slow
 def test_a_kill_right_after_the_answer_loses_nothing_and_doubles_nothing(daemon: Daemon) -> None:
     for number in range(5):
         add(daemon, f"each-{number}", {"task": "hello", "every": "1s", "on_overlap": "allow"})
@@ -312,6 +315,7 @@ def test_only_what_is_given_changes_and_is_told(daemon: Daemon) -> None:
     assert again["changes"] == []
 
 
+@pytest.mark.slow
 def test_an_edit_replays_nothing_and_leaves_no_gap(daemon: Daemon) -> None:
     add(daemon, "each", {"task": "hello", "cron": "* * * * * *", "on_overlap": "allow"})
     until_served(daemon, "each", 2)
@@ -367,6 +371,7 @@ def test_an_edit_that_cannot_be_changes_nothing(
 # -- removing -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_removed_schedule_leaves_its_history_and_its_jobs(daemon: Daemon) -> None:
     add(daemon, "each", {"task": "slow", "every": "1s"})
     until_served(daemon, "each")
@@ -384,6 +389,7 @@ def test_a_removed_schedule_leaves_its_history_and_its_jobs(daemon: Daemon) -> N
         daemon.call(requests.RemoveSchedule(name="each"))
 
 
+@pytest.mark.slow
 def test_a_name_can_be_used_again_and_nothing_of_the_past_is_replayed(daemon: Daemon) -> None:
     add(daemon, "each", {"task": "hello", "every": "1s"})
     until_served(daemon, "each", 2)
@@ -423,6 +429,7 @@ def paused(daemon: Daemon, name: str, until: int | None = None) -> dict[str, Any
     return daemon.call(requests.DisableSchedule(name=name, until=until))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tick", "added"])
 def test_a_pause_survives_a_reload_and_a_kill_and_replays_nothing(
     daemon: Daemon, name: str
@@ -455,6 +462,7 @@ def test_a_pause_survives_a_reload_and_a_kill_and_replays_nothing(
     assert not [fire for fire in made if paused_at < fire["at"] < enabled_at - SECOND]
 
 
+@pytest.mark.slow
 def test_a_pause_ends_by_itself(daemon: Daemon) -> None:
     until_served(daemon, "tick")
     until = SystemClock().now() + 2 * SECOND
@@ -506,6 +514,7 @@ def test_a_schedule_that_its_file_disables_is_enabled_there(daemon: Daemon) -> N
     assert show(daemon, "off")["state"] == "disabled"
 
 
+@pytest.mark.slow
 def test_one_that_was_added_disabled_is_enabled_by_command(daemon: Daemon) -> None:
     shown = add(daemon, "each", {"task": "hello", "every": "1s", "enabled": False})
     assert (shown["state"], shown["next"]) == ("disabled", [])
@@ -674,6 +683,7 @@ def test_whatever_was_changed_between_kills_each_instant_has_one_fate(daemon: Da
             assert name not in names(daemon)
 
 
+@pytest.mark.slow
 def test_a_task_that_goes_leaves_its_added_schedules_held(daemon: Daemon) -> None:
     add(daemon, "each", {"task": "noted", "every": "1s"})
     text = daemon.config.read_text()
@@ -698,6 +708,7 @@ def test_a_task_that_goes_leaves_its_added_schedules_held(daemon: Daemon) -> Non
     assert has_one_fate_each_second(fires(daemon, "each"))
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_the_name_of_an_added_schedule_is_refused(daemon: Daemon) -> None:
     add(daemon, "nightly", NIGHTLY)
     text = daemon.config.read_text()
@@ -709,6 +720,7 @@ def test_a_file_that_takes_the_name_of_an_added_schedule_is_refused(daemon: Daem
     assert show(daemon, "nightly")["normal"] == "30 2 * * *"
 
 
+@pytest.mark.slow
 def test_a_schedule_whose_name_the_file_took_meanwhile_gives_way_and_can_be_removed(
     daemon: Daemon,
 ) -> None:
@@ -745,6 +757,7 @@ def jobctl(daemon: Daemon, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_line_adds_and_without_a_daemon_it_can_still_be_shown(daemon: Daemon) -> None:
     added = jobctl(
         daemon, *["schedule", "add", "each", "hello", "you", "--every", "1h", "--jitter", "30s"]

@@ -10,34 +10,14 @@ from jobctl.clock import SECOND
 from jobctl.daemon.handlers import schedules as handlers
 from jobctl.errors import NotFound, UsageError
 from jobctl.protocol import requests
-from jobctl.store.database import Database, open_database
-from tests.support.asking import Asking
-from tests.support.beating import Beating
 from tests.support.builders import a_schedule, a_task
 from tests.support.clock import START
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from tests.support.asking import Asking
+    from tests.support.beating import Beating
 
 MINUTE = 60 * SECOND
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(tmp_path / "jobctl.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def beating(database: Database) -> Beating:
-    return Beating(database)
-
-
-@pytest.fixture
-def asking(beating: Beating, tmp_path: Path) -> Asking:
-    return Asking(beating, tmp_path)
 
 
 def history(asking: Asking, name: str = "backup", **fields: Any) -> list[tuple[str, int, str]]:

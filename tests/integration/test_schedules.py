@@ -84,6 +84,7 @@ def states(daemon: Daemon) -> list[str]:
     return [job["state"] for job in sorted(jobs, key=lambda job: job["id"])]
 
 
+@pytest.mark.slow
 def test_queue_lets_one_job_wait_for_the_end_of_the_earlier_one() -> None:
     with running_daemon(start=False) as daemon:
         start(daemon, "queue")
@@ -104,6 +105,7 @@ def test_queue_lets_one_job_wait_for_the_end_of_the_earlier_one() -> None:
         end_schedule(daemon)
 
 
+@pytest.mark.slow
 def test_replace_stops_the_earlier_job_and_starts_the_new_one_when_it_is_gone() -> None:
     with running_daemon(start=False) as daemon:
         start(daemon, "replace")
@@ -121,6 +123,7 @@ def test_replace_stops_the_earlier_job_and_starts_the_new_one_when_it_is_gone() 
     assert ended[-1]["state"] == "SUCCESS"
 
 
+@pytest.mark.slow
 def test_skip_makes_no_second_job() -> None:
     with running_daemon(start=False) as daemon:
         start(daemon, "skip")

@@ -455,6 +455,7 @@ def turns(daemon: Daemon) -> int:
     return int(daemon.call(requests.Inspect(what="stats"))["turns"])
 
 
+@pytest.mark.slow
 def test_a_client_that_never_reads_is_not_read_from_and_costs_no_turns(daemon: Daemon) -> None:
     daemon.submit_many([later(labels={"a": "x" * 200}) for _ in range(1000)])
     with Wire(daemon.socket) as wire:

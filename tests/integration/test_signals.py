@@ -79,6 +79,7 @@ def slow() -> Iterator[Slow]:
         made.let_go()
 
 
+@pytest.mark.slow
 def test_hup_while_the_daemon_starts_is_obeyed_after_the_start(slow: Slow) -> None:
     daemon = slow.daemon
     daemon.launch()
@@ -123,6 +124,7 @@ def test_term_while_a_reload_imports_ends_the_daemon_and_changes_nothing(slow: S
     assert "task new added" not in daemon.log()
 
 
+@pytest.mark.slow
 def test_two_reloads_at_once_are_both_answered_and_the_later_file_is_in_force(slow: Slow) -> None:
     daemon = slow.daemon
     slow.let_go()

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from jobctl import send_task
+from jobctl.errors import UsageError
+from jobctl.protocol import requests
 from tests.support.daemon import running_daemon
 from tests.support.processes import is_running, pids_in
 from tests.support.shop import LIMIT_S, Shop
@@ -84,6 +86,36 @@ def test_a_command_is_told_while_no_daemon_runs() -> None:
         assert daemon.output(job).endswith("told\n")
 
 
+def test_one_job_has_a_soft_limit_of_its_own() -> None:
+    with running_daemon(COMMANDS) as daemon:
+        line = "trap 'echo told; exit 0' TERM; while :; do sleep 0.05; done"
+        task = daemon.submit(task="obeys", soft_timeout_s=300.0, timeout_s=301.0)
+        daemon.until("the task to run", lambda: daemon.status(task)["state"] == "STARTED")
+        alone = daemon.shell(line, soft_timeout_s=0.6, timeout_s=20.0)
+
+        assert daemon.ended(alone)["state"] == "SUCCESS"
+        assert daemon.output(alone).endswith("told\n")
+        # It would have been told after half a second.
+        assert daemon.status(task)["state"] == "STARTED"
+        daemon.call(requests.Cancel(job=task))
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"soft_timeout_s": 2.0, "timeout_s": 2.0}, "timeout ends the attempt after 2s"),
+        ({"soft_timeout_s": 3600.0}, "timeout ends the attempt after 1h"),
+        ({"soft_timeout_s": 2.0, "deadline_s": 1.0}, "deadline ends the attempt after 1s"),
+        ({"soft_timeout_s": 0.0}, "above zero"),
+    ],
+)
+def test_a_soft_limit_that_would_never_be_told_is_refused(
+    told: Shop, limits: dict[str, float], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        told.daemon.submit(task="signals_itself", args=[0], typed=True, **limits)
+
+
 # -- functions --------------------------------------------------------------------------------------
 
 CODE = """
@@ -148,6 +180,13 @@ def test_a_function_that_catches_its_soft_limit_succeeds(told: Shop) -> None:
     assert told.value("tidies_up", 0) == "in time"
 
 
+def test_one_call_of_a_function_has_a_soft_limit_of_its_own(told: Shop) -> None:
+    job = told.ended(send_task("plain", soft_time_limit=0.1))
+
+    assert [attempt["outcome"] for attempt in job["attempts"]] == ["timeout"]
+    assert job["error"]["type"] == "jobctl.SoftTimeout"
+
+
 def test_a_function_that_lets_its_soft_limit_through_has_timed_out(told: Shop) -> None:
     attempt = attempt_of(told, "computes")
 
@@ -187,6 +226,7 @@ def test_the_soft_limit_of_one_job_is_not_that_of_the_next(told: Shop) -> None:
     assert second.get(timeout=LIMIT_S) == told.worker()
 
 
+@pytest.mark.slow
 def test_a_function_is_told_while_no_daemon_runs(shop: Shop) -> None:
     shop.start(CODE, TABLES.replace("500ms", "2s"))
     result = send_task("tidies_up", [1000])

@@ -6,18 +6,18 @@ import os
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+import jobctl
+from jobctl.daemon.lock import take_lock
 from jobctl.daemon.main import prepare_state_directory
+from jobctl.errors import StateDirectoryInUse
 from jobctl.paths import StateDirectory
 from jobctl.protocol import requests
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.users import as_nobody
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _RUN = (
     "import sys; from jobctl.daemon.main import run; from pathlib import Path;"
@@ -44,6 +44,7 @@ def is_told(told: subprocess.CompletedProcess[str]) -> None:
     assert (len(cause), len(advice)) == (1, 1), told.stderr
 
 
+@pytest.mark.slow
 def test_a_second_daemon_is_refused_with_the_pid_of_the_first(daemon: Daemon) -> None:
     told = start(daemon.config, daemon.state_dir, daemon.folder / "other")
 
@@ -54,6 +55,83 @@ def test_a_second_daemon_is_refused_with_the_pid_of_the_first(daemon: Daemon) ->
     assert daemon.ended(daemon.shell("true"))["state"] == "SUCCESS"
 
 
+def test_who_serves_is_not_waited_for(daemon: Daemon) -> None:
+    """Within the time limit of a test: a patience of an hour would be outlived by it."""
+    with pytest.raises(StateDirectoryInUse, match=rf"\(pid {daemon.pid}\)"):
+        take_lock(StateDirectory(daemon.state_dir), patience_s=3600.0)
+
+
+def test_who_stops_is_waited_for() -> None:
+    with running_daemon() as daemon:
+        state = StateDirectory(daemon.state_dir)
+        job = daemon.shell("until [ -e go ]; do sleep 0.01; done")
+        daemon.until("it to run", lambda: daemon.status(job)["state"] == "STARTED")
+        daemon.call(requests.Stop(mode="drain"))
+        daemon.until("it to stop", lambda: "stopping" in state.daemon_pid.read_text())
+
+        with pytest.raises(StateDirectoryInUse, match=rf"\(pid {daemon.pid}\)"):
+            take_lock(state, patience_s=0.0)
+        (daemon.folder / "go").touch()
+
+        take_lock(state, patience_s=60.0).release()
+
+
+def test_a_number_that_a_killed_daemon_left_names_nobody() -> None:
+    """It may be another process by now; and who holds the lock is an answer without a daemon."""
+    with running_daemon(start=False) as daemon:
+        state = StateDirectory(daemon.state_dir)
+        state.root.mkdir()
+        state.daemon_pid.write_text("1\n")
+        held = take_lock(state, patience_s=0.0)
+        try:
+            with pytest.raises(StateDirectoryInUse) as refusal:
+                take_lock(state, patience_s=0.0)
+        finally:
+            held.release()
+
+        assert "pid" not in refusal.value.message
+
+
+def test_a_deleted_lock_file_is_made_anew_and_locked() -> None:
+    with running_daemon(start=False) as daemon:
+        state = StateDirectory(daemon.state_dir)
+        state.root.mkdir()
+        take_lock(state, patience_s=0.0).release()
+        state.daemon_lock.unlink()
+        held = take_lock(state, patience_s=0.0)
+        try:
+            assert state.daemon_lock.stat().st_mode & 0o777 == 0o600
+            with pytest.raises(StateDirectoryInUse):
+                take_lock(state, patience_s=0.0)
+        finally:
+            held.release()
+
+
+def test_a_daemon_loads_nothing_for_errors_and_rare_tasks_alone() -> None:
+    """Each of these is a part of what an idle daemon costs, and of its start."""
+    source = "import sys, jobctl.daemon.main; print(*sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True
+    )
+
+    for_nothing = {"_hashlib", "_ssl", "secrets", "tempfile", "shutil", "statistics", "calendar"}
+    for_nothing |= {"difflib", "asyncio", "pydantic", "typer", "rich", "jobctl.worker.functions"}
+    assert not for_nothing & set(told.stdout.split())
+
+
+def test_keepers_share_no_package_that_they_can_do_without() -> None:
+    """What their template has loaded is spread over more pages, of which each keeper writes to some."""
+    root = Path(jobctl.__file__).parents[1]
+    source = f"import sys; sys.path.insert(0, {str(root)!r}); import jobctl.worker.rehearsal"
+    source += ", jobctl.worker.template; print(*sys.modules)"
+    argv = [sys.executable, "-I", "-S", "-c", source]
+    told = subprocess.run(argv, capture_output=True, text=True, check=True)
+
+    spared = {"typing", "re", "json", "enum", "signal", "collections", "functools", "contextlib"}
+    assert not spared & set(told.stdout.split())
+
+
+@pytest.mark.slow
 def test_another_name_of_the_same_state_directory_is_the_same(daemon: Daemon) -> None:
     alias = daemon.folder / "alias"
     alias.symlink_to(daemon.state_dir)
@@ -63,6 +141,7 @@ def test_another_name_of_the_same_state_directory_is_the_same(daemon: Daemon) ->
     assert told.returncode == 75
 
 
+@pytest.mark.slow
 def test_the_socket_of_a_living_daemon_is_not_stolen(daemon: Daemon) -> None:
     other = daemon.folder / "other-state"
 

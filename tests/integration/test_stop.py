@@ -61,6 +61,7 @@ def test_keep_leaves_a_running_job_to_the_next_daemon(daemon: Daemon) -> None:
     assert attempt["exit_code"] == 5
 
 
+@pytest.mark.slow
 def test_keep_is_what_term_does(daemon: Daemon) -> None:
     job, go = running_job(daemon)
 
@@ -72,6 +73,7 @@ def test_keep_is_what_term_does(daemon: Daemon) -> None:
     assert daemon.ended(job)["state"] == "SUCCESS"
 
 
+@pytest.mark.slow
 def test_drain_waits_for_running_jobs_and_begins_no_other(daemon: Daemon) -> None:
     job, go = running_job(daemon, 6)
     assert daemon.call(requests.Stop(mode="drain"))["mode"] == "drain"
@@ -86,6 +88,7 @@ def test_drain_waits_for_running_jobs_and_begins_no_other(daemon: Daemon) -> Non
     assert ended["started_at"] > daemon.status(job)["finished_at"]
 
 
+@pytest.mark.slow
 def test_kill_stops_running_jobs_and_waits_until_they_are_gone(daemon: Daemon) -> None:
     job, _ = running_job(daemon)
 
@@ -112,6 +115,7 @@ def test_a_second_term_does_not_wait_for_the_drain(daemon: Daemon) -> None:
     assert daemon.ended(job)["attempts"][0]["exit_code"] == 7
 
 
+@pytest.mark.slow
 def test_the_configured_way_is_taken_when_none_is_named() -> None:
     with running_daemon('[daemon]\nshutdown = "kill"\n') as daemon:
         job, _ = running_job(daemon)
@@ -123,6 +127,7 @@ def test_the_configured_way_is_taken_when_none_is_named() -> None:
         assert daemon.status(job)["state"] == "REVOKED"
 
 
+@pytest.mark.slow
 def test_an_instant_that_falls_into_the_end_is_served_by_the_next_daemon() -> None:
     with running_daemon(EVERY_SECOND) as daemon:
         daemon.until("a fire", lambda: daemon.call(requests.History(schedule="tick"))["fires"])
@@ -139,6 +144,7 @@ def test_an_instant_that_falls_into_the_end_is_served_by_the_next_daemon() -> No
         assert later["at"] == earlier["last"] + 1_000_000
 
 
+@pytest.mark.slow
 def test_a_daemon_that_stops_says_when_and_one_that_is_killed_does_not() -> None:
     with running_daemon() as daemon:
         daemon.stop()

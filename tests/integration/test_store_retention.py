@@ -11,7 +11,7 @@ from jobctl.daemon.main import highest_id
 from jobctl.daemon.retention import BATCH, KEY_KEEP_S, PAUSE_S, Retention, newest_removed
 from jobctl.paths import output_file
 from jobctl.plan import DaemonSettings
-from jobctl.store import attempts, fires, jobs, keys, rules, schedules
+from jobctl.store import attempts, dependencies, fires, jobs, keys, rules, schedules
 from jobctl.store.attempts import row_of
 from jobctl.store.database import Database, open_database
 from jobctl.store.fires import Fire
@@ -115,6 +115,31 @@ def test_an_unfinished_job_is_never_removed(database: Database, tmp_path: Path, 
     walker.walk()
 
     assert walker.kept() == [job]
+
+
+@pytest.mark.parametrize(
+    ("state", "status"), [("PENDING", "open"), ("PENDING", "met"), ("RETRY", "met")]
+)
+def test_what_an_unfinished_job_waits_for_or_waited_for_stays_as_long_as_that(
+    database: Database, tmp_path: Path, state: str, status: str
+) -> None:
+    for id in (1, 2):
+        in_state(database, "SUCCESS", id=id)
+    in_state(database, state, id=3)
+    with database.transaction():
+        dependencies.add(database, [(3, 1, "success", status)])
+    walker = Walker(database, tmp_path, keep_s=1.0, keep_jobs=0)
+
+    walker.clock.advance(365 * DAY)
+    walker.walk()
+    assert walker.kept() == [1, 3]
+    with database.transaction():
+        jobs.revoke_waiting(database, id=3, reason="cancelled", now=walker.clock.now())
+    walker.clock.advance(365 * DAY)
+    walker.walk()
+
+    assert walker.kept() == []
+    assert rows(database, "dependencies") == []
 
 
 def test_an_old_job_that_ended_late_stays_for_its_time(database: Database, tmp_path: Path) -> None:

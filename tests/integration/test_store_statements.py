@@ -59,15 +59,17 @@ def steps_of(database: Database, name: str) -> list[str]:
         ("jobs/scheduled", "jobs_eta"),
         ("jobs/expire", "jobs_expiry"),
         ("jobs/next_expiry", "jobs_expiry"),
+        ("jobs/pass_deadline", "jobs_deadline"),
+        ("jobs/next_deadline", "jobs_deadline"),
         ("jobs/unfinished_of_schedule", "jobs_schedule"),
+        ("jobs/schedules_with_unfinished", "jobs_schedule"),
         ("jobs/let_go", "jobs_schedule"),
         ("jobs/standing", "jobs_line"),
         ("jobs/first_in", "jobs_line"),
         ("jobs/next_line", "jobs_line"),
         ("jobs/holders", "jobs_gate"),
         ("jobs/let_after", "dependencies_unmet"),
-        ("dependencies/meet", "dependencies_open"),
-        ("dependencies/break", "dependencies_open"),
+        ("dependencies/close", "dependencies_open"),
         ("dependencies/open_after", "dependencies_open"),
         ("dependencies/broken_by", "dependencies_on"),
         ("dependencies/wanted", "dependencies_on"),
@@ -131,6 +133,7 @@ def test_a_statement_uses_its_index_and_scans_nothing(
         "jobs/first_in",
         "jobs/next_line",
         "jobs/unfinished_of_schedule",
+        "jobs/schedules_with_unfinished",
         "fires/page",
         "fires/newest",
         "fires/following",
@@ -451,11 +454,11 @@ def test_every_schedule_is_read_while_rows_are_written(database: Database) -> No
 
 def test_what_a_command_stored_is_kept_apart_from_the_schedule(database: Database) -> None:
     row = schedules.add(database, name="s", identity="a", anchor_at=START, now=START)
-    assert schedules.stored(database) == []
+    assert list(schedules.stored(database)) == []
 
     schedules.store(database, name="s", table="{}", uid=1000, now=START)
 
-    assert schedules.stored(database) == [StoredTable("s", "{}", 1000, START)]
+    assert list(schedules.stored(database)) == [StoredTable("s", "{}", 1000, START)]
     assert schedules.stored_of(database, "s") == StoredTable("s", "{}", 1000, START)
     schedules.unstore(database, name="s")
     assert schedules.stored_of(database, "s") is None

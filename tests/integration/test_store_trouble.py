@@ -176,6 +176,7 @@ def test_a_store_that_was_removed_acknowledges_nothing(small: Daemon) -> None:
     small.until("a store that takes writes", lambda: takes_writes(small))
 
 
+@pytest.mark.slow
 def test_a_read_only_disk_is_refused_at_start(small: Daemon) -> None:
     small.submit(command=["/bin/true"], cwd="/", delay_s=9999.0)
     small.stop()

@@ -127,6 +127,7 @@ def test_lines_go_to_the_daemon_and_come_back_as_they_were(host: Host) -> None:
     assert host.records() == []
 
 
+@pytest.mark.slow
 def test_a_dry_run_changes_nothing_and_needs_no_daemon(host: Host) -> None:
     host.daemon.stop()
 
@@ -140,6 +141,7 @@ def test_a_dry_run_changes_nothing_and_needs_no_daemon(host: Host) -> None:
     assert host.records() == []
 
 
+@pytest.mark.slow
 def test_without_a_daemon_nothing_is_taken(host: Host) -> None:
     host.daemon.stop()
 
@@ -150,6 +152,7 @@ def test_without_a_daemon_nothing_is_taken(host: Host) -> None:
     assert host.table.read_bytes() == TABLE
 
 
+@pytest.mark.slow
 def test_a_daemon_that_reads_another_configuration_takes_nothing(host: Host) -> None:
     other = host.daemon.folder / "other"
     other.mkdir()
@@ -164,6 +167,7 @@ def test_a_daemon_that_reads_another_configuration_takes_nothing(host: Host) -> 
     assert records.names_of(other / "jobctl.toml") == []
 
 
+@pytest.mark.slow
 def test_a_daemon_that_refuses_takes_nothing(host: Host) -> None:
     # The drop-in is right, what stands beside it is wrong only when code is asked for.
     host.daemon.config.write_text('[daemon]\nimports = ["no_such_module"]\n')
@@ -176,6 +180,7 @@ def test_a_daemon_that_refuses_takes_nothing(host: Host) -> None:
     assert host.records() == []
 
 
+@pytest.mark.slow
 def test_a_configuration_that_is_wrong_is_told_before_anything(host: Host) -> None:
     host.daemon.config.write_text("[tasks.x]\ncron = 3\n")
 
@@ -183,6 +188,7 @@ def test_a_configuration_that_is_wrong_is_told_before_anything(host: Host) -> No
     assert host.table.read_bytes() == TABLE
 
 
+@pytest.mark.slow
 def test_names_that_are_taken_are_not_given_again(host: Host) -> None:
     host.daemon.config.write_text('[tasks.dump]\nshell = "true"\n')
 
@@ -192,6 +198,7 @@ def test_names_that_are_taken_are_not_given_again(host: Host) -> None:
     assert host.schedules() == {"dump-2", "warm-cache"}
 
 
+@pytest.mark.slow
 def test_tables_are_taken_once(host: Host) -> None:
     host.type(str(host.table))
 
@@ -201,6 +208,21 @@ def test_tables_are_taken_once(host: Host) -> None:
     assert "--undo" in again.stderr
 
 
+@pytest.mark.parametrize("words", [(), pytest.param(("--undo",), marks=pytest.mark.slow)])
+def test_two_at_once_do_not_undo_each_other(host: Host, words: tuple[str, ...]) -> None:
+    with records.alone(host.daemon.config):
+        done = host.type(*words, str(host.table))
+
+        assert done.returncode == 1
+        assert "another takeover is at work" in done.stderr
+        assert "Wait until it has ended." in done.stderr
+        assert host.table.read_bytes() == TABLE
+        assert host.type("--dry-run", str(host.table)).returncode == 0
+    assert host.type(str(host.table)).returncode == 0
+    assert host.table.read_bytes() == TAKEN
+
+
+@pytest.mark.slow
 def test_what_was_edited_meanwhile_is_kept_by_undo(host: Host) -> None:
     host.type(str(host.table))
     host.table.write_bytes(
@@ -217,6 +239,7 @@ def test_what_was_edited_meanwhile_is_kept_by_undo(host: Host) -> None:
     assert "1 of the lines are not there any more" in undone.stderr
 
 
+@pytest.mark.slow
 def test_a_line_that_came_back_is_told(host: Host) -> None:
     host.type(str(host.table))
     host.table.write_bytes(TABLE)
@@ -227,6 +250,7 @@ def test_a_line_that_came_back_is_told(host: Host) -> None:
     assert "30 2 * * * root /usr/local/bin/dump: cron runs it, too" in found.stdout
 
 
+@pytest.mark.slow
 def test_a_takeover_that_was_cut_short_is_undone(host: Host) -> None:
     second = host.table.with_name("second")
     second.write_bytes(b"0 1 * * * root x\n")
@@ -255,12 +279,13 @@ def test_a_takeover_that_was_cut_short_is_undone(host: Host) -> None:
     assert host.records() == []
 
 
+@pytest.mark.slow
 def test_records_are_for_their_owner_alone(host: Host) -> None:
     host.type(str(host.table))
 
     folder = host.daemon.folder / "takeover"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert [stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()] == [0o600]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
     assert [stat.S_IMODE(file.stat().st_mode) for file in host.drop_ins()] == [0o600]
 
 
@@ -278,6 +303,7 @@ def own_table(host: Host) -> Path:
     return program.parent / "table"
 
 
+@pytest.mark.slow
 def test_a_users_own_table_is_changed_by_crontab(host: Host, own_table: Path) -> None:
     own_table.write_bytes(b"# mine\n0 1 * * * a\n")
 
@@ -290,6 +316,7 @@ def test_a_users_own_table_is_changed_by_crontab(host: Host, own_table: Path) ->
     assert own_table.read_bytes() == b"# mine\n0 1 * * * a\n"
 
 
+@pytest.mark.slow
 def test_a_table_that_crontab_refuses_stays_as_it_was(host: Host, own_table: Path) -> None:
     own_table.write_bytes(b"bad line\n0 1 * * * a\n")
 

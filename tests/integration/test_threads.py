@@ -8,7 +8,10 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
+
 from jobctl.client import Client
+from jobctl.errors import UsageError
 from jobctl.protocol import requests
 from tests.integration.test_coroutines import USER, outcome, submit, submit_many
 from tests.support.configurations import CODE
@@ -47,6 +50,15 @@ def test_as_many_run_at_once_as_the_group_says() -> None:
         assert {job["state"] for job in daemon.wait(*ids)} == {"SUCCESS"}
         (worker,) = daemon.workers("function")
         assert {daemon.status(job)["result"] for job in ids} == {worker["pid"]}
+
+
+@pytest.mark.parametrize("limit", ["timeout_s", "deadline_s"])
+def test_a_limit_that_nobody_could_keep_is_refused_at_submit(limit: str) -> None:
+    with (
+        running_daemon(threads()) as daemon,
+        pytest.raises(UsageError, match="nobody can stop a thread"),
+    ):
+        daemon.submit(task="meet", **{limit: 60.0})
 
 
 def test_outcomes_and_output_are_those_of_each_job() -> None:

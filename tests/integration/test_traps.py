@@ -290,6 +290,7 @@ def state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+@pytest.mark.slow
 def test_templates_that_were_being_born_when_their_daemon_died_are_not_forgotten() -> None:
     """Their locks are held and name nobody yet."""
     with running_daemon(functions(), start=False) as daemon:
@@ -342,6 +343,7 @@ def test_what_has_shed_its_environment_is_ended_too_where_there_are_cgroups(
             os.kill(orphan, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_child_between_fork_and_exec_is_waited_for_and_ended(tmp_path: Path) -> None:
     """Trap 11: until its exec only the inherited lock shows it; then its token does."""
     folder = tmp_path / "keeper"

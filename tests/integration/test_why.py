@@ -13,15 +13,12 @@ from jobctl.errors import NotFound, UsageError
 from jobctl.protocol import requests
 from jobctl.store import daemons as daemon_rows
 from jobctl.store import queues as queue_rows
-from jobctl.store.database import Database, open_database
-from tests.support.asking import Asking
-from tests.support.beating import Beating
 from tests.support.builders import a_job, a_schedule, in_state, submitted
 from tests.support.clock import START
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from tests.support.asking import Asking
+    from tests.support.beating import Beating
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -31,23 +28,6 @@ NIGHTLY = {"cron": "30 2 * * *", "timezone": "Europe/Berlin"}
 def us(text: str) -> int:
     """The moment of an ISO text with an offset."""
     return round(datetime.fromisoformat(text).timestamp()) * SECOND
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(tmp_path / "jobctl.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def beating(database: Database) -> Beating:
-    return Beating(database)
-
-
-@pytest.fixture
-def asking(beating: Beating, tmp_path: Path) -> Asking:
-    return Asking(beating, tmp_path)
 
 
 def told(asking: Asking, name: str = "backup", **fields: Any) -> list[str]:

@@ -127,6 +127,7 @@ def test_a_worker_that_writes_rubbish_into_its_channel_is_ended_and_hurts_nobody
         assert "broke the protocol" in daemon.log()
 
 
+@pytest.mark.slow
 def test_a_stopped_worker_is_not_taken_for_dead_over_two_restarts() -> None:
     """P2: SIGSTOP causes no second run."""
     with running_daemon(functions({"hold": 'on_lost = "retry"'})) as daemon:
@@ -261,6 +262,7 @@ def serving(daemon: Daemon, kind: str) -> int:
     return sum(w["phase"] == "serving" for w in daemon.workers(kind))
 
 
+@pytest.mark.slow
 def test_a_changed_plan_replaces_the_template_and_its_idle_workers_over_a_restart() -> None:
     with running_daemon(functions()) as daemon:
         job, go, pid = hold(daemon)
@@ -286,6 +288,7 @@ def test_a_changed_plan_replaces_the_template_and_its_idle_workers_over_a_restar
         )
 
 
+@pytest.mark.slow
 def test_a_time_limit_of_a_function_is_kept_by_the_next_daemon() -> None:
     with running_daemon(functions()) as daemon:
         job, _, pid = hold(daemon, timeout_s=3.0)
@@ -299,6 +302,7 @@ def test_a_time_limit_of_a_function_is_kept_by_the_next_daemon() -> None:
         assert not is_running(pid)
 
 
+@pytest.mark.slow
 def test_a_cancel_that_was_asked_for_before_the_kill_goes_on_after_it() -> None:
     """The keeper is stopped, so that the daemon dies between the request and its effect."""
     with running_daemon(functions()) as daemon:
@@ -350,6 +354,7 @@ worker.Worker.connect = connect_otherwise
 """
 
 
+@pytest.mark.slow
 def test_workers_of_another_protocol_finish_what_they_have_and_leave_records() -> None:
     with running_daemon(functions()) as daemon:
         job, go, pid = hold(daemon)
@@ -370,6 +375,7 @@ def test_workers_of_another_protocol_finish_what_they_have_and_leave_records() -
         assert daemon.ended(daemon.submit(task="double", args=[6], typed=True))["result"] == 12
 
 
+@pytest.mark.slow
 def test_after_a_reboot_everything_claimed_is_lost_and_nobody_is_killed_by_number() -> None:
     """Pids mean nothing then: the number of the command is that of an innocent process here."""
     with running_daemon(functions()) as daemon:
@@ -451,6 +457,7 @@ def test_a_record_that_cannot_be_read_holds_nothing_up() -> None:
         assert "cannot be read" in daemon.log()
 
 
+@pytest.mark.slow
 def test_a_folder_full_of_what_is_no_record_takes_one_line_and_holds_nothing_up() -> None:
     with running_daemon(functions()) as daemon:
         job, go, _ = hold(daemon)

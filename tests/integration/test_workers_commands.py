@@ -53,6 +53,7 @@ def keeper_of(daemon: Daemon, job: int) -> dict[str, Any]:
 # -- what a command sees ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_command_gets_exactly_the_environment_that_it_was_given(daemon: Daemon) -> None:
     os.environ["LEAKED"] = "from whoever started the daemon"
     try:
@@ -189,6 +190,7 @@ def test_a_cancel_ends_the_whole_tree_before_it_answers() -> None:
         assert attempt["proof"] == "subreaper"
 
 
+@pytest.mark.slow
 def test_a_timeout_goes_through_its_stop_sequence() -> None:
     """TERM first: a command that listens may end well; one that does not is killed."""
     config = """
@@ -216,6 +218,7 @@ def test_a_timeout_goes_through_its_stop_sequence() -> None:
         assert interrupted["output_tail"].endswith("quit\n")
 
 
+@pytest.mark.slow
 def test_a_keeper_enforces_the_limit_although_no_daemon_runs(daemon: Daemon) -> None:
     job, pid = started(daemon, "exec sleep 3600", timeout_s=1.0)
     daemon.kill()
@@ -235,6 +238,7 @@ def test_a_limit_is_kept_although_the_command_writes_without_end(daemon: Daemon)
     assert attempt["duration_s"] < 10
 
 
+@pytest.mark.slow
 def test_a_cancel_after_adoption_still_goes_through_the_task_s_sequence() -> None:
     config = """
         [tasks.listens]
@@ -268,6 +272,7 @@ def leftover_config(how: str) -> str:
     """
 
 
+@pytest.mark.slow
 def test_what_a_command_leaves_is_left_and_its_keeper_stays_with_it() -> None:
     with running_daemon(leftover_config("leave")) as daemon:
         pids = daemon.folder / "pids"
@@ -406,6 +411,7 @@ def test_keepers_and_workers_take_term_int_and_hup_and_go_on(daemon: Daemon) -> 
 # -- how many keepers ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_stopped_keeper_that_was_adopted_keeps_no_command_from_running(daemon: Daemon) -> None:
     job, _ = started(daemon, "exec sleep 3600")
     keeper = keeper_of(daemon, job)["pid"]
@@ -470,6 +476,22 @@ def test_many_commands_leave_no_descriptor_and_no_zombie(count: int) -> None:
         assert [len(descriptors(pid)) for pid in watched] == before
         for pid in watched:
             daemon.until("no zombie", lambda pid=pid: "Z" not in children(pid).values())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_ten_thousand_short_commands_leave_no_zombie() -> None:
+    with running_daemon() as daemon:
+        jobs = daemon.submit_many([{"command": ["/bin/true"], "cwd": "/"}] * 10_000)
+        while jobs:
+            daemon.wait(*jobs[:500], limit_s=55)
+            del jobs[:500]
+        keepers = [keeper["pid"] for keeper in daemon.workers("keeper")]
+        assert keepers
+        for pid in (daemon.pid, *keepers, *map(template_of, keepers)):
+            daemon.until("no zombie", lambda pid=pid: "Z" not in children(pid).values())
+        ended = daemon.call(requests.List(states=["SUCCESS"], count=True))
+        assert ended["count"] == 10_000
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.slow)])
@@ -569,3 +591,20 @@ def test_what_cannot_be_killed_is_named_and_the_cancel_is_answered(tmp_path: Pat
         assert is_running(outcome["remaining"][0])
     finally:
         os.kill(outcome["remaining"][0], signal.SIGKILL)
+
+
+def test_a_keeper_that_is_being_born_has_no_pid_yet(daemon: Daemon) -> None:
+    """0 would mean everybody in the group of whoever sends it a signal."""
+    daemon.ended(daemon.shell("true"))
+    idle = daemon.workers("keeper")
+    template = template_of(idle[0]["pid"])
+    os.kill(template, signal.SIGSTOP)
+    try:
+        jobs = [daemon.shell("until [ -e go ]; do sleep 0.01; done") for _ in [*idle, "one more"]]
+        daemon.until("one to be born", lambda: None in [w["pid"] for w in daemon.workers("keeper")])
+    finally:
+        os.kill(template, signal.SIGCONT)
+    (daemon.folder / "go").touch()
+
+    assert {end["state"] for end in daemon.wait(*jobs)} == {"SUCCESS"}
+    assert all(worker["pid"] for worker in daemon.workers("keeper"))

@@ -369,7 +369,8 @@ def test_a_fifo_does_not_hold_its_keeper_up(world: World) -> None:
         ('env_from_file = { T = "credential:a/b" }', "env_from_file.T", "names no credential"),
         ('env = { T = "1" }\nenv_from_file = { T = "/t" }', "env_from_file.T", "in env and in"),
         ('stdin = "a"\nstdin_file = "/b"', "stdin_file", "are both set"),
-        ('memory = "1GiB"', "memory", "not available yet"),
+        ('memory = "1MiB"', "memory", "too little for any program"),
+        ("processes = 0", "processes", "out of range"),
     ],
 )
 def test_check_names_the_key_that_cannot_be_kept(
@@ -383,7 +384,17 @@ def test_check_names_the_key_that_cannot_be_kept(
     assert problems[0].hint
 
 
-@pytest.mark.parametrize("key", ["nice = 5", "open_files = 64", 'stdin = "x"', 'group = "0"'])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "nice = 5",
+        "open_files = 64",
+        'stdin = "x"',
+        'group = "0"',
+        'stop = "KILL"',
+        'memory = "1GiB"',
+    ],
+)
 def test_a_function_is_given_none_of_it(tmp_path: Path, key: str) -> None:
     path = tmp_path / "jobctl.toml"
     path.write_text(f'[tasks.a]\nfunction = "os:getpid"\n{key}\n')

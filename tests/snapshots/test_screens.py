@@ -89,6 +89,65 @@ FIRES = [
         "reason": "the daemon did not run",
     },
 ]
+GROUPS = [
+    {
+        "group": "shop",
+        "pool": "prefork",
+        "queues": [],
+        "processes": 2,
+        "concurrency": 1,
+        "commands": 32,
+        "set": ["processes"],
+        "functions_running": 1,
+        "commands_running": 1,
+        "template": {"pid": 4701, "age_s": 93_000.0, "memory_bytes": 31 << 20},
+        "workers": [
+            {
+                "instance": "8f3a",
+                "kind": "function",
+                "pid": 4711,
+                "age_s": 3600.0,
+                "memory_bytes": 58 << 20,
+                "state": "busy",
+                "made": 412,
+                "attempts": [19],
+            },
+            {
+                "instance": "9c01",
+                "kind": "function",
+                "pid": 4712,
+                "age_s": None,
+                "memory_bytes": None,
+                "state": "dying",
+                "made": 0,
+                "attempts": [],
+            },
+            {
+                "instance": "77aa",
+                "kind": "keeper",
+                "pid": 4720,
+                "age_s": 12.5,
+                "memory_bytes": 12 << 20,
+                "state": "busy",
+                "made": 3,
+                "attempts": [20],
+            },
+        ],
+    },
+    {
+        "group": "reports",
+        "pool": "prefork",
+        "queues": ["reports", "mail"],
+        "processes": 2,
+        "concurrency": 1,
+        "commands": 4,
+        "set": [],
+        "functions_running": 0,
+        "commands_running": 0,
+        "template": None,
+        "workers": [],
+    },
+]
 SCHEDULES = [
     {
         "name": "backup",
@@ -309,6 +368,13 @@ CASES = [
         "cancel",
         cancel={"id": 17, "state": "REVOKED", "gone": False, "remaining": [4711, 4712]},
     ),
+    case("pause-job", "pause 17", pause_job={"id": 17, "state": "STARTED", "paused": True}),
+    case(
+        "resume-job",
+        "resume 17 18",
+        "pause-job-several",
+        pause_job=lambda frame: {"id": frame["job"], "state": "STARTED", "paused": frame["paused"]},
+    ),
     case(
         "cancel-several",
         "cancel 17 18",
@@ -445,9 +511,23 @@ CASES = [
                     "paused": False,
                     "ready": 3,
                     "running": 1,
+                    "concurrency": None,
+                    "rate_limit": None,
+                    "rate_burst": None,
+                    "set": [],
                     "workers": ["default"],
                 },
-                {"name": "mail", "paused": True, "ready": 0, "running": 0, "workers": []},
+                {
+                    "name": "mail",
+                    "paused": True,
+                    "ready": 0,
+                    "running": 0,
+                    "concurrency": 2,
+                    "rate_limit": "10/s",
+                    "rate_burst": 20,
+                    "set": ["concurrency"],
+                    "workers": [],
+                },
             ]
         },
     ),
@@ -468,6 +548,17 @@ CASES = [
         "purge",
         "queue purge mail",
         purge=lambda frame: {"queue": frame["queue"], "revoked": 3, "until": 9, "next": None},
+    ),
+    case("worker-list", "worker list", inspect={"groups": GROUPS}),
+    case(
+        "scale",
+        "worker scale shop 4",
+        scale={"group": "shop", "processes": 4, "commands": 32, "set": ["processes"]},
+    ),
+    case(
+        "restart",
+        "worker restart shop",
+        restart={"group": "shop", "replaced": 2, "template": 4801},
     ),
     case(
         "ping",
@@ -580,6 +671,6 @@ def test_each_schema_that_ships_is_one_and_is_used(schema: Path) -> None:
 
     # Their commands are tested with what they need.
     elsewhere = {"explain", "check", "error", "import-celery-beat", "import-crontab"}
-    elsewhere |= {"export-crontab", "export-systemd"}
+    elsewhere |= {"export-crontab", "export-systemd", "submit-from"}
     elsewhere |= {"takeover", "takeover-check", "takeover-undo"}
     assert schema.stem in {case.schema for case in CASES} | elsewhere

@@ -14,7 +14,7 @@ from jobctl.dispatcher import Dispatcher
 from jobctl.dispatcher.orders import Orders
 from jobctl.paths import StateDirectory
 from jobctl.store import jobs as job_rows
-from tests.support.dispatching import FakeEngine
+from tests.support.dispatching import FakeEngine, FakeHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ class Asking:
             clock=beating.clock,
             rng=random.Random(1),
             orders=Orders(folder),
+            host=FakeHost(),
         )
         self.folder = folder
         self.slices = 0

@@ -8,7 +8,7 @@ from jobctl.beat import Beat
 from jobctl.clock import SECOND
 from jobctl.store import fires as fire_rows
 from jobctl.store import jobs as job_rows
-from tests.support.builders import a_job, a_plan
+from tests.support.builders import a_job, a_plan, a_schedule
 from tests.support.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -155,3 +155,8 @@ class Beating:
     def fates(self, name: str = "backup") -> list[tuple[str, int]]:
         """``(fate, count)`` of a schedule's rows, oldest first."""
         return [(row["fate"], row["count"]) for row in self.fires(name)]
+
+
+def every(span: str, **others: Any) -> ScheduleSpec:
+    """A schedule that is due each time this span has passed."""
+    return a_schedule(every=span, **others)

@@ -6,7 +6,8 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from jobctl.plan import FilePlan, Plan, Queue, ScheduleSpec, WorkerGroup, merge
-from jobctl.plan.tables import read_schedule, read_task_table
+from jobctl.plan.schedule_table import read_schedule
+from jobctl.plan.tables import read_task_table
 from jobctl.result import Outcome, Verdict
 from jobctl.store import jobs as job_rows
 from jobctl.store.jobs import NewJob, ready_line

@@ -37,6 +37,11 @@ class FakeEngine:
         self.wanted: list[tuple[str, str]] = []
         self.adopted: Mapping[str, Sequence[Adoptable]] = {}
         self.working: set[int] = set()
+        self.paused: set[str] = set()
+
+    def is_paused(self, worker: str) -> bool:
+        """The command of a worker stands still, because a test says so by ``paused``."""
+        return worker in self.paused
 
     def adopt(self, running: Mapping[str, Sequence[Adoptable]]) -> None:
         self.adopted = running
@@ -73,6 +78,22 @@ class FakeEngine:
         return self.working
 
 
+class FakeHost:
+    """Keeps `jobctl.dispatcher.load.HostLoad`: idle unless told; ``looks`` counts how often it was read."""
+
+    def __init__(self) -> None:
+        self.load: float | None = 0.0
+        self.free: int | None = 1 << 40
+        self.looks = 0
+
+    def average(self) -> float | None:
+        self.looks += 1
+        return self.load
+
+    def free_bytes(self) -> int | None:
+        return self.free
+
+
 class Dispatching:
     """A dispatcher and its turns."""
 
@@ -81,6 +102,7 @@ class Dispatching:
         self.folder = folder
         self.clock = FakeClock()
         self.engine = FakeEngine()
+        self.host = FakeHost()
         self.start(plan or a_plan())
 
     def start(self, plan: Plan) -> None:
@@ -91,6 +113,7 @@ class Dispatching:
             clock=self.clock,
             rng=random.Random(5),
             orders=Orders(self.folder / "output"),
+            host=self.host,
         )
         self.dispatcher.recover()
         self.take(plan)
@@ -112,6 +135,8 @@ class Dispatching:
                 self.dispatcher.note_eta(job.eta)
             if job.expires_at is not None:
                 self.dispatcher.note_expiry(job.expires_at)
+            if job.deadline_at is not None:
+                self.dispatcher.note_deadline(job.deadline_at)
 
     def ask(self, task: str, *args: str, **others: Any) -> int:
         """Submit a command of the plan's task with these arguments, as the handler does; the job's id."""

@@ -11,7 +11,6 @@ import signal
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -260,7 +259,7 @@ class _Base:
 
     def function(self, task: str, *args: object) -> Attempt:
         payload = json.dumps({"args": list(args), "kwargs": {}})
-        return replace(self._attempt(), task=task, payload=payload)
+        return self._attempt()._replace(task=task, payload=payload)
 
     def slots(self, kind: str) -> list[Slot]:
         end = time.monotonic() + 20 * PATIENCE
@@ -348,7 +347,7 @@ class FakeDriver(_Base):
         self.engine.let_go()
 
     def command(self, what: str) -> Attempt:
-        return replace(self._attempt(), order={"argv": [what]})
+        return self._attempt()._replace(order={"argv": [what]})
 
 
 class LocalDriver(_Base):
@@ -371,7 +370,7 @@ class LocalDriver(_Base):
             keeper_recipe=keeper_recipe(self._uid),
         )
         self.engine.adopt(running)
-        self.engine.load([self._group()], lambda _reports: True)
+        self.engine.load([self._group()], lambda _reports, decide: decide(True))
 
     def _group(self) -> Group:
         recipe = Recipe(
@@ -454,4 +453,4 @@ class LocalDriver(_Base):
             "timeout_s": None,
         }
         stop = ((int(signal.SIGTERM), 5.0), (int(signal.SIGKILL), 1.0))
-        return replace(attempt, order=order, stop=stop)
+        return attempt._replace(order=order, stop=stop)

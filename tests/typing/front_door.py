@@ -11,6 +11,7 @@ from typing import Any, assert_type
 
 from jobctl import AsyncResult, send_task, submit_many, task
 from jobctl.api import FunctionTask, Signature
+from jobctl.contrib import celery
 from jobctl.errors import JobFailed
 from jobctl.task import Task
 from jobctl.task.keys import nearest
@@ -32,6 +33,31 @@ def plain() -> list[str]:
     return []
 
 
+@task(bind=True, throws=(KeyError,), on_success="shop.mail.sent")
+def bound(self: FunctionTask[..., Any], number: int) -> str:
+    self.update_state(state="PROGRESS", meta={"current": number})
+    raise self.retry(countdown=5, exc=KeyError(self.request.id))
+
+
+class Base(FunctionTask[..., Any]):
+    retries = 3
+
+    def after_return(
+        self, status: str, retval: Any, task_id: Any, args: Any, kwargs: Any, einfo: Any
+    ) -> None:
+        """Say nothing."""
+
+
+@task(base=Base, bind=True)
+def of_base(self: Base, *, name: str) -> None: ...
+
+
+assert_type(bound.delay(3), AsyncResult[str])
+assert_type(bound(3), str)
+bound.delay("3")  # type: ignore[arg-type]
+of_base.delay(name="a")
+of_base.delay("a")  # type: ignore[call-arg]
+
 assert_type(add(1, 2), int)
 assert_type(add.delay(1), AsyncResult[int])
 assert_type(add.delay(1).get(), int)
@@ -43,14 +69,43 @@ assert_type(add.apply_async((1,), countdown=5), AsyncResult[int])
 assert_type(add.apply_async([1], {"y": 2}, eta=datetime.now(UTC), expires="1h"), AsyncResult[int])
 assert_type(add.s(1), Signature[int])
 assert_type(add.s(1).set(priority=5).delay(), AsyncResult[int])
+assert_type(add.map([1, 2], priority=5), list[AsyncResult[int]])
+assert_type(add.starmap([(1, 2)]), list[AsyncResult[int]])
 assert_type(plain.delay(), AsyncResult[list[str]])
 assert_type(send_task("backup", ["shop"]), AsyncResult[Any])
 assert_type(submit_many([add.s(1), plain.s()]), list[AsyncResult[Any]])
 
 
+assert_type(add.apply([1]), AsyncResult[int])
+
+
 def takes_any_task(declared: FunctionTask[..., Any]) -> str:
     """Give its name."""
     return declared.name
+
+
+@task
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+@task(bind=True, retries=2)
+async def fetch_again(self: FunctionTask[..., Any], url: str) -> bytes:
+    return await fetch(url)
+
+
+assert_type(fetch.delay("u"), AsyncResult[bytes])
+assert_type(fetch_again.apply_async(["u"]).get(), bytes)
+fetch.delay(1)  # type: ignore[arg-type]
+takes_any_task(fetch)
+
+
+async def in_a_loop() -> None:
+    assert_type(await fetch("u"), bytes)
+    assert_type(await (await fetch_again.adelay("u")).aget(), bytes)
+    assert_type(await add.adelay(1), AsyncResult[int])
+    assert_type(await (await plain.aapply_async()).aget(), list[str])
+    await add.adelay("1")  # type: ignore[arg-type]
 
 
 takes_any_task(send)
@@ -59,8 +114,26 @@ add.delay("1")  # type: ignore[arg-type]
 add.delay()  # type: ignore[call-arg]
 send.delay("a@b.c", "hi")  # type: ignore[call-arg]
 send.apply_async(("a@b.c",), link=None)  # type: ignore[call-arg]
-task(bind=True)  # type: ignore[call-overload]
+task(bind="yes")  # type: ignore[call-overload]
 
 # The package that the decorator shares its name with is what it was.
 assert_type(Task(name="a", shell="true"), Task)
 assert_type(nearest("a", ["b"]), str)
+
+
+app = celery.Celery("typed")
+
+
+@app.task
+def of_app(x: int) -> str:
+    return str(x)
+
+
+@celery.shared_task(bind=True)
+def shared(self: celery.Task[..., Any], x: int) -> str:
+    return f"{self.request.id}{x}"
+
+
+assert_type(of_app.delay(1), AsyncResult[str])
+assert_type(shared.delay(1).get(), str)
+of_app.delay("1")  # type: ignore[arg-type]

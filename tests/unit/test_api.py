@@ -48,15 +48,22 @@ def send(to: str, subject: str = "none") -> str:
     return f"{to}: {subject}"
 
 
+def declare(**given: Any) -> FunctionTask[..., Any]:
+    """Declare it with options that no type checker has seen."""
+    anything: Any = task
+    declared: FunctionTask[..., Any] = anything(**given)(send)
+    return declared
+
+
 def options_of(**given: Any) -> dict[str, Any]:
     """What a declaration with these options tells the daemon, without the description."""
-    declared: FunctionTask[..., Any] = task(**given)(send)
+    declared = declare(**given)
     return {name: value for name, value in declared.options.items() if name != "description"}
 
 
 def refused(**given: Any) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        task(**given)(send)
+        declare(**given)
     return caught.value
 
 
@@ -220,13 +227,17 @@ def test_options_are_told_as_keys_of_a_task(given: dict[str, Any], read: dict[st
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"bind": True}, "bind is not kept"),
+        ({"bind": 1}, "bind is True or False"),
+        ({"bind": True, "before_start": "other"}, "before_start is a function"),
+        ({"base": int}, "base is a class derived from FunctionTask"),
+        ({"base": type("Base", (FunctionTask,), {"retries": -1})}, "out of range"),
+        ({"trail": False}, "trail is not kept"),
         ({"soft_time_limit": 20, "soft_timeout": 20}, "one option"),
         ({"soft_time_limit": 20, "time_limit": 10}, "it would never be told"),
         ({"rate_limit": 10}, "rate_limit: 10 is not a rate"),
         ({"ignore_result": True, "max_result": 5}, "ignore_result stores nothing"),
-        ({"throws": (KeyError,)}, "throws is not kept"),
-        ({"on_failure": print}, "on_failure is a task or the name of one"),
+        ({"throws": ("KeyError",)}, "throws is a list of exceptions"),
+        ({"on_failure": 7}, "on_failure is a task or the name of one"),
         ({"serializer": "pickle"}, "serializer is not kept"),
         ({"autoretry_for": KeyError}, "autoretry_for is a list of exceptions"),
         ({"autoretry_for": (7,)}, "7 is not the name of a class"),
@@ -252,14 +263,46 @@ def test_what_cannot_be_kept_is_refused_at_the_declaration(
     given: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(UsageError, match=says) as caught:
-        task(**given)(send)
+        declare(**given)
     assert caught.value.hint
     assert tasks.registered_tasks() == ()
 
 
+def test_a_bound_function_without_a_place_for_the_task_is_refused() -> None:
+    with pytest.raises(UsageError, match="has no first argument for the task"):
+
+        @task(bind=True)  # type: ignore[arg-type]
+        def run() -> None: ...
+
+
+def test_a_bound_task_that_is_called_directly_has_no_job() -> None:
+    @task(bind=True, name="direct")
+    def direct(self: FunctionTask[..., Any], fails: bool = False) -> Any:
+        if fails:
+            self.retry(exc=KeyError("gone"))
+        self.update_state(state="WORKING")
+        return self.request
+
+    request = direct()
+    assert (request.id, request.retries, request.called_directly) == (None, 0, True)
+    with pytest.raises(KeyError, match="gone"):
+        direct(True)
+    assert list(direct.__signature__.parameters) == ["fails"]
+
+
+def test_options_of_a_class_are_those_of_its_tasks_unless_they_say_otherwise() -> None:
+    class Base(FunctionTask[..., Any]):
+        retries = 5
+        queue = "mail"
+
+        def on_success(self, retval: Any, task_id: Any, args: Any, kwargs: Any) -> None: ...
+
+    assert options_of(base=Base, queue="slow") == {"retries": 5, "queue": "slow"}
+
+
 def test_every_fault_is_told_at_once_with_the_task_and_its_place() -> None:
-    error = refused(bind=True, serializer="pickle", retires=1, name="mail.send")
-    for word in ("bind", "serializer", "retires", 'task "mail.send"', "test_api.py"):
+    error = refused(trail=False, serializer="pickle", retires=1, name="mail.send")
+    for word in ("trail", "serializer", "retires", 'task "mail.send"', "test_api.py"):
         assert word in error.message
     assert "Did you mean retries?" in error.hint
 
@@ -272,8 +315,8 @@ def test_an_option_that_compares_oddly_does_not_count_as_harmless() -> None:
         def __hash__(self) -> int:
             return 0
 
-    assert "bind is not kept" in refused(bind=Odd()).message
-    assert "bind is not kept" in refused(bind=0).message
+    assert "trail is not kept" in refused(trail=Odd()).message
+    assert "trail is not kept" in refused(trail=1).message
 
 
 # -- calls ----------------------------------------------------------------------------------------
@@ -304,6 +347,8 @@ def test_a_call_carries_its_arguments_as_values() -> None:
         ({"countdown": timedelta(milliseconds=250)}, {"delay_s": 0.25}),
         ({"eta": datetime(2027, 1, 15, 8, 0, 0, 1, UTC)}, {"eta": 1_800_000_000_000_001}),
         ({"expires": 60}, {"expires_at": NOW + 60_000_000}),
+        ({"deadline": timedelta(hours=2)}, {"deadline_s": 7200.0}),
+        ({"soft_time_limit": 50, "time_limit": 60}, {"soft_timeout_s": 50.0, "timeout_s": 60.0}),
         ({"expires": datetime(2027, 1, 15, 8, 1, tzinfo=UTC)}, {"expires_at": NOW + 60_000_000}),
         ({"queue": "slow", "priority": -5}, {"queue": "slow", "priority": -5}),
         ({"retries": 2, "time_limit": "1m"}, {"retries": 2, "timeout_s": 60.0}),
@@ -335,6 +380,7 @@ def test_options_of_a_call_are_fields_of_the_job(
         ({"timeout": timedelta.max}, "longer than a hundred years"),
         ({"queue": "no queue"}, "not a name"),
         ({"timeout": 1, "time_limit": 1}, "one option"),
+        ({"soft_timeout": 1, "soft_time_limit": 1}, "one option"),
         ({"link": send}, "link is not kept"),
         ({"retry": False}, "retry is not kept"),
         ({"contdown": 1}, "no option contdown"),

@@ -27,6 +27,7 @@ def test_an_outcome_survives_json_whole() -> None:
         user_s=0.5,
         system_s=0.25,
         max_rss_bytes=1 << 20,
+        peak_memory_bytes=3 << 20,
         output=bytes(range(256)),
         output_bytes=9999,
         output_file=True,

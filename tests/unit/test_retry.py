@@ -44,6 +44,38 @@ def test_the_nth_retry_is_the_last(verdict: Verdict, failures: int, change: Chan
     assert after(verdict, RetryRule(retries=2), failures=failures).change is change
 
 
+def by_deadline(verdict: Verdict, left_s: float, *, failures: int = 1) -> Decision:
+    """What becomes of a job that waits 5 s before its retry and has so long until its deadline."""
+    rule = RetryRule(retries=1, on_lost="retry", delay_s=5, jitter=False)
+    rng, deadline_at = random.Random(1), NOW + int(left_s * SECOND)
+    return decide(
+        verdict, rule, failures=failures, losses=1, rng=rng, now=NOW, deadline_at=deadline_at
+    )
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAILURE, Verdict.TIMEOUT, Verdict.LOST])
+def test_a_job_whose_next_attempt_would_come_at_its_deadline_has_failed(verdict: Verdict) -> None:
+    late = by_deadline(verdict, 5)
+
+    assert (late.change, late.reason) == (Change.FAIL, Reason.DEADLINE)
+    assert by_deadline(verdict, 5.000001).change is Change.TRY_AGAIN
+
+
+def test_an_end_at_the_deadline_is_told_from_one_at_the_limit_of_the_attempt() -> None:
+    assert by_deadline(Verdict.TIMEOUT, 0, failures=2).reason is Reason.DEADLINE
+    assert by_deadline(Verdict.TIMEOUT, 0.000001, failures=2).reason is Reason.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"), [(Verdict.FAILURE, Reason.FAILED), (Verdict.CANCELLED, Reason.CANCELLED)]
+)
+def test_a_job_that_ends_by_itself_after_its_deadline_says_how(
+    verdict: Verdict, reason: Reason
+) -> None:
+    assert by_deadline(verdict, -1, failures=2).reason is reason
+    assert by_deadline(Verdict.SUCCESS, -1).change is Change.SUCCEED
+
+
 def test_a_loss_ends_an_at_most_once_job_even_with_retries_left() -> None:
     decision = after(Verdict.LOST, RetryRule(retries=9), losses=1)
 

@@ -1,6 +1,6 @@
 """What the daemon does for each request; one module a subject, one function a request.
 
-A handler gives back the answer; or a generator, which is run a slice a turn and whose return value is the
+A handler gives back the answer (a mapping, or what is JSON already); or a generator, which is run a slice a turn and whose return value is the
 answer; or None, when it has arranged for the answer itself. Those of `WRITING` work inside the turn's
 transaction, which may be rolled back and played again: they refuse by raising before they have written
 anything, touch nothing but the store and the dispatcher's hints, and may give back a function that does
@@ -13,16 +13,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from jobctl.daemon.handlers import control, inspect, jobs, logs, queues, schedules
+from jobctl.daemon.handlers import control, inspect, jobs, logs, queues, schedules, workers
 from jobctl.protocol import requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from jobctl.daemon.server import Call
+    from jobctl.daemon.server import Call, Encoded
     from jobctl.daemon.station import Station
 
-    Answer = dict[str, Any] | Generator[None, None, dict[str, Any]] | Callable[[], None] | None
+    Answer = (
+        dict[str, Any] | Encoded | Generator[None, None, dict[str, Any]] | Callable[[], None] | None
+    )
     Handler = Callable[[Station, Call, Any], Answer]
 
 
@@ -43,6 +45,8 @@ HANDLERS: dict[type[requests.Request], Handler] = {
     requests.Wait: jobs.wait,
     requests.Result: jobs.result,
     requests.Cancel: jobs.cancel,
+    requests.PauseJob: _at_first_use("pausing", "pause_job"),
+    requests.Forget: jobs.forget,
     requests.Retry: jobs.retry,
     requests.Logs: logs.logs,
     requests.Inspect: inspect.inspect,
@@ -61,6 +65,8 @@ HANDLERS: dict[type[requests.Request], Handler] = {
     requests.Pause: queues.pause,
     requests.Limit: queues.limit,
     requests.Purge: queues.purge,
+    requests.Scale: workers.scale,
+    requests.Restart: workers.restart,
     requests.Reload: control.reload,
     requests.Stop: control.stop,
 }
@@ -70,11 +76,13 @@ WRITING: frozenset[type[requests.Request]] = frozenset(
     {
         requests.Submit,
         requests.Cancel,
+        requests.Forget,
         requests.Retry,
         requests.RunSchedule,
         requests.Pause,
         requests.Purge,
         requests.Limit,
+        requests.Scale,
     }
 )
 """Requests that are part of the turn's durable step."""

@@ -8,21 +8,28 @@ from typing import TYPE_CHECKING, Any, Final
 from jobctl import __version__
 from jobctl.clock import SECOND
 from jobctl.daemon.handlers.jobs import LISTED_BYTES, describe
+from jobctl.daemon.handlers.queues import LIMITS
+from jobctl.daemon.handlers.workers import groups
 from jobctl.errors import UsageError
 from jobctl.store import jobs as job_rows
+from jobctl.store import queues as queue_rows
 from jobctl.store.jobs import is_ready_line, owner_of
+from jobctl.task.keys import write_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from jobctl.daemon.server import Call
     from jobctl.daemon.station import Station
+    from jobctl.plan import Queue
     from jobctl.protocol import requests
 
 MAX_ROWS: Final = 1000
 
 
-def inspect(station: Station, call: Call, request: requests.Inspect) -> dict[str, Any]:
+def inspect(
+    station: Station, call: Call, request: requests.Inspect
+) -> dict[str, Any] | Generator[None, None, dict[str, Any]]:
     """Look at one side of the daemon."""
     look = _LOOKS.get(request.what)
     if look is None:
@@ -110,6 +117,7 @@ def _queues(station: Station, limit: int) -> dict[str, Any]:
     for queue, _, count in job_rows.count_started(station.database):
         running[queue] = running.get(queue, 0) + count
     names |= ready.keys() | running.keys()
+    limited = queue_rows.limits(station.database)
     return {
         "queues": [
             {
@@ -117,6 +125,8 @@ def _queues(station: Station, limit: int) -> dict[str, Any]:
                 "paused": name in station.dispatcher.paused,
                 "ready": ready.get(name, 0),
                 "running": running.get(name, 0),
+                **_limits_of(station.plan.queue(name)),
+                "set": sorted(limited.get(name, ())),
                 "workers": [group.name for group in station.plan.groups_serving(name)],
             }
             for name in sorted(names)
@@ -124,6 +134,11 @@ def _queues(station: Station, limit: int) -> dict[str, Any]:
         "waiting_for_their_time": lines.get("eta", 0),
         "waiting_for_their_key": lines.get("gate", 0),
     }
+
+
+def _limits_of(queue: Queue) -> dict[str, Any]:
+    told = write_values(queue)
+    return {key: told.get(key) for key in LIMITS}
 
 
 def _workers(station: Station, limit: int) -> dict[str, Any]:
@@ -160,7 +175,9 @@ def _conf(station: Station, limit: int) -> dict[str, Any]:
     return dict(station.plan.to_json())
 
 
-_LOOKS: dict[str, Callable[[Station, int], dict[str, Any]]] = {
+_LOOKS: dict[
+    str, Callable[[Station, int], dict[str, Any] | Generator[None, None, dict[str, Any]]]
+] = {
     "ping": _ping,
     "active": _active,
     "reserved": _reserved,
@@ -168,6 +185,7 @@ _LOOKS: dict[str, Callable[[Station, int], dict[str, Any]]] = {
     "registered": _registered,
     "queues": _queues,
     "workers": _workers,
+    "groups": groups,
     "stats": _stats,
     "conf": _conf,
 }

@@ -20,7 +20,7 @@ from jobctl.daemon.handlers import jobs as job_handlers
 from jobctl.daemon.handlers.schedules import describe_fire
 from jobctl.errors import Conflict, NotFound, PlanError, UsageError
 from jobctl.plan import PlanRefused, ScheduleSpec, check_schedule, details, read_schedule
-from jobctl.plan.tables import KINDS, SCHEDULE_KEYS, STORED
+from jobctl.plan.schedule_table import KINDS, SCHEDULE_KEYS, STORED
 from jobctl.protocol.compact import dumps
 from jobctl.schedule import moment_of
 from jobctl.schedule.explain import explain_schedule

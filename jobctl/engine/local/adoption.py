@@ -7,17 +7,16 @@ worker may be stopped, or busy in user code for hours. Crash recovery is this sa
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobctl.engine.base import Settled
 from jobctl.engine.local import burial, cgroups, holder, trash
 from jobctl.engine.local.template import Template
 from jobctl.engine.local.worker import Phase, Worker
-from jobctl.worker import processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from jobctl.engine.base import Adoptable
     from jobctl.engine.local.batches import Batches
@@ -107,9 +106,15 @@ class Adoption:
             if folder.stat().st_uid != os.geteuid():
                 # Another user's worker is put into its cgroup by the daemon, and does not know it.
                 cgroup = self._house.cgroups.of(worker.instance)
+            else:
+                worker.corners = {
+                    name: path
+                    for name, path in found.corners.items()
+                    if cgroups.is_corner(Path(path))
+                }
             if cgroup and cgroups.is_of(worker.instance, cgroup):
                 worker.cgroup = cgroup
-                worker.oom_kills = processes.oom_kills(cgroup)
+            worker.watch_memory(self._house.cgroups.limiting)
         living = holder.living(folder)
         if living is None:
             worker.phase = Phase.GREETING

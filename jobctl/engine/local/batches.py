@@ -17,7 +17,7 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from jobctl.clock import SECOND
+from jobctl.clock import SECOND, earliest
 from jobctl.engine.base import Settled
 from jobctl.engine.local import burial
 from jobctl.engine.local.worker import BATCH_LIMIT, BATCH_US, TAKE_BACK_S, Phase, Worker
@@ -161,8 +161,7 @@ class Batches:
     @property
     def deadline(self) -> float | None:
         """When `step` has something to do."""
-        found = (self._limits.next_at, self._check_at)
-        return min((at for at in found if at is not None), default=None)
+        return earliest(self._limits.next_at, self._check_at)
 
     def _take_back_held_up(self, monotonic: float) -> None:
         self._check_at = None

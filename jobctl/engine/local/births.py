@@ -8,8 +8,6 @@ tried again later, and each time later: nothing spins.
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 import signal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +20,7 @@ from jobctl.worker.marks import is_working
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from jobctl.engine.local.deaths import Deaths
     from jobctl.engine.local.hearing import Hearing
@@ -57,6 +55,13 @@ def pause_s(failures: int) -> float:
     return float(min(FIRST_PAUSE_S * 2 ** min(failures - 1, 20), LONGEST_PAUSE_S))
 
 
+def _retire_all_but(count: int, workers: Sequence[Worker]) -> None:
+    """Let go what a group has too many: of those with little to do first."""
+    by_load = sorted(workers, key=lambda worker: len(worker.attempts))
+    for worker in by_load[: max(len(workers) - count, 0)]:
+        worker.retire()
+
+
 class Births:
     """See the module. ``find_keepers`` and ``find_functions`` give the templates in force."""
 
@@ -75,6 +80,7 @@ class Births:
         """Bring every group to its number of function workers, and to one keeper at least."""
         for group in self._house.groups.values():
             self.fill(group)
+            _retire_all_but(group.commands, self._keepers(group))
             self.more_keepers(group, at_least=1)
 
     def fill(self, group: Group) -> None:
@@ -88,6 +94,8 @@ class Births:
             elif worker.phase is not Phase.DYING:
                 alive.append(worker)
         worn = [worker for worker in alive if worker.is_worn]
+        fresh = [worker for worker in alive if not worker.is_worn]
+        _retire_all_but(group.processes, fresh)
         serving = sum(not w.is_worn and w.phase is Phase.SERVING for w in alive)
         # Those that go on until another can take their place.
         for worker in worn[: max(serving + len(worn) - group.processes, 0)]:
@@ -95,7 +103,7 @@ class Births:
         template = self.find_functions(group.name)
         if template is None or not self._may_fork(template):
             return
-        for _ in range(len(alive) - len(worn), group.processes):
+        for _ in range(len(fresh), group.processes):
             self._fork(template, group, "function")
 
     def replace(self, worker: Worker) -> None:
@@ -121,8 +129,17 @@ class Births:
         template = self.find_keepers()
         if template is None or not self._may_fork(template):
             return
-        # Left-overs hold their keeper, but they are not commands any more.
-        counted = [
+        counted = self._keepers(group)
+        now = self._house.clock.monotonic()
+        if any(w.room() or self._is_being_born(w, now) for w in counted):
+            return
+        wanted = at_least or max(len(counted), 1)
+        for _ in range(min(wanted, group.commands - len(counted))):
+            self._fork(template, group, "keeper")
+
+    def _keepers(self, group: Group) -> list[Worker]:
+        """Those that count. Left-overs hold their keeper, but they are not commands any more."""
+        return [
             w
             for w in self._house.workers.values()
             if w.kind == "keeper"
@@ -131,12 +148,6 @@ class Births:
             and not w.is_retiring
             and w.phase is not Phase.DYING
         ]
-        now = self._house.clock.monotonic()
-        if any(w.room() or self._is_being_born(w, now) for w in counted):
-            return
-        wanted = at_least or max(len(counted), 1)
-        for _ in range(min(wanted, group.commands - len(counted))):
-            self._fork(template, group, "keeper")
 
     @staticmethod
     def _is_being_born(worker: Worker, monotonic: float) -> bool:
@@ -156,7 +167,7 @@ class Births:
     # -- one birth --------------------------------------------------------------------------------
 
     def _fork(self, template: Template, group: Group, kind: str) -> None:
-        instance = secrets.token_hex(8)
+        instance = os.urandom(8).hex()
         cgroup = self._house.cgroups.make(instance)
         worker = Worker(
             instance=instance,
@@ -165,13 +176,22 @@ class Births:
             directory=template.directory / instance,
             cgroup=cgroup,
         )
+        if kind == "keeper":
+            worker.corners = self._house.cgroups.limiting
+        worker.watch_memory(self._house.cgroups.limiting)
         worker.born_at = self._house.clock.monotonic()
         if kind == "function":
             worker.concurrency = template.concurrency
         self._house.workers[instance] = worker
         assert template.link is not None
         template.link.send(
-            {"do": "fork", "instance": instance, "cgroup": cgroup, "group": group.name}
+            {
+                "do": "fork",
+                "instance": instance,
+                "cgroup": cgroup,
+                "group": group.name,
+                "corners": dict(worker.corners),
+            }
         )
 
     def meet(self, template: Template, instance: str, pid: int) -> None:
@@ -201,6 +221,8 @@ class Births:
         worker = self._house.workers.pop(instance, None)
         if worker is not None:
             self._house.cgroups.remove(instance)
+            import shutil
+
             shutil.rmtree(worker.directory, ignore_errors=True)
         self._try_later(template)
 

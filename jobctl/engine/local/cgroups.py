@@ -1,27 +1,49 @@
-"""Cgroups for workers and keepers, where this daemon may make them (cgroups(7), version 2).
+"""Cgroups for workers and keepers, where this daemon may make them (cgroups(7)).
 
 One for each worker and keeper, joined at birth: one for each attempt would halve the rate of short
 commands. A cgroup is the only proof that nothing is left of a keeper that was killed. Where none can
 be made, sessions and environments are searched instead, and the record says ``unproved``.
+
+These are of version 2, beside whatever else is mounted. An attempt with a limit for all its processes has
+a cgroup of its own in addition, made by its keeper (`jobctl.worker.bounds`) in a corner that the
+controller of that limit has (`jobctl.engine.local.corners`).
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Container
+from jobctl.engine.local import corners
+from jobctl.worker.bounds import folder_of
 
-_CORNER: Final = "jobctl-"
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping
+
+
+_ABANDONED_S: Final = 3600.0
 
 
 class Cgroups:
-    """The daemon's own corner of the hierarchy; ``base`` is None where there is none."""
+    """The daemon's own corner of the hierarchy; ``base`` is None where there is none.
 
-    def __init__(self, base: Path | None) -> None:
+    ``limiting`` are the corners of controllers, by controller; ``missing`` tells of the others why not.
+    """
+
+    def __init__(
+        self,
+        base: Path | None,
+        limiting: Mapping[str, str] | None = None,
+        missing: Mapping[str, str] | None = None,
+    ) -> None:
         self.base = base
+        self.limiting = limiting or {}
+        self.missing = missing or {}
+        # While this process lives, no other daemon takes these corners for abandoned.
+        self._held = [held for corner in self._corners() if (held := _hold(corner)) is not None]
 
     def make(self, instance: str) -> str:
         """A new, empty cgroup for an instance; an empty text where none can be made."""
@@ -45,22 +67,70 @@ class Cgroups:
         if self.base is not None:
             remove(str(self.base / instance))
 
+    def remove_attempts(self, instance: str, limiting: Mapping[str, str]) -> None:
+        """Remove those that a keeper had for its attempts, as far as they are empty.
+
+        ``limiting`` are the corners that it was born with; one that this daemon does not have goes with
+        the last of them.
+        """
+        for corner in {Path(path) for path in limiting.values()}:
+            for path in corner.glob(f"{instance}.*"):
+                remove(str(path))
+            if corner not in self._corners():
+                with suppress(OSError):
+                    corner.rmdir()
+
     def prune(self, known: Container[str]) -> None:
         """Remove the empty cgroups of instances that are not known any more.
 
         What a worker left running when it ended keeps its cgroup; the last of it leaves an empty one.
         """
-        if self.base is None:
-            return
-        for path in self.base.iterdir():
-            if path.is_dir() and path.name not in known:
-                remove(str(path))
+        for corner in self._corners():
+            for path in corner.iterdir():
+                if path.is_dir() and path.name.partition(".")[0] not in known:
+                    remove(str(path))
+
+    def drop_abandoned(self, now_s: float) -> None:
+        """Remove what is empty in corners beside these that no daemon holds, and the corners themselves.
+
+        Their daemon was killed, and its state directory is gone: no other one would ever come for them.
+        ``now_s`` is the time of day: a young one is left alone, since its daemon may be about to hold it.
+        """
+        for around in {corner.parent for corner in self._corners()}:
+            for corner in around.glob(f"{corners.PREFIX}*"):
+                with suppress(OSError):
+                    if corner.stat().st_mtime <= now_s - _ABANDONED_S:
+                        _drop(corner)
 
     def close(self) -> None:
-        """Remove the corner itself unless something still lives in it."""
-        if self.base is not None:
-            self.prune(())
-            remove(str(self.base))
+        """Remove the corners themselves unless something still lives in them."""
+        self.prune(())
+        for corner in self._corners():
+            remove(str(corner))
+        while self._held:
+            os.close(self._held.pop())
+
+    def _corners(self) -> set[Path]:
+        return {Path(path) for path in (self.base, *self.limiting.values()) if path is not None}
+
+
+def _hold(corner: Path) -> int | None:
+    try:
+        held = os.open(corner, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    # Waits for no longer than another daemon takes to find out that this one is young.
+    fcntl.flock(held, fcntl.LOCK_SH)
+    return held
+
+
+def _drop(corner: Path) -> None:
+    looked_at = os.open(corner, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(looked_at, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove(str(corner))
+    finally:
+        os.close(looked_at)
 
 
 def is_of(instance: str, path: str) -> bool:
@@ -70,15 +140,23 @@ def is_of(instance: str, path: str) -> bool:
     one day.
     """
     folder = Path(path)
-    mount = _mount_point()
+    return folder.name == instance and is_corner(folder.parent) and folder.is_dir()
+
+
+def is_corner(folder: Path) -> bool:
+    """``folder`` can be a corner that a daemon of ours made: its name says so, and where it lies."""
+    mounts = (hierarchy.point for hierarchy in corners.hierarchies())
     return (
-        mount is not None
-        and folder.is_relative_to(mount)
+        folder.name.startswith(corners.PREFIX)
         and ".." not in folder.parts
-        and folder.name == instance
-        and folder.parent.name.startswith(_CORNER)
-        and folder.is_dir()
+        and any(folder.is_relative_to(mount) for mount in mounts)
     )
+
+
+def of_attempts(limiting: Mapping[str, str], instance: str, tokens: Iterable[int]) -> list[str]:
+    """The cgroups that attempts of a keeper have for their limits; empty when they have none."""
+    found = {folder_of(corner, instance, token) for token in tokens for corner in limiting.values()}
+    return sorted(folder for folder in found if Path(folder).is_dir())
 
 
 def join(path: str, pid: int) -> bool:
@@ -109,41 +187,22 @@ def kill(path: str) -> bool:
 
 
 def find(state_id: str) -> Cgroups:
-    """A corner of the daemon's own cgroup, named by the state directory's id; made if need be.
+    """A corner of the daemon's own cgroup, named by the state directory's id, and those of the controllers
+    of limits; made if need be.
 
     The hierarchy is used only when it lets itself be written: a service manager that delegates
     (``Delegate=yes``), a container, or root.
     """
-    mount = _mount_point()
-    own = _own_path()
-    if mount is None or own is None:
-        return Cgroups(None)
-    here = mount / own.lstrip("/")
-    # A daemon that was restarted by hand from within a job must not nest corners in corners.
-    for folder in (here, *here.parents):
-        if folder.name.startswith(_CORNER):
-            here = folder.parent
-    base = here / f"{_CORNER}{state_id}"
-    try:
-        base.mkdir(mode=0o755, exist_ok=True)
-        (base / "probe").mkdir()
-        (base / "probe").rmdir()
-    except OSError:
-        return Cgroups(None)
-    return Cgroups(base)
+    name = f"{corners.PREFIX}{state_id}"
+    limiting, missing = corners.find_all(name)
+    return Cgroups(_find_base(name), limiting, missing)
 
 
-def _mount_point() -> Path | None:
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        fields = line.split()
-        if fields[2] == "cgroup2":
-            return Path(fields[1])
-    return None
-
-
-def _own_path() -> str | None:
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        number, _, path = line.split(":", 2)
-        if number == "0":
-            return path
+def _find_base(name: str) -> Path | None:
+    for hierarchy in corners.hierarchies():
+        if not hierarchy.controllers:
+            try:
+                return corners.make(corners.home(hierarchy) / name)
+            except corners.Unavailable:
+                return None
     return None

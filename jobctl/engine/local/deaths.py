@@ -17,7 +17,6 @@ from jobctl.engine.local import burial, cgroups
 from jobctl.engine.local.sweep import Sweep
 from jobctl.engine.local.worker import Phase
 from jobctl.result import Verdict
-from jobctl.worker import processes
 from jobctl.worker.instance import noted_command, noted_end
 from jobctl.worker.marks import TIMED_OUT, read_marks
 from jobctl.worker.printed import read_last_words
@@ -88,11 +87,13 @@ class Deaths:
             # What it left of attempts that have ended is left alone, and after a reboot nothing is.
             self._settle(worker, held, "boot")
             return
+        tokens = [attempt.token for attempt in held]
         sweep = Sweep(
             directory=worker.directory,
             kind=worker.kind,
             cgroup=worker.cgroup,
-            tokens=[attempt.token for attempt in held],
+            tokens=tokens,
+            limiting=cgroups.of_attempts(worker.corners, worker.instance, tokens),
         )
         self._go_on_sweeping(worker, sweep)
 
@@ -182,7 +183,7 @@ class Deaths:
 
     @staticmethod
     def _name_memory(worker: Worker, outcomes: list[Outcome]) -> list[Outcome]:
-        if worker.exit_code == -9 and processes.oom_kills(worker.cgroup) > worker.oom_kills:
+        if worker.exit_code == -9 and worker.has_lacked_memory:
             return [burial.out_of_memory(outcome) for outcome in outcomes]
         return outcomes
 
@@ -195,6 +196,7 @@ class Deaths:
         self._house.trash.put(worker.directory)
         if worker.cgroup:
             cgroups.remove(worker.cgroup)
+        self._house.cgroups.remove_attempts(worker.instance, worker.corners)
         template = self._house.template_of(worker)
         if template is not None and template.is_dead:
             self.clear(template)

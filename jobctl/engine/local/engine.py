@@ -18,6 +18,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from jobctl.clock import earliest
 from jobctl.engine.base import Adoptable, Attempt, Poller, Settled, Slot
 from jobctl.engine.local import burial
 from jobctl.engine.local.adoption import Adoption
@@ -25,13 +26,15 @@ from jobctl.engine.local.batches import Batches
 from jobctl.engine.local.births import Births
 from jobctl.engine.local.deaths import Deaths
 from jobctl.engine.local.hearing import Hearing
-from jobctl.engine.local.house import Group, House
+from jobctl.engine.local.house import Group, House, Size
 from jobctl.engine.local.outbox import Outbox
 from jobctl.engine.local.templates import Templates
 from jobctl.engine.local.timers import Timers
 from jobctl.engine.local.trash import Trash
 from jobctl.engine.local.worker import Phase
 from jobctl.result import Verdict
+from jobctl.worker import freezer
+from jobctl.worker.bounds import CONTROLLERS
 from jobctl.worker.marks import read_marks
 
 if TYPE_CHECKING:
@@ -41,10 +44,11 @@ if TYPE_CHECKING:
     from jobctl.clock import Clock
     from jobctl.engine.local.cgroups import Cgroups
     from jobctl.engine.local.template import Recipe
-    from jobctl.engine.local.templates import Reports
+    from jobctl.engine.local.templates import OnReady
     from jobctl.engine.local.worker import Worker
+    from jobctl.errors import JobctlError
 
-__all__ = ["Group", "LocalEngine"]
+__all__ = ["Group", "LocalEngine", "Size"]
 
 
 class LocalEngine:
@@ -180,19 +184,50 @@ class LocalEngine:
         self._house.timers.step(monotonic)
         self._batches.step(monotonic)
         self._births.step(monotonic)
-        found = (self._house.timers.deadline, self._batches.deadline, self._births.deadline)
-        return min((deadline for deadline in found if deadline is not None), default=None)
+        return earliest(self._house.timers.deadline, self._batches.deadline, self._births.deadline)
 
     # -- beyond the promise: what is in force -----------------------------------------------------
 
-    def load(self, groups: Iterable[Group], on_ready: Callable[[Reports], bool]) -> None:
+    def load(self, groups: Iterable[Group], on_ready: OnReady) -> None:
         """Bring groups into force: start their templates, wait for the reports, then change over.
 
-        ``on_ready`` gets the report of each group's template (`jobctl.plan.CodeReport` as JSON)
-        and says whether to go on. After True the old templates and their workers go when they are
-        idle; after False the new ones go and nothing has changed.
+        ``on_ready`` gets the report of each group's template (`jobctl.plan.CodeReport` as JSON) and what
+        to call, then or later, with whether to go on. After True the old templates and their workers go
+        when they are idle; after False the new ones go and nothing has changed.
         """
         self._templates.load(groups, on_ready)
+
+    def resize(self, sizes: Mapping[str, Size]) -> None:
+        """Let groups have other sizes than they say, those too that are yet to be loaded.
+
+        What a group has too many goes: idle ones at once, busy ones after what they have.
+        """
+        house = self._house
+        house.sizes = dict(sizes)
+        house.groups = {name: house.sized(group) for name, group in house.groups.items()}
+        self._births.fill_all()
+
+    def restart(
+        self,
+        group: str,
+        judge: Callable[[Mapping[str, Any], Mapping[str, Any]], None],
+        on_end: Callable[[int | JobctlError], None],
+    ) -> None:
+        """Replace the function workers of a group in force, which has functions: by forks of a new
+        template, with the code as it is now.
+
+        ``judge`` gets the report of the new template and the one that the plan in force was made of, and
+        raises a JobctlError if it does not want the new one: then nothing has changed. A worker goes when a new
+        one serves in its place, a busy one after its attempt. ``on_end`` gets how many are replaced, or the
+        refusal; it may be called at once. Keepers stay: they hold no code of users.
+        """
+        self._templates.restart(group, judge, on_end)
+
+    @property
+    def unkept_limits(self) -> dict[str, str]:
+        """Why limits of commands cannot be kept here, by key of the task; empty where all of them can."""
+        missing = self._house.cgroups.missing
+        return {key: missing[name] for key, name in CONTROLLERS.items() if name in missing}
 
     # -- output -----------------------------------------------------------------------------------
 
@@ -213,6 +248,31 @@ class LocalEngine:
             return False
         holder.link.send({"do": "follow", "token": token})
         return True
+
+    # -- pausing ----------------------------------------------------------------------------------
+
+    def pause(
+        self, worker: str, token: int, *, is_paused: bool, answer: Callable[[str], None]
+    ) -> None:
+        """Pause the command of a running attempt, or let it go on. ``answer`` gets why that was not done, or
+        an empty text when it was; it may be called at once."""
+        holder = self._house.workers.get(worker)
+        if holder is None or holder.kind != "keeper" or token not in holder.attempts:
+            answer("it has just ended")
+        elif holder.phase is not Phase.SERVING:
+            answer("its keeper has not answered this daemon yet")
+        else:
+            holder.pause(token, is_paused=is_paused, answer=answer)
+
+    def can_pause(self, worker: str) -> bool:
+        """This keeper has a cgroup in which its command can be frozen."""
+        holder = self._house.workers.get(worker)
+        return holder is not None and freezer.can_freeze(holder.cgroup)
+
+    def is_paused(self, worker: str) -> bool:
+        """The command of this keeper is paused."""
+        holder = self._house.workers.get(worker)
+        return holder is not None and holder.kind == "keeper" and freezer.is_frozen(holder.cgroup)
 
     # -- what is there ----------------------------------------------------------------------------
 
@@ -238,21 +298,30 @@ class LocalEngine:
     def workers(self) -> list[dict[str, Any]]:
         """Every worker for ``inspect workers``, by group and kind."""
         workers = self._house.workers.values()
+        begun = self.begun()
         return [
             {
                 "instance": worker.instance,
                 "kind": worker.kind,
                 "group": worker.group,
-                "pid": worker.pid,
+                # Never 0, which means to kill(2) everybody in the caller's group: it is not born yet.
+                "pid": worker.pid or None,
                 "phase": worker.phase.value,
                 "attempts": [attempt.job_id for attempt in worker.attempts.values()],
+                "running": sum(token in begun for token in worker.attempts),
                 "made": worker.made,
                 "leftovers": worker.has_leftovers,
                 "retiring": worker.is_retiring,
+                "worn": worker.is_worn,
+                "paused": self.is_paused(worker.instance),
                 "blocked_by": self._batches.blocked_by(worker),
             }
             for worker in sorted(workers, key=lambda w: (w.group, w.kind, w.pid))
         ]
+
+    def templates(self) -> dict[str, int]:
+        """The pid of the function template in force, by group; a group without functions has none."""
+        return self._templates.in_force()
 
     def children(self) -> set[int]:
         """Pids of the processes that this engine has started and reaps itself."""

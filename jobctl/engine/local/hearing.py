@@ -53,6 +53,10 @@ class Hearing:
                 self.on_idle(worker)
             case "wrote":
                 self.on_output(messages.number(message, "token"), messages.lengths(message))
+            case "paused":
+                worker.answer_pause(
+                    messages.number(message, "token"), messages.text(message, "error")
+                )
             case "worn":
                 self._worn(worker, message)
             case "blocked":

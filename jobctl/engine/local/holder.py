@@ -9,11 +9,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from jobctl.values import dataclass
 from jobctl.worker import processes
 from jobctl.worker.instance import COMMAND_OFFSET, boot_id, process_start
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -29,6 +33,7 @@ class Holder:
     cgroup: str
     group: str
     concurrency: int
+    corners: Mapping[str, str]
 
     @property
     def is_of_this_boot(self) -> bool:
@@ -56,8 +61,9 @@ def read(folder: Path) -> Holder | None:
             cgroup=str(said["cgroup"]),
             group=str(said["group"]),
             concurrency=int(said["concurrency"]),
+            corners={str(name): str(path) for name, path in said["corners"].items()},
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from jobctl.values import dataclass
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from jobctl.clock import Clock
@@ -33,6 +36,14 @@ class Group:
     functions: Recipe | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How many workers of a group run functions, and how many commands run in it, at once."""
+
+    processes: int
+    commands: int
+
+
 @dataclass(kw_only=True)
 class House:
     """Everything that lives below ``run_dir``, and how to reach the world.
@@ -40,6 +51,7 @@ class House:
     Attributes:
         templates, workers: by instance. A worker's folder lies in its template's.
         groups: in force, by name.
+        sizes: of groups by name, in place of what they say themselves.
         is_closing: the daemon is ending; nothing new is started.
     """
 
@@ -53,7 +65,15 @@ class House:
     templates: dict[str, Template] = field(default_factory=dict)
     workers: dict[str, Worker] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
+    sizes: Mapping[str, Size] = field(default_factory=dict)
     is_closing: bool = False
+
+    def sized(self, group: Group) -> Group:
+        """The group with the size that it has now."""
+        size = self.sizes.get(group.name)
+        if size is None:
+            return group
+        return replace(group, processes=size.processes, commands=size.commands)
 
     def template_of(self, worker: Worker) -> Template | None:
         """The template that forked a worker, if it is still known."""

@@ -6,11 +6,11 @@ It must not be able to hurt the daemon by that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.errors import ProtocolError
 from jobctl.result import Outcome
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,6 +99,7 @@ class TemplateHello:
         spec: what it was made of, as `jobctl.engine.local.template.Recipe.to_json` gives it.
         report: what it found in the code, as JSON of `jobctl.plan.CodeReport`.
         children: pids of its living children, by instance.
+        is_retiring: an earlier daemon has told it to go; it stays for children that are busy.
     """
 
     protocol: int | None
@@ -107,6 +108,7 @@ class TemplateHello:
     spec: Mapping[str, Any]
     report: dict[str, Any]
     children: Mapping[str, int]
+    is_retiring: bool
 
 
 def template_hello(message: Mapping[str, Any]) -> TemplateHello:
@@ -123,6 +125,7 @@ def template_hello(message: Mapping[str, Any]) -> TemplateHello:
         spec=spec,
         report=report,
         children=children,
+        is_retiring=bool(message.get("retiring")),
     )
 
 

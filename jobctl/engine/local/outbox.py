@@ -62,8 +62,7 @@ class Outbox:
             folder = self._record_of.pop(outcome.token, None)
             if folder is not None:
                 drop_record(str(folder), outcome.token)
-        for row in settled.done:
-            self._reported.discard(row.token)
+        self._reported.difference_update(row.token for row in settled.done)
 
     # -- records ----------------------------------------------------------------------------------
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from jobctl.engine.local.burial import read_record
 from jobctl.errors import ProtocolError
+from jobctl.values import dataclass
 from jobctl.worker.record import SUFFIX, record_name
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Ends what a dead worker or keeper left running, until nothing of it is found.
 
-With a cgroup this is exact. Without one, the processes are searched: by the session of the command (or
+With a cgroup this is exact, also with one of the attempt alone that it has for a limit. Without one, the processes are searched: by the session of the command (or
 of the function worker, which leads one itself) and by the token in their environment. Both can be
 escaped (``setsid``, ``env -i``, a program that overwrites its arguments), so the record of an attempt
 that was ended in this way says ``unproved``.
@@ -33,9 +33,19 @@ _SLICE = 300
 class Sweep:
     """One sweep. `step` is called until it gives back None; in between, the loop goes on."""
 
-    def __init__(self, *, directory: Path, kind: str, cgroup: str, tokens: Iterable[int]) -> None:
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        kind: str,
+        cgroup: str,
+        tokens: Iterable[int],
+        limiting: Iterable[str] = (),
+    ) -> None:
         self._directory = directory
         self._cgroup = cgroup if cgroup and Path(cgroup).is_dir() else ""
+        # What has a limit lives there: beside that cgroup, or in another hierarchy and in it.
+        self._limiting = list(limiting)
         tokens = list(tokens)
         self._variables = [f"JOBCTL_ATTEMPT={token:016x}".encode() for token in tokens]
         self._session = self._find_session(kind, set(tokens))
@@ -46,7 +56,7 @@ class Sweep:
         self._is_held = False
         self._found = 0
         self._clean_passes = 0
-        if self._cgroup:
+        if self._cgroup or self._limiting:
             self.proof = "cgroup"
         else:
             # A function attempt is over with its worker's process, whose end the kernel has told.
@@ -77,6 +87,7 @@ class Sweep:
         """A part of a pass; seconds until the next one, or None when nothing is left."""
         if self._todo is None:
             self._found = 0
+            self._end_all(self._limiting)
             self._todo = processes.in_cgroup(self._cgroup) if self._cgroup else processes.all_pids()
         part, self._todo = self._todo[:_SLICE], self._todo[_SLICE:]
         self._end(part)
@@ -92,12 +103,19 @@ class Sweep:
         self._clean_passes += 1
         return None if self._clean_passes >= 2 else 0.0
 
+    def _end_all(self, folders: Iterable[str]) -> None:
+        for folder in folders:
+            self._end_in(folder, processes.in_cgroup(folder))
+
+    def _end_in(self, cgroup: str, pids: list[int]) -> None:
+        self._found += len(pids)
+        if pids and not cgroups.kill(cgroup):
+            for pid in pids:
+                processes.send(pid, signal.SIGKILL)
+
     def _end(self, pids: list[int]) -> None:
         if self._cgroup:
-            self._found += len(pids)
-            if pids and not cgroups.kill(self._cgroup):
-                for pid in pids:
-                    processes.send(pid, signal.SIGKILL)
+            self._end_in(self._cgroup, pids)
             return
         me = os.getpid()
         for pid in pids:

@@ -6,13 +6,14 @@ import fcntl
 import os
 import resource
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jobctl.worker.boot
 from jobctl.engine.local.link import PROTOCOLS, Link
 from jobctl.paths import bind_unix
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

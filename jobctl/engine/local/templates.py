@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jobctl import __version__
@@ -21,7 +18,9 @@ from jobctl.engine.local.births import pause_s
 from jobctl.engine.local.link import Link
 from jobctl.engine.local.template import Recipe, Template, spawn
 from jobctl.engine.local.worker import Phase, Worker
+from jobctl.errors import Conflict, JobctlError, PlanError
 from jobctl.logs import fields, logger
+from jobctl.values import dataclass
 from jobctl.worker import processes
 
 if TYPE_CHECKING:
@@ -42,7 +41,12 @@ module that hangs must not keep the night's backup from running."""
 _SETTLED_S = 10.0
 """A template that lived so long after its report has not failed at its start."""
 
+_RESTART_PATIENCE_S = 300.0
+"""How long modules may take to be imported when a group is restarted: who serves goes on meanwhile."""
+
 Reports: TypeAlias = "dict[str, dict[str, Any]]"
+Decide: TypeAlias = "Callable[[bool], None]"
+OnReady: TypeAlias = "Callable[[Reports, Decide], None]"
 
 
 @dataclass
@@ -51,7 +55,18 @@ class _Load:
 
     groups: tuple[Group, ...]
     templates: dict[str, Template]
-    on_ready: Callable[[Reports], bool]
+    on_ready: OnReady
+    number: int
+    is_asking: bool = False
+
+
+@dataclass
+class _Restart:
+    """A new template of a group, on its way to take the place of the one in force."""
+
+    template: Template
+    judge: Callable[[Mapping[str, Any], Mapping[str, Any]], None]
+    on_end: Callable[[int | JobctlError], None]
 
 
 class Templates:
@@ -74,19 +89,26 @@ class Templates:
         self._keepers: Template | None = None
         self._functions: dict[str, Template] = {}
         self._load: _Load | None = None
-        self._deferred: tuple[tuple[Group, ...], Callable[[Reports], bool]] | None = None
+        self._loads = 0
+        self._deferred: tuple[tuple[Group, ...], OnReady] | None = None
         self._may_wait = True
         self._failed_starts: dict[str, int] = {}
-        self._accepted: dict[str, frozenset[str]] = {}
+        # What the plan in force was made of, by group.
+        self._reports: Reports = {}
+        self._restarts: dict[str, _Restart] = {}
         births.find_keepers = lambda: self._keepers
         births.find_functions = self._functions_of
 
     def _functions_of(self, group: str) -> Template | None:
         return self._functions.get(group)
 
+    def in_force(self) -> dict[str, int]:
+        """The pid of each group's function template, by name; of one that lives."""
+        return {name: t.pid for name, t in self._functions.items() if not t.is_dead}
+
     # -- a set of groups --------------------------------------------------------------------------
 
-    def load(self, groups: Iterable[Group], on_ready: Callable[[Reports], bool]) -> None:
+    def load(self, groups: Iterable[Group], on_ready: OnReady) -> None:
         """Bring groups into force; see `jobctl.engine.local.engine.LocalEngine.load`."""
         groups = tuple(groups)
         if self._may_wait and self._is_greeting():
@@ -100,7 +122,8 @@ class Templates:
             for group in groups
             if group.functions is not None
         }
-        load = self._load = _Load(groups, templates, on_ready)
+        self._loads += 1
+        load = self._load = _Load(groups, templates, on_ready, self._loads)
         self._house.timers.after(_IMPORT_PATIENCE_S, lambda: self._go_on_without(load))
         if self._keepers is None or self._keepers.is_retiring:
             self._keepers = self._template_for(self._keeper_recipe, is_new=False)
@@ -122,11 +145,13 @@ class Templates:
     def _finish_load(self) -> None:
         """Change over when every template of the load has reported or died."""
         load = self._load
-        if load is None or any(t.report is None for t in load.templates.values()):
+        if load is None or load.is_asking:
+            return
+        if any(template.report is None for template in load.templates.values()):
             return
         self._load = None
         reports = {name: template.report or {} for name, template in load.templates.items()}
-        self._change_over(load, reports)
+        self._ask(load, reports)
 
     def _go_on_without(self, load: _Load) -> None:
         """Patience is over: what has not reported counts as failed until it does, and then is asked
@@ -137,22 +162,48 @@ class Templates:
         reports = {
             name: _without_report(template, message) for name, template in load.templates.items()
         }
-        if not self._change_over(load, reports):
-            self._load = None
+        self._ask(load, reports)
 
-    def _change_over(self, load: _Load, reports: Reports) -> bool:
-        """Ask whether to go on with these reports; then the new groups are in force, or gone."""
-        if not load.on_ready(reports):
-            for template in load.templates.values():
-                if template.instance not in self._in_use():
-                    template.retire()
-            return False
-        self._house.groups = {group.name: group for group in load.groups}
+    def _ask(self, load: _Load, reports: Reports) -> None:
+        """Ask whether to go on with these reports. The answer may come turns later: a large plan is much
+        to think about. Until then the old groups serve."""
+
+        def decide(is_accepted: bool) -> None:
+            load.is_asking = False
+            if not is_accepted:
+                self._drop(load)
+            elif load.number == self._loads:
+                self._change_over(load, reports)
+                # What counted as failed may have reported meanwhile.
+                self._finish_load()
+
+        load.is_asking = True
+        load.on_ready(reports, decide)
+
+    def _drop(self, load: _Load) -> None:
+        """The new groups are not wanted; nothing has changed."""
+        if self._load is load:
+            self._load = None
+        in_use = self._in_use()
+        for template in load.templates.values():
+            if template.instance not in in_use:
+                template.retire()
+
+    def _change_over(self, load: _Load, reports: Reports) -> None:
+        """The new groups come into force, and the old ones go."""
+        self._house.groups = {group.name: self._house.sized(group) for group in load.groups}
         self._functions = load.templates
         self._let_others_go()
-        self._accepted = {name: _failed_modules(report) for name, report in reports.items()}
+        self._reports = reports
         self._births.fill_all()
-        return True
+        restarts, self._restarts = self._restarts, {}
+        for name, restart in restarts.items():
+            # Every group has new processes now.
+            restart.on_end(len(self._functions_workers(name)))
+        for template in load.templates.values():
+            if template.is_dead and template.said is not None:
+                # It has reported, and was of no plan in force when it died: nobody has replaced it.
+                self._replace_later(template)
 
     def _let_others_go(self) -> None:
         """Whatever is not of the plan in force ends: idle children at once, busy ones after their work."""
@@ -174,6 +225,71 @@ class Templates:
             used.add(self._keepers.instance)
         return used
 
+    # -- one group, anew --------------------------------------------------------------------------
+
+    def restart(
+        self,
+        name: str,
+        judge: Callable[[Mapping[str, Any], Mapping[str, Any]], None],
+        on_end: Callable[[int | JobctlError], None],
+    ) -> None:
+        """Replace a group's processes; see `jobctl.engine.local.engine.LocalEngine.restart`."""
+        if name in self._restarts:
+            on_end(
+                Conflict(
+                    f'worker group "{name}" is being restarted already',
+                    hint="Try again when its modules have been imported.",
+                )
+            )
+            return
+        recipe = self._house.groups[name].functions
+        assert recipe is not None, "only a template has anything to begin anew with"
+        restart = _Restart(self._template_for(recipe, is_new=True), judge, on_end)
+        self._restarts[name] = restart
+        self._house.timers.after(_RESTART_PATIENCE_S, lambda: self._give_up(name, restart))
+        self._finish_restart(name)
+
+    def _finish_restart(self, name: str) -> None:
+        """Change over when the group's new template has reported or died."""
+        restart = self._restarts.get(name)
+        if restart is None or restart.template.report is None:
+            return
+        del self._restarts[name]
+        try:
+            restart.judge(restart.template.report, self._reports[name])
+        except JobctlError as refusal:
+            restart.template.retire()
+            restart.on_end(refusal)
+            return
+        self._functions[name].retire()
+        self._functions[name] = restart.template
+        replaced = self._functions_workers(name)
+        for worker in replaced:
+            # It goes on until another one serves in its place.
+            worker.is_worn = True
+        self._births.fill(self._house.groups[name])
+        restart.on_end(len(replaced))
+
+    def _functions_workers(self, name: str) -> list[Worker]:
+        return [
+            worker
+            for worker in self._house.workers.values()
+            if worker.kind == "function" and worker.group == name and not worker.is_retiring
+        ]
+
+    def _give_up(self, name: str, restart: _Restart) -> None:
+        if self._restarts.get(name) is not restart:
+            return
+        del self._restarts[name]
+        restart.template.retire()
+        restart.on_end(
+            PlanError(
+                f'the modules of worker group "{name}" have not been imported for '
+                f"{_RESTART_PATIENCE_S:.0f} s; nothing was replaced",
+                hint="See what they do when they are imported.",
+            )
+        )
+
     # -- one template -----------------------------------------------------------------------------
 
     def _template_for(self, recipe: Recipe, *, is_new: bool) -> Template:
@@ -184,7 +300,7 @@ class Templates:
             left.kind, left.group = recipe.kind, recipe.group
             return left
         house = self._house
-        instance = secrets.token_hex(8)
+        instance = os.urandom(8).hex()
         template = Template(instance, house.run_dir / instance, recipe)
         try:
             template.process = spawn(recipe, template.directory)
@@ -193,6 +309,8 @@ class Templates:
             logger.error(message, extra=fields(group=recipe.group))
             template.report = failed_report(recipe, message)
             template.is_retiring = True
+            import shutil
+
             shutil.rmtree(template.directory, ignore_errors=True)
             if recipe.kind == "keeper":
                 self._replace_later(template)
@@ -284,6 +402,13 @@ class Templates:
             if instance not in self._house.workers:
                 # Forked for a daemon that died before it heard of it: it holds nothing.
                 processes.send(pid, 9)
+        if hello.is_retiring:
+            # Told so by an earlier daemon, which had one with newer code in its place.
+            template.is_retiring = True
+            for worker in self._house.children_of(template):
+                worker.retire()
+            self._go_on_loading(may_wait=True)
+            return
         if template.recipe is None and not template.is_retiring:
             # Left by an earlier daemon: wanted if its recipe is in the plan that comes into force.
             if self._deferred is None:
@@ -292,10 +417,11 @@ class Templates:
                 self._go_on_loading(may_wait=True)
             return
         self._finish_load()
+        self._finish_restart(template.group)
         if template is self._keepers:
             self._births.fill_all()
         elif self._functions.get(template.group) is template:
-            if _failed_modules(hello.report) <= self._accepted[template.group]:
+            if _failed_modules(hello.report) <= _failed_modules(self._reports[template.group]):
                 self._births.fill_all()
             else:
                 self._refuse(template)
@@ -341,6 +467,7 @@ class Templates:
             message = "its template ended before it had loaded the modules"
             template.report = failed_report(template.recipe, message)
             self._finish_load()
+            self._finish_restart(template.group)
         self._deaths.clear(template)
         if was_wanted:
             logger.error("a template died; a new one is started", extra=fields(kind=template.kind))
@@ -374,6 +501,8 @@ def failed_report(recipe: Recipe, message: str) -> dict[str, Any]:
         "tasks": [],
         "functions": {},
         "coroutines": [],
+        "bound": [],
+        "schedules": [],
         "failures": failures,
     }
 

@@ -12,7 +12,6 @@ What the system refuses to remove is left for the next daemon to try again.
 from __future__ import annotations
 
 import os
-import secrets
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -71,7 +70,7 @@ class Trash:
             self._open = None
 
     def _new_name(self) -> Path:
-        return self._run_dir / f"{secrets.token_hex(8)}{SUFFIX}"
+        return self._run_dir / f"{os.urandom(8).hex()}{SUFFIX}"
 
     def _step(self) -> None:
         self._is_due = False

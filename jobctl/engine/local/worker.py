@@ -6,20 +6,22 @@ import fcntl
 import os
 import termios
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jobctl.clock import SECOND
 from jobctl.engine.base import Adoptable, Attempt, Done, Poller, Settled
 from jobctl.engine.local import messages
 from jobctl.engine.local.link import PROTOCOLS, Link
 from jobctl.result import Outcome, Verdict
-from jobctl.worker import processes
-from jobctl.worker.functions import TICKETS
-from jobctl.worker.marks import SLOTS
+from jobctl.worker import bounds
+from jobctl.worker.marks import SLOTS, TICKETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+PauseAnswer: TypeAlias = "Callable[[str], None]"
+"""Gets why an attempt was not paused, or did not go on; an empty text when it was done."""
 
 BATCH_LIMIT = 128
 """Most jobs in one batch. Two batches and their outcomes must fit a worker's slots."""
@@ -69,8 +71,12 @@ class Worker:
         self.group = group
         self.directory = directory
         self.cgroup = cgroup
+        # Where it makes cgroups for attempts with limits, by controller.
+        self.corners: Mapping[str, str] = {}
         self.concurrency = 0
-        self.oom_kills = processes.oom_kills(cgroup)
+        # Who counts its processes that the kernel ends for want of memory, and how many there were.
+        self._oom_counter = ""
+        self._oom_kills = 0
         self.phase = Phase.STARTING
         self.pid = 0
         self.pidfd = -1
@@ -99,11 +105,14 @@ class Worker:
         # Signals with which stop sequences shall begin, until they have been told.
         self.first_signals: dict[int, int] = {}
         self._sent_stops: set[int] = set()
+        # Who waits for a word on an attempt that shall be paused, or go on.
+        self._pausing: dict[int, list[PauseAnswer]] = {}
 
     # -- life -------------------------------------------------------------------------------------
 
     def connect(self, link: Link) -> None:
         """Greet the worker over a new connection."""
+        self._leave_unanswered("the connection to its keeper has ended")
         self.link = link
         self.phase = Phase.GREETING
         # What the last connection did not take has never arrived.
@@ -124,6 +133,19 @@ class Worker:
         flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
         self._tickets = os.open(self.directory / TICKETS, flags)
 
+    def watch_memory(self, limiting: Mapping[str, str]) -> None:
+        """Count from now on what the kernel ends for want of memory; ``limiting`` are the daemon's corners."""
+        self._oom_counter = bounds.oom_counter(self.cgroup, limiting)
+        self._oom_kills = self._count_oom_kills()
+
+    @property
+    def has_lacked_memory(self) -> bool:
+        """The kernel has ended something in its cgroup, or in the nearest that is counted."""
+        return self._count_oom_kills() > self._oom_kills
+
+    def _count_oom_kills(self) -> int:
+        return (bounds.oom_kills(self._oom_counter) or 0) if self._oom_counter else 0
+
     def retire(self) -> None:
         """Let it go when its work is done."""
         self.is_retiring = True
@@ -132,6 +154,7 @@ class Worker:
 
     def close(self, poller: Poller) -> None:
         """Let go of everything this process holds of it."""
+        self._leave_unanswered("its keeper has ended")
         if self.link is not None:
             self.link.close()
             self.link = None
@@ -194,8 +217,7 @@ class Worker:
             self.link.send({"do": "run", "order": dict(attempt.order)})
             return
         jobs = ",".join(
-            f'[{attempt.token},{attempt.job_id},"{attempt.task}",{_limit_us(attempt.timeout_s)},'
-            f"{_limit_us(attempt.soft_timeout_s)},{attempt.payload}]"
+            f'[{attempt.token},{attempt.job_id},"{attempt.task}",{_limits(attempt)},{attempt.payload}]'
             for attempt in attempts
         )
         self.link.send_bytes(f'{{"do":"run","jobs":[{jobs}]}}\n'.encode())
@@ -260,6 +282,27 @@ class Worker:
             message["signal"] = self.first_signals.pop(token)
         self.link.send(message)
 
+    def pause(self, token: int, *, is_paused: bool, answer: PauseAnswer) -> None:
+        """Ask a keeper that serves to pause its command, or to let it go on; repeating it is harmless."""
+        assert self.link is not None
+        self._pausing.setdefault(token, []).append(answer)
+        self.link.send({"do": "pause" if is_paused else "resume", "token": token})
+
+    def answer_pause(self, token: int, error: str) -> None:
+        """The keeper's word on it; empty: done. Each is asked for and answered in turn."""
+        waiting = self._pausing.get(token)
+        if waiting:
+            answer = waiting.pop(0)
+            if not waiting:
+                del self._pausing[token]
+            answer(error)
+
+    def _leave_unanswered(self, reason: str) -> None:
+        pausing, self._pausing = self._pausing, {}
+        for waiting in pausing.values():
+            for answer in waiting:
+                answer(reason)
+
     def take_outcomes(self, message: dict[str, Any], monotonic: float) -> Settled:
         """What a message of outcomes says; the attempts stay until they are acknowledged.
 
@@ -284,7 +327,7 @@ class Worker:
             last = outcomes[-1]
             if last.started_at is not None:
                 self.mean_us = max(float(last.finished_at - last.started_at), 1.0)
-        self._ended.update(row.token for row in done if row.token in self.attempts)
+        self._ended.update(row.token for row in done)
         self._ended.update(o.token for o in outcomes if o.token in self.attempts)
         if "leftovers" in message:
             self.has_leftovers = bool(message["leftovers"])
@@ -296,12 +339,21 @@ class Worker:
         tokens.extend(outcome.token for outcome in settled.outcomes)
         for token in tokens:
             self.attempts.pop(token, None)
-            self._ended.discard(token)
-            self._sent_stops.discard(token)
-            self.stopping.pop(token, None)
-            self.first_signals.pop(token, None)
+        self._ended.difference_update(tokens)
+        if self._sent_stops or self.stopping or self.first_signals:
+            for token in tokens:
+                self._sent_stops.discard(token)
+                self.stopping.pop(token, None)
+                self.first_signals.pop(token, None)
         if self.link is not None:
             self.link.send_later(f'{{"do":"ack","tokens":{tokens}}}\n'.encode())
+
+
+def _limits(attempt: Attempt) -> str:
+    """Both time limits, as its worker is told them."""
+    if attempt.timeout_s is None and attempt.soft_timeout_s is None:
+        return "0,0"
+    return f"{_limit_us(attempt.timeout_s)},{_limit_us(attempt.soft_timeout_s)}"
 
 
 def _limit_us(limit_s: float | None) -> int:

@@ -8,7 +8,6 @@ import re
 import stat
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from jobctl.importers.crontab.kinds import Dialect, Form
 from jobctl.importers.crontab.remarks import Remark, note
 from jobctl.importers.crontab.run_parts import in_order
 from jobctl.importers.reading import CannotImport
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,7 +7,7 @@ empty nor a comment, variables included.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.importers.crontab import anacron
@@ -31,6 +31,7 @@ from jobctl.importers.crontab.tables import FORCED, can_name_variable, table_of
 from jobctl.importers.crontab.times import Times, read_times
 from jobctl.schedule import ScheduleError, zone_named
 from jobctl.schedule.foreign import name_foreign
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -7,7 +7,7 @@ sign only. Quotes mean nothing to either. Source: cronie, ``do_command.c``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from jobctl.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from jobctl.importers.crontab.kinds import Dialect
 from jobctl.schedule.grammar import NICKNAMES, REBOOT
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,13 +8,14 @@ holds for the entries below it, so each entry carries those above.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from jobctl.importers.crontab.kinds import Form
 from jobctl.importers.crontab.marking import MARK
 from jobctl.importers.crontab.percent import cut
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

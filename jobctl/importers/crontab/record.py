@@ -8,16 +8,17 @@ one has been given back.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.importers.reading import CannotImport
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 FOLDER: Final = "takeover"
@@ -96,6 +97,35 @@ def _table(data: dict[str, Any]) -> TakenTable:
         original=base64.b64decode(data["original"]),
         lines=tuple(map(int, data["lines"])),
     )
+
+
+@contextlib.contextmanager
+def alone(config: Path) -> Iterator[None]:
+    """Be the only one that takes lines over, or gives them back, beside this configuration.
+
+    Of two at once the later one would find the tables changed, and undo what the earlier one did. Raises
+    CannotImport: another one is at work, or this is no place to write to.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = config.parent / FOLDER
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        lock = FileLock(str(folder / ".lock"), mode=0o600)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise CannotImport(
+            f"another takeover is at work in {folder}", hint="Wait until it has ended."
+        ) from None
+    except OSError as error:
+        raise CannotImport(
+            f"{folder} cannot be written: {error.strerror}",
+            hint="Takeover writes beside the configuration of the daemon: name it with --config.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write(config: Path, record: Record) -> None:

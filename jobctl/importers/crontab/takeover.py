@@ -16,7 +16,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +31,7 @@ from jobctl.importers.crontab.record import Record, TakenTable, replace_file
 from jobctl.importers.crontab.remarks import Verdict
 from jobctl.importers.crontab.text import text_of
 from jobctl.importers.reading import CannotImport
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

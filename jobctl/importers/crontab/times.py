@@ -9,7 +9,7 @@ written in place of the other without asking (`Times.is_safe`).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from jobctl.importers.crontab.remarks import Remark, dead, decision, info, note
@@ -18,6 +18,7 @@ from jobctl.schedule.crontab import CrontabSchedule
 from jobctl.schedule.fields import FIELDS
 from jobctl.schedule.grammar import NICKNAMES, REBOOT
 from jobctl.schedule.lints import LintCode, lints_of
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from jobctl.importers.crontab.programs import Program

@@ -28,6 +28,7 @@ def a_job(id: int = 17, **values: Any) -> dict[str, Any]:
         "submitted_at": T0,
         "eta": None,
         "expires_at": None,
+        "deadline_at": None,
         "started_at": T0 + SECOND // 2,
         "finished_at": T0 + 92 * SECOND + SECOND // 2,
         "result": None,
@@ -52,6 +53,7 @@ def an_attempt(number: int = 1, **values: Any) -> dict[str, Any]:
         "user_s": 0.5,
         "system_s": 0.1,
         "max_rss_bytes": 12 << 20,
+        "peak_memory_bytes": None,
         "worker": "k3",
         "proof": "cgroup",
         "ran_with": None,
@@ -110,6 +112,7 @@ WAITING = a_job(
     reason="waits for its time",
     eta=T0 + 86400 * SECOND,
     expires_at=T0 + 2 * 86400 * SECOND,
+    deadline_at=T0 + 3 * 86400 * SECOND,
     started_at=None,
     finished_at=None,
 )

@@ -56,6 +56,10 @@ def test_all_options_of_a_task_reach_the_daemon(run: Run, daemon: Start, now: in
             "-3",
             "--timeout",
             "1h30m",
+            "--soft-timeout",
+            "1h",
+            "--deadline",
+            "3h",
         ],
         *["--label", "order=4711", "--label", "who=ann", "--", "-5"],
     )
@@ -72,6 +76,8 @@ def test_all_options_of_a_task_reach_the_daemon(run: Run, daemon: Start, now: in
         "priority": -3,
         "retries": 4,
         "timeout_s": 5400.0,
+        "soft_timeout_s": 3600.0,
+        "deadline_s": 10_800.0,
         "labels": {"order": "4711", "who": "ann"},
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import tomli
 import tomlkit
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobctl.config.files import parse_text
@@ -39,6 +39,7 @@ def leaves(value: Any, path: Path = ()) -> list[tuple[Path, Any]]:
 
 
 @given(DOCUMENTS)
+@example({"outer": [{"inner": [{}, {"": 0}]}]})
 @settings(max_examples=300, deadline=None)
 def test_at_the_place_of_each_value_the_value_begins(document: dict[str, Any]) -> None:
     text = tomlkit.dumps(document).replace("\r\n", "\n")

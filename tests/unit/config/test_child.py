@@ -8,8 +8,9 @@ import pytest
 
 from jobctl.config import parse_result, problem_to_json
 from jobctl.errors import ConfigError, Problem
-from jobctl.plan import FilePlan
-from tests.support.builders import a_schedule
+from jobctl.plan import FilePlan, Override
+from jobctl.plan.file import MANY, one_to_json
+from tests.support.builders import a_schedule, a_task
 
 
 def test_a_plan_comes_back_as_it_was() -> None:
@@ -17,25 +18,27 @@ def test_a_plan_comes_back_as_it_was() -> None:
     assert parse_result(answer, "x") == FilePlan(files=("x",))
 
 
-def an_answer(plan: FilePlan, schedules: int = 0) -> bytes:
-    answer = {"ok": True, "plan": plan.to_json(), "schedules": schedules}
+def an_answer(plan: FilePlan, **counts: int) -> bytes:
+    answer = {"ok": True, "plan": plan.to_json(), **dict.fromkeys(MANY, 0), **counts}
     return json.dumps(answer).encode() + b"\n"
 
 
-def test_each_schedule_is_a_line() -> None:
-    spec = a_schedule(every="1m", args=[1])
-    line = json.dumps(spec.to_json(brief=True)).encode() + b"\n"
+def test_each_task_and_schedule_is_a_line() -> None:
+    spec, task = a_schedule(every="1m", args=[1]), a_task("a", command=["true"])
+    override = Override(name="o", options={"retries": 3})
+    lines = [one_to_json(one) for one in (task, override, spec, spec)]
 
-    plan = parse_result(an_answer(FilePlan(files=("x",)), 2) + line * 2, "x")
+    answer = an_answer(FilePlan(files=("x",)), tasks=1, overrides=1, schedules=2)
+    plan = parse_result(answer + b"".join(json.dumps(line).encode() + b"\n" for line in lines), "x")
 
-    assert plan.schedules == (spec, spec)
+    assert (plan.tasks, plan.overrides, plan.schedules) == ((task,), (override,), (spec, spec))
 
 
 def test_an_answer_that_lacks_schedules_is_no_plan() -> None:
     spec = a_schedule(every="1m")
     line = json.dumps(spec.to_json(brief=True)).encode() + b"\n"
     with pytest.raises(ConfigError, match="cut short"):
-        parse_result(an_answer(FilePlan(files=("x",)), 2) + line, "x")
+        parse_result(an_answer(FilePlan(files=("x",)), schedules=2) + line, "x")
 
 
 def test_all_problems_come_back() -> None:

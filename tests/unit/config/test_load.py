@@ -297,7 +297,7 @@ def test_a_file_that_may_not_be_read_is_told(write: Write) -> None:
         ("[tasks]\nshell = 'x'", 2, 'task "shell": "x" is not a table', "A task has a name: write [tasks.NAME] above its keys."),
         ("[notify]", 1, "[notify] is not available yet", "Remove it."),
         ("[tasks.'a b']\nshell = 'x'", 1, 'task "a b": "a b" is not a name', None),
-        ("[tasks.a]\nshell = 'x'\ndeadline = 1", 3, 'task "a": "deadline" is not available yet', None),
+        ("[tasks.a]\nshell = 'x'\ncelery = 1", 3, 'task "a": "celery" is not available yet', None),
         ("[workers.a]\npool = 'gevent'", 2, 'worker group "a": "gevent" is not a pool', 'Write pool = "prefork", "async" or "threads".'),
         ("[workers.a]\npool = 'threads'\n[tasks.a]\nfunction = 'a:b'\ntimeout = 1", 5, 'task "a": worker group "a" with pool = "threads" serves the queue "default", and nobody can stop a thread', None),
         ("[workers.a]\nconcurrency = 10", 2, 'worker group "a": concurrency means nothing for pool = "prefork": one function at once runs in each process', 'Write processes = 10, or another pool: "async" for coroutine functions, "threads".'),

@@ -74,6 +74,13 @@ def a_job(state: State, **others: Any) -> JobFacts:
             ],
         ),
         (
+            a_job(State.STARTED, is_paused=True),
+            [
+                "Job 17 has been running since 2026-11-20 02:30:00+00:00.",
+                'It is paused; "jobctl resume 17" lets it go on.',
+            ],
+        ),
+        (
             a_job(State.STARTED, is_begun=False),
             ["Job 17 was given to a worker at 2026-11-20 02:30:00+00:00 and has not begun yet."],
         ),
@@ -109,6 +116,13 @@ def a_job(state: State, **others: Any) -> JobFacts:
         (
             a_job(State.FAILURE, verdict="timeout", signal=15, attempts=1),
             ["Job 17 failed at 2026-11-20 02:31:00+00:00: it ran out of time."],
+        ),
+        (
+            a_job(State.FAILURE, exit_code=3, attempts=2, reason="its deadline has passed"),
+            [
+                "Job 17 failed at 2026-11-20 02:31:00+00:00 after 2 attempts: it ended with exit code 3.",
+                "Its deadline left no time for another attempt.",
+            ],
         ),
         (
             a_job(State.FAILURE, verdict="lost", attempts=1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,27 @@ def test_pauses_double_up_to_a_longest_one() -> None:
     assert pauses[:3] == [FIRST_PAUSE_S, 2 * FIRST_PAUSE_S, 4 * FIRST_PAUSE_S]
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_PAUSE_S
+
+
+def test_corners_that_nobody_holds_are_removed_when_they_are_old_and_empty(tmp_path: Path) -> None:
+    now_s = 1_000_000.0
+    for name in ("jobctl-1", "jobctl-held", "jobctl-gone/abc", "jobctl-lives/abc", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "jobctl-lives/abc/process").touch()
+    for corner in tmp_path.iterdir():
+        os.utime(corner, (now_s - 3601, now_s - 3601))
+    (tmp_path / "jobctl-young").mkdir()
+    os.utime(tmp_path / "jobctl-young", (now_s - 60, now_s - 60))
+    holder = cgroups.Cgroups(None, {"pids": str(tmp_path / "jobctl-held")})
+
+    own = cgroups.Cgroups(tmp_path / "jobctl-1")
+    own.drop_abandoned(now_s)
+
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"jobctl-1", "jobctl-held", "jobctl-lives", "jobctl-young", "other"}
+    holder.close()
+    own.close()
+    assert not (tmp_path / "jobctl-held").exists()
 
 
 def test_only_a_cgroup_that_we_made_for_this_instance_is_believed(tmp_path: Path) -> None:

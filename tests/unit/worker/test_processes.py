@@ -4,27 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
 
 from jobctl.worker import processes
 from tests.support.waiting import until
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-def test_kills_for_want_of_memory_are_read_where_somebody_counts_them(tmp_path: Path) -> None:
-    inner = tmp_path / "service" / "jobctl-1" / "worker"
-    inner.mkdir(parents=True)
-    assert processes.oom_kills("") == 0
-    assert processes.oom_kills(str(inner)) == 0
-    outer = tmp_path / "service" / "memory.events"
-    outer.write_text("low 0\nhigh 0\nmax 3\noom 2\noom_kill 2\noom_group_kill 0\n")
-    assert processes.oom_kills(str(inner)) == 2
-    (inner / "memory.events").write_text("oom 7\noom_kill 7\n")
-    assert processes.oom_kills(str(inner)) == 7
-    (inner / "memory.events").write_text("")
-    assert processes.oom_kills(str(inner)) == 0
 
 
 def test_this_process_is_described_as_it_is() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 from jobctl.clock import SECOND
 from jobctl.errors import UsageError
 from jobctl.schedule.reading import Reading, read_local
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from jobctl.clock import Moment

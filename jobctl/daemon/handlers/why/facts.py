@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from jobctl.clock import SECOND
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from jobctl.clock import Moment
@@ -25,6 +25,7 @@ class JobFacts:
         attempts: how many have ended; ``verdict``, ``exit_code`` and ``signal`` are of the last.
         said: the last line of its error, or of its output; empty when it said nothing.
         is_stopping: it was asked to stop and has not ended.
+        is_paused: its command runs and stands still.
         is_begun: its attempt has begun; None when nobody can tell (without a daemon).
         eta: when it can begin, if it waits for that.
         earlier: unfinished jobs of its schedule that it waits for.
@@ -47,6 +48,7 @@ class JobFacts:
     signal: int | None = None
     said: str = ""
     is_stopping: bool = False
+    is_paused: bool = False
     is_begun: bool | None = True
     earlier: tuple[int, ...] = ()
     paused_at: Moment | None = None

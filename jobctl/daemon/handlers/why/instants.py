@@ -6,7 +6,6 @@ today: an instant of last night is judged by the rule of last night. Of the plan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobctl.beat.entry import State as EntryState
@@ -31,6 +30,7 @@ from jobctl.store import daemons as daemon_rows
 from jobctl.store import fires as fire_rows
 from jobctl.store import rules as rule_rows
 from jobctl.store import schedules as schedule_rows
+from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -50,6 +50,7 @@ def job_facts(station: Station, job_id: int) -> JobFacts | None:
         signal=last["signal"] if last else None,
         said=_said(station, last) if last else "",
         is_stopping=row["stop_asked"] is not None,
+        is_paused=described["paused"],
         is_begun=_is_begun(station, row),
         earlier=_earlier(station, row),
         paused_at=_paused_at(station, row["queue"]) if line and is_ready_line(line) else None,

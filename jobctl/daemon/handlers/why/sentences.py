@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jobctl.clock import SECOND
 from jobctl.daemon.handlers.why.facts import Standing
-from jobctl.job import State
+from jobctl.job import Reason, State
 from jobctl.result import Verdict
 from jobctl.schedule.bounded import BoundedSchedule
 from jobctl.schedule.crontab import CrontabSchedule
@@ -320,6 +320,8 @@ def job_sentences(job: JobFacts, tell: Tell, *, is_of_instant: bool = True) -> l
             why = "" if how == "failed" else f": it {how}"
             told.append(f"{name} failed at {tell(job.finished_at)}{after}{why}.")
             told += _said(job)
+            if job.reason == Reason.DEADLINE.value:
+                told.append("Its deadline left no time for another attempt.")
         case State.REVOKED:
             assert job.finished_at is not None
             why = f": {job.reason}" if job.reason else ""
@@ -372,6 +374,8 @@ def _runs(job: JobFacts, tell: Tell) -> list[str]:
     told = [f"{name} has been running since {tell(job.started_at)}{again}."]
     if job.is_stopping:
         told.append("It was asked to stop.")
+    elif job.is_paused:
+        told.append(f'It is paused; "jobctl resume {job.id}" lets it go on.')
     return told
 
 

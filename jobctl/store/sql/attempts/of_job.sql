@@ -5,7 +5,7 @@ SELECT job_id, number, token, worker, verdict, claimed_at, started_at, finished_
        octet_length(result) AS result_bytes,
        CASE WHEN octet_length(error) <= :longest THEN error END AS error,
        octet_length(error) AS error_bytes,
-       user_s, system_s, max_rss_bytes, output, output_bytes, output_file,
+       user_s, system_s, max_rss_bytes, peak_memory_bytes, output, output_bytes, output_file,
        stderr, stderr_bytes, stderr_file, proof,
        CASE WHEN octet_length(ran_with) <= :longest THEN ran_with END AS ran_with,
        CASE WHEN octet_length(late) <= :longest THEN late END AS late

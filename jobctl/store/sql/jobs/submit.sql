@@ -1,4 +1,4 @@
 -- Adds one job. The id is given by the caller, who never gives one twice.
 INSERT INTO jobs (id, state, kind, task, queue, priority, line, payload, overrides, labels, uid,
-                  schedule, submitted_at, eta, expires_at, reason, unique_key)
-VALUES (?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                  schedule, submitted_at, eta, expires_at, reason, unique_key, deadline_at)
+VALUES (?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

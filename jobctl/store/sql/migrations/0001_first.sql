@@ -20,6 +20,8 @@ CREATE TABLE meta (
 --   w/<instance>          with a worker
 -- What cannot be claimed stands in another line, so a claim reads no row that it cannot take.
 --
+-- "expires_at" is the latest start of the first attempt, "deadline_at" the latest end of the last one.
+--
 -- "gate" is the gate (task and key) that a job holds: one that is ready or with a worker counts against the
 -- limit of its key. It keeps the name when it ends, and is not counted any more then.
 CREATE TABLE jobs (
@@ -40,6 +42,7 @@ CREATE TABLE jobs (
   submitted_at INTEGER NOT NULL,
   eta          INTEGER,
   expires_at   INTEGER,
+  deadline_at  INTEGER,
   reason       TEXT,
   number       INTEGER NOT NULL DEFAULT 0,
   failures     INTEGER NOT NULL DEFAULT 0,
@@ -66,6 +69,8 @@ CREATE INDEX jobs_line ON jobs (line, priority DESC, id) WHERE line IS NOT NULL;
 CREATE INDEX jobs_eta ON jobs (eta) WHERE line = 'eta';
 CREATE INDEX jobs_expiry ON jobs (expires_at)
   WHERE expires_at IS NOT NULL AND state IN ('PENDING', 'RETRY');
+CREATE INDEX jobs_deadline ON jobs (deadline_at)
+  WHERE deadline_at IS NOT NULL AND state IN ('PENDING', 'RETRY');
 -- Overlap: the unfinished jobs of a schedule.
 CREATE INDEX jobs_schedule ON jobs (schedule) WHERE schedule IS NOT NULL AND line IS NOT NULL;
 -- Of the jobs with one "unique_key" one waits or runs.
@@ -93,6 +98,7 @@ CREATE TABLE attempts (
   user_s        REAL,
   system_s      REAL,
   max_rss_bytes INTEGER,
+  peak_memory_bytes INTEGER,
   output        BLOB,
   output_bytes  INTEGER NOT NULL DEFAULT 0,
   output_file   INTEGER NOT NULL DEFAULT 0 CHECK (output_file IN (0, 1)),
@@ -142,6 +148,12 @@ CREATE TABLE queues (
   name         TEXT PRIMARY KEY,
   paused_at    INTEGER,
   limits       TEXT
+) STRICT, WITHOUT ROWID;
+
+-- "size" are keys of a [workers.X] table, as JSON, that a command has set in place of those of the file.
+CREATE TABLE worker_groups (
+  name TEXT PRIMARY KEY,
+  size TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- "watermark": every instant of the rule in force up to it, bounds included, has its fate. It never moves

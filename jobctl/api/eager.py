@@ -1,0 +1,36 @@
+"""Every call is made in place while tests say so (`jobctl.api.inplace`)."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from jobctl.api.calls import Signature, submit_instead
+from jobctl.api.inplace import apply
+from jobctl.api.tasks import registered_task
+from jobctl.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jobctl.api.results import AsyncResult
+
+
+@contextlib.contextmanager
+def eager() -> Iterator[None]:
+    """Make each job in place while this lasts, also those that jobs submit. For tests: it concerns all threads."""
+
+    def run(call: Signature[Any]) -> AsyncResult[Any]:
+        task = registered_task(call.task)
+        if task is None:
+            raise NotFound(
+                f'there is no function task "{call.task}" to run in place',
+                hint="Import the module that declares it; commands run with a daemon only.",
+            )
+        return apply(task, call.args, call.kwargs, **call.options)
+
+    before = submit_instead(run)
+    try:
+        yield
+    finally:
+        submit_instead(before)

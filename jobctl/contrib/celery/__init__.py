@@ -1,0 +1,51 @@
+"""Celery's names for code that was written for Celery, on one host, without a broker.
+
+::
+
+    from jobctl.contrib.celery import Celery, shared_task      # was: from celery import …
+
+    app = Celery("shop")
+    app.config_from_object("shop.celeryconfig")
+    app.autodiscover_tasks(["shop", "shop.mail"])
+
+The daemon finds it by ``[daemon] imports = ["shop.celery"]``. Nothing of Celery is imported. What a setting
+or an option asks for is done, or refused, or said once to be unused; the manual has the list.
+"""
+
+from __future__ import annotations
+
+from jobctl.contrib.celery.app import (
+    AsyncResult,
+    Celery,
+    Task,
+    current_app,
+    current_task,
+    shared_task,
+)
+from jobctl.contrib.celery.exceptions import (
+    MaxRetriesExceededError,
+    Retry,
+    SoftTimeLimitExceeded,
+    TimeoutError,
+)
+from jobctl.contrib.celery.schedules import crontab, schedule, solar
+from jobctl.contrib.celery.settings import Settings
+from jobctl.errors import RemoteError
+
+__all__ = [
+    "AsyncResult",
+    "Celery",
+    "MaxRetriesExceededError",
+    "RemoteError",
+    "Retry",
+    "Settings",
+    "SoftTimeLimitExceeded",
+    "Task",
+    "TimeoutError",
+    "crontab",
+    "current_app",
+    "current_task",
+    "schedule",
+    "shared_task",
+    "solar",
+]

@@ -1,0 +1,19 @@
+"""``celery.exceptions`` under its names: the exceptions that are raised here."""
+
+from __future__ import annotations
+
+from jobctl.errors import JobRevoked as TaskRevokedError
+from jobctl.errors import NotFound as NotRegistered
+from jobctl.errors import WaitTimedOut as TimeoutError
+from jobctl.raised import MaxRetriesExceeded as MaxRetriesExceededError
+from jobctl.raised import Retry
+from jobctl.raised import SoftTimeout as SoftTimeLimitExceeded
+
+__all__ = [
+    "MaxRetriesExceededError",
+    "NotRegistered",
+    "Retry",
+    "SoftTimeLimitExceeded",
+    "TaskRevokedError",
+    "TimeoutError",
+]

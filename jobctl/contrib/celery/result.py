@@ -1,0 +1,7 @@
+"""``celery.result`` under its name."""
+
+from __future__ import annotations
+
+from jobctl.contrib.celery.app import AsyncResult
+
+__all__ = ["AsyncResult"]
