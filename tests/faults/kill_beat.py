@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECOVERY_S: Final = 2.0
+"""The budget, for a machine that does nothing else."""
 
 OVERLAPS: Final = ("skip", "queue", "replace", "allow")
 MISSED: Final = ("skip", "once", "all")
@@ -121,10 +122,13 @@ class Findings:
 class Torment:
     """One daemon that is killed again and again."""
 
-    def __init__(self, daemon: Daemon, rng: random.Random, findings: Findings) -> None:
+    def __init__(
+        self, daemon: Daemon, rng: random.Random, findings: Findings, recovery_s: float
+    ) -> None:
         self.daemon = daemon
         self.rng = rng
         self.findings = findings
+        self.recovery_s = recovery_s
         self.clock = SystemClock()
         self.edits: Counter[str] = Counter()
         self.ledger = daemon.folder / "ledger"
@@ -199,7 +203,7 @@ class Torment:
         self.daemon.stop()
         self.audit(self.audit_offline(), "without a daemon")
         for span in self.findings.recoveries_s:
-            if span > RECOVERY_S * PATIENCE:
+            if span > self.recovery_s * PATIENCE:
                 self.findings.faults.append(f"a recovery took {span:.3f} s")
 
     def jobs(self) -> dict[int, str]:
@@ -278,12 +282,12 @@ class Torment:
                 faults.append(f"job {job} succeeded and never began")
 
 
-def torment(*, kills: int, seed: int) -> Findings:
-    """Run the whole story once."""
+def torment(*, kills: int, seed: int, recovery_s: float = RECOVERY_S) -> Findings:
+    """Run the whole story once; a start that takes longer than ``recovery_s`` is a fault."""
     rng = random.Random(seed)
     findings = Findings(seed)
     with running_daemon(start=False) as daemon:
-        torment = Torment(daemon, rng, findings)
+        torment = Torment(daemon, rng, findings, recovery_s)
         for _ in range(kills):
             torment.kill_once()
         torment.examine()

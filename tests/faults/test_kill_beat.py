@@ -8,12 +8,15 @@ import pytest
 
 from tests.faults.kill_beat import torment
 
+BESIDE_OTHERS_S = 15.0
+"""More than the budget, which ``make kill-beat`` holds alone: here the other tests want the processors."""
+
 
 @pytest.mark.timeout(300)
 def test_fifteen_kills_around_ticks_leave_each_instant_one_fate() -> None:
     seed = random.SystemRandom().randrange(2**32)
 
-    findings = torment(kills=15, seed=seed)
+    findings = torment(kills=15, seed=seed, recovery_s=BESIDE_OTHERS_S)
 
     told = "\n".join(findings.lines())
     assert not findings.faults, told
