@@ -123,8 +123,12 @@ class Supervisor:
 
     def begin(self, line: str) -> int:
         """Submit a shell line that may ``wait_for_go``, and wait until it runs; its job's id."""
-        wait = f"wait_for_go() {{ until [ -e {self.folder}/go ]; do sleep 0.01; done; }}"
-        job = self.daemon.shell(f"{wait}; touch {self.folder}/begun; {line}")
+        begun = f"touch {self.folder}/begun"
+        # Said when it waits, and not before: its traps are set by then.
+        wait = f"wait_for_go() {{ {begun}; until [ -e {self.folder}/go ]; do sleep 0.01; done; }}"
+        if "wait_for_go" not in line:
+            line = f"{begun}; {line}"
+        job = self.daemon.shell(f"{wait}; {line}")
         self.until("the job to run", (self.folder / "begun").exists)
         return job
 

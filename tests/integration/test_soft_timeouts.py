@@ -15,23 +15,25 @@ from tests.support.shop import LIMIT_S, Shop
 
 # -- commands ---------------------------------------------------------------------------------------
 
-COMMANDS = """
+OBEYS = """
 [tasks.obeys]
 shell = "trap 'echo told; exit 0' INT; echo ready; while :; do sleep 0.01; done"
-soft_timeout = "500ms"
+soft_timeout = "1s"
 soft_signal = "INT"
+"""
+COMMANDS = f"""{OBEYS}
 [tasks.gives_up]
 shell = "trap 'echo told; exit 3' INT; while :; do sleep 0.01; done"
-soft_timeout = "500ms"
+soft_timeout = "1s"
 soft_signal = "INT"
 [tasks.simple]
 shell = "sleep 1000; echo never"
 soft_timeout = "300ms"
 [tasks.deaf]
 shell = "trap 'echo told' INT; while :; do sleep 0.01; done"
-soft_timeout = "300ms"
+soft_timeout = "1s"
 soft_signal = "INT"
-timeout = "1s"
+timeout = "2s"
 stop = "KILL"
 [tasks.quick]
 shell = "exit 4"
@@ -74,7 +76,7 @@ def test_what_a_command_leaves_at_its_soft_limit_is_stopped() -> None:
 
 
 def test_a_command_is_told_while_no_daemon_runs() -> None:
-    config = COMMANDS.replace("500ms", "2s")
+    config = OBEYS.replace("1s", "2s")
     with running_daemon(config) as daemon:
         job = daemon.submit(task="obeys")
         daemon.until("the command to run", lambda: daemon.status(job)["state"] == "STARTED")
@@ -91,11 +93,11 @@ def test_one_job_has_a_soft_limit_of_its_own() -> None:
         line = "trap 'echo told; exit 0' TERM; while :; do sleep 0.05; done"
         task = daemon.submit(task="obeys", soft_timeout_s=300.0, timeout_s=301.0)
         daemon.until("the task to run", lambda: daemon.status(task)["state"] == "STARTED")
-        alone = daemon.shell(line, soft_timeout_s=0.6, timeout_s=20.0)
+        alone = daemon.shell(line, soft_timeout_s=1.5, timeout_s=20.0)
 
         assert daemon.ended(alone)["state"] == "SUCCESS"
         assert daemon.output(alone).endswith("told\n")
-        # It would have been told after half a second.
+        # It would have been told after a second.
         assert daemon.status(task)["state"] == "STARTED"
         daemon.call(requests.Cancel(job=task))
 

@@ -38,10 +38,11 @@ def run(daemon: Daemon, *command: str, **options: Any) -> str:
     return daemon.output(job)
 
 
-def started(daemon: Daemon, line: str, **options: Any) -> tuple[int, int]:
-    """A shell line that is running: the job, and the pid that its first word said."""
+def started(daemon: Daemon, line: str, *, trap: str = "", **options: Any) -> tuple[int, int]:
+    """A shell line that is running: the job, and the pid that it said once ``trap`` was set."""
     began = daemon.folder / f"began-{os.urandom(3).hex()}"
-    job = daemon.shell(f"echo $$ >> {began}; {line}", **options)
+    first = f"trap {trap}; " if trap else ""
+    job = daemon.shell(f"{first}echo $$ >> {began}; {line}", **options)
     return job, daemon.until("the command to run", lambda: pids_in(began))[0]
 
 
@@ -196,7 +197,7 @@ def test_a_timeout_goes_through_its_stop_sequence() -> None:
     config = """
         [tasks.listens]
         shell = "trap 'echo bye; exit 3' TERM; while :; do sleep 0.01; done"
-        timeout = "1s"
+        timeout = "2s"
         stop = "TERM,30s,KILL"
         [tasks.deaf]
         shell = "trap '' TERM; while :; do sleep 0.01; done"
@@ -204,7 +205,7 @@ def test_a_timeout_goes_through_its_stop_sequence() -> None:
         stop = "TERM,0.2s,KILL"
         [tasks.interrupted]
         shell = "trap 'echo int' INT; trap 'echo quit; exit 0' QUIT; while :; do sleep 0.01; done"
-        timeout = "1s"
+        timeout = "2s"
         stop = "INT,0.3s,QUIT,30s,KILL"
     """
     with running_daemon(config) as daemon:
@@ -400,7 +401,7 @@ def test_left_overs_of_an_attempt_that_has_ended_survive_their_keeper(daemon: Da
 
 
 def test_keepers_and_workers_take_term_int_and_hup_and_go_on(daemon: Daemon) -> None:
-    job, pid = started(daemon, "trap 'exit 4' USR1; while :; do sleep 0.01; done")
+    job, pid = started(daemon, "while :; do sleep 0.01; done", trap="'exit 4' USR1")
     keeper = keeper_of(daemon, job)["pid"]
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(keeper, number)

@@ -136,8 +136,11 @@ class Box:
         """
         begun = self.path("/tmp/begun")
         begun.unlink(missing_ok=True)
-        wait = "wait_for_go() { until [ -e /tmp/go ]; do sleep 0.01; done; }"
-        text = f"{wait}; touch /tmp/begun; {line}"
+        # Said when it waits, and not before: its traps are set by then.
+        wait = "wait_for_go() { touch /tmp/begun; until [ -e /tmp/go ]; do sleep 0.01; done; }"
+        if "wait_for_go" not in line:
+            line = f"touch /tmp/begun; {line}"
+        text = f"{wait}; {line}"
         job: int = self.answer("submit", "--", "/bin/sh", "-c", text)["id"]
         self.until("the job to run", begun.exists)
         return job
