@@ -65,6 +65,10 @@ if TYPE_CHECKING:
     from jobctl.store.database import Database
     from jobctl.store.schedules import StoredSchedule
 
+FIRST_SLICE: Final = 64
+"""Schedules that are served in the first turn of many that are due at once: their jobs begin while the next
+ones are served. Each further turn takes twice as many, up to `SLICE`: a herd shall not cost many commits."""
+
 ZONES_S: Final = 300.0
 """Time between two looks at the zone data on disk, at least; nothing is woken up for it."""
 
@@ -107,6 +111,7 @@ class Beat:
         self._are_zones_new = False
         self._touched: set[str] | None = None
         self._moves = 0
+        self._slice = FIRST_SLICE
 
     # -- the plan ---------------------------------------------------------------------------------
 
@@ -476,7 +481,7 @@ class Beat:
         return self._hands.step() != 0 or self._have_zones_changed()
 
     def step(self, now: Moment) -> None:
-        """Serve what is due, inside a transaction; after `SLICE` schedules the rest has to wait a turn."""
+        """Serve what is due, inside a transaction; of many schedules the rest has to wait a turn."""
         if self._is_stopped or self._serving.plan is None:
             return
         by = self._hands.step()
@@ -488,6 +493,8 @@ class Beat:
         if self._have_zones_changed():
             self._follow_zones()
         due = self._take_due(now)
+        is_whole = len(due) < self._slice
+        self._slice = FIRST_SLICE if is_whole else min(2 * self._slice, SLICE)
         self._serving.look_for_unfinished(self._entries[name] for _, name in due)
         for place, (due_at, name) in enumerate(due):
             if len(self._ledger) >= SLICE:
@@ -507,9 +514,9 @@ class Beat:
         self._following.forget()
 
     def _take_due(self, now: Moment) -> list[tuple[Moment, str]]:
-        """Take what is due out of the heap, no more than `SLICE`."""
+        """Take what is due out of the heap, no more than the slice of this turn."""
         due: list[tuple[Moment, str]] = []
-        while len(due) < SLICE and (due_at := self.next_due()) is not None and due_at <= now:
+        while len(due) < self._slice and (due_at := self.next_due()) is not None and due_at <= now:
             due.append(heapq.heappop(self._heap))
         return due
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jobctl.beat.beat import FIRST_SLICE
 from jobctl.beat.ledger import SLICE
 from jobctl.clock import SECOND
+from jobctl.store import jobs as job_rows
 from tests.support.beating import Beating, every
 from tests.support.builders import a_schedule
 from tests.support.clock import START
@@ -18,6 +20,29 @@ if TYPE_CHECKING:
 
 
 # -- the clock --------------------------------------------------------------------------------------
+
+
+def test_of_many_that_are_due_the_first_few_are_served_first(beating: Beating) -> None:
+    """Their jobs can begin while the rest is served, and a herd costs few commits all the same."""
+    count = 3 * SLICE
+    beating.take(*(every("1h", name=f"s{n}", on_overlap="allow") for n in range(count)))
+
+    def herd() -> list[int]:
+        beating.clock.advance(3600)
+        served: list[int] = []
+        while beating.beat.is_due(beating.clock.now()):
+            before = job_rows.highest_id(beating.database)
+            with beating.database.transaction():
+                beating.beat.step(beating.clock.now())
+            served.append(job_rows.highest_id(beating.database) - before)
+        return served
+
+    first, second = herd(), herd()
+
+    assert sum(first) == count
+    assert first[:3] == [FIRST_SLICE, 2 * FIRST_SLICE, 4 * FIRST_SLICE]
+    assert max(first) == SLICE
+    assert second == first
 
 
 def test_a_turn_serves_no_more_than_a_slice(beating: Beating) -> None:
