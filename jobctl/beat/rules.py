@@ -31,6 +31,7 @@ from jobctl.schedule import (
 if TYPE_CHECKING:
     from jobctl.clock import Moment
     from jobctl.plan import ScheduleSpec
+    from jobctl.store.schedules import StoredSchedule
 
 _DRAWN: Final = re.compile(r"(?<![A-Z])H(?![A-Z])|~", re.IGNORECASE)
 _OF_BASE: Final = ("enabled", "max_runs")
@@ -150,6 +151,28 @@ def _rule_of(identity: str, anchor_at: Moment | None, _readings: int) -> Schedul
         host_seed=found.get("seed", ""),
     )
     return bounded(rule, start_us=start_us, end_us=end_us)
+
+
+def due_by_row(row: StoredSchedule) -> Moment | None:
+    """The next instant that is to make a job, by what the store alone knows of a schedule; None: none.
+
+    For whoever looks while no daemon runs: a plan that is made then may be another one than that in force.
+    Jitter is the plan's, and is not in it; nor is an ``@reboot``.
+    """
+    most = max_runs_of(row.identity)
+    if not was_enabled(row.identity) or (most is not None and row.runs >= most):
+        return None
+    if row.paused_at is not None and row.paused_until is None:
+        return None
+    try:
+        rule = rule_of(row.identity, row.anchor_at)
+    except ScheduleError:
+        return None
+    after = row.watermark
+    if row.paused_until is not None:
+        # An instant at the end of a pause counts.
+        after = max(after, row.paused_until - 1)
+    return None if rule.is_at_boot else rule.next_after(after)
 
 
 def follows_wall_clock(spec: ScheduleSpec) -> bool:

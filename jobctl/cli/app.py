@@ -18,6 +18,7 @@ from jobctl.cli import (
     daemon,
     explain,
     exports,
+    health,
     imports,
     inspect,
     jobs,
@@ -141,7 +142,7 @@ def run(argv: list[str]) -> int:
             return UsageError.exit_code
         fault = _usage_error(error)
         _show(argv, fault)
-        return fault.exit_code
+        return health.UNKNOWN if health.is_check(argv) else fault.exit_code
     return code if isinstance(code, int) else 0
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobctl.cli import complete, numbers, options, shapes, times, verdict
+from jobctl.cli import complete, health, numbers, options, shapes, times, verdict
 from jobctl.cli.bar import short
 from jobctl.cli.page import error_lines, job_page, name_of
 from jobctl.cli.render import Column
@@ -37,16 +37,41 @@ def status(
             autocompletion=complete.job_ids,
         ),
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="One line for a monitoring system; exit code 0 all is well, 1 warning, 2 critical, 3 unknown.",
+        ),
+    ] = False,
+    late: health.Late = health.LATE,
+    waiting: health.Waiting = health.WAITING,
+    patience: health.Patience = health.PATIENCE,
+    only: health.Only = None,
+    critical: health.Critical = None,
+    schedules: health.Schedules = None,
     as_json: options.Json = False,
 ) -> int:
-    """Show jobs whole; without an id, the overview.
+    """Show jobs whole; without an id, the overview; with --check, whether all is well.
 
     A job is shown with its attempts and the end of its output. Also answers when no daemon runs, and says
-    so.
+    so. With --check, that is what it finds first, and what the store tells about schedules and queues
+    follows.
     """
     from jobctl.protocol.requests import Status
 
     session = session_of(ctx, as_json=as_json)
+    asked = health.Asked(
+        late=late,
+        waiting=waiting,
+        patience=patience,
+        only=only,
+        critical=critical,
+        schedules=schedules,
+    )
+    if check:
+        return health.check(session, ids or [], asked)
+    health.refuse_without_check(asked)
     screen = session.screen
     with session.reader() as client:
         if not ids:

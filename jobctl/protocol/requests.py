@@ -233,6 +233,23 @@ class Inspect(Request):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Health(Request):
+    """What of schedules and queues is not as it should be, for a monitoring system.
+
+    ``late_s``: an instant that was due so long ago and has no fate is late; ``waiting_s``: a job that is
+    ready has waited too long then; ``schedules``: only these, of tasks and queues then nothing is told.
+    Answer: ``daemon``, ``stopped_at``, ``schedules``, ``running``, ``ready``, ``oldest_s``,
+    ``counts`` (kind → how many) and ``findings``, the first of each kind: ``kind``, ``name``, ``at``,
+    ``job_id``, ``said``.
+    """
+
+    do: ClassVar[str] = "health"
+    late_s: float
+    waiting_s: float
+    schedules: list[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Schedules(Request):
     """The schedules in force, by name. Answer: ``schedules``: ``name``, ``task``, ``kind``,
     ``expression``, ``normal``, ``timezone``, ``enabled``, ``state``, ``paused_until``, ``next``, ``last``
@@ -484,6 +501,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
         Forget,
         Retry,
         Inspect,
+        Health,
         Schedules,
         Next,
         History,

@@ -455,6 +455,12 @@ def gates_of(database: Database, ids: Iterable[int]) -> set[str]:
     return {row[0] for row in database.rows(statement("jobs/gates_of"), (dumps([*ids]),))}
 
 
+def waits_since(database: Database, *, line: str, priority: int) -> Moment | None:
+    """Since when the first job of one priority in a line waits, or None when there is none."""
+    row = database.row(statement("jobs/waits_since"), {"line": line, "priority": priority})
+    return None if row is None else int(row[0])
+
+
 def next_line(database: Database, *, after: str, below: str) -> str | None:
     """The first line between two names in which jobs stand, or None; both bounds are excluded."""
     row = database.row(statement("jobs/next_line"), {"after": after, "below": below})

@@ -209,6 +209,8 @@ def test_the_page_of_the_protocol_names_every_key_of_the_answers() -> None:
             "an instant to be served",
             lambda: daemon.call(requests.History(schedule="tick"))["fires"],
         )
+        daemon.call(requests.Pause(queue="held"))
+        daemon.submit(task="hello", queue="held")
         asked: list[Request] = [
             requests.Submit(jobs=[{"task": "hello"}]),
             requests.Status(job=job),
@@ -216,6 +218,7 @@ def test_the_page_of_the_protocol_names_every_key_of_the_answers() -> None:
             requests.Wait(jobs=[job]),
             requests.Result(job=job),
             requests.Cancel(job=job),
+            requests.Health(late_s=300.0, waiting_s=0.0),
             requests.Schedules(),
             requests.Next(),
             requests.History(schedule="tick"),

@@ -288,6 +288,29 @@ ACTIVE = {
     ]
 }
 
+WELL: dict[str, Any] = {
+    "daemon": "up",
+    "stopped_at": None,
+    "schedules": 41,
+    "running": 2,
+    "ready": 3,
+    "oldest_s": 12.3,
+    "counts": {"late": 0, "missed": 0, "failed": 0, "waiting": 0, "unavailable": 0},
+    "findings": [],
+}
+UNWELL: dict[str, Any] = WELL | {
+    "oldest_s": 700.0,
+    "counts": {"late": 0, "missed": 0, "failed": 4, "waiting": 1, "unavailable": 1},
+    "findings": [
+        {"kind": "failed", "name": f"task-{number}", "at": T0, "job_id": number, "said": said}
+        for number, said in enumerate(["exit code 12", "signal 9", "lost", "timed out"], 17)
+    ]
+    + [
+        {"kind": "waiting", "name": "mail", "at": T0, "job_id": None, "said": "paused"},
+        {"kind": "unavailable", "name": "shop.send", "at": None, "job_id": None, "said": HOSTILE},
+    ],
+}
+
 CASES = [
     case(
         "submit",
@@ -309,6 +332,8 @@ CASES = [
         "status",
         inspect=lambda frame: {"stats": STATS, "active": ACTIVE}[frame["what"]],
     ),
+    case("status-check", "status --check", health=WELL),
+    case("status-check-bad", "status --check --critical failed", "status-check", health=UNWELL),
     case("list", "list", list={"jobs": JOBS, "next": 9}),
     case("list-empty", "list --state failure", "list", list={"jobs": [], "next": None}),
     case("count", "list --count", list={"count": 12345}),
