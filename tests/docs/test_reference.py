@@ -209,7 +209,7 @@ def test_the_page_of_the_protocol_names_every_key_of_the_answers() -> None:
             "an instant to be served",
             lambda: daemon.call(requests.History(schedule="tick"))["fires"],
         )
-        daemon.call(requests.Pause(queue="held"))
+        daemon.call(requests.Pause(queue="held", paused=True))
         daemon.submit(task="hello", queue="held")
         asked: list[Request] = [
             requests.Submit(jobs=[{"task": "hello"}]),
