@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from jobctl.api import AsyncResult as AsyncResult
     from jobctl.api import FunctionTask as FunctionTask
+    from jobctl.api import around_attempts as around_attempts
     from jobctl.api import autodiscover as autodiscover
     from jobctl.api import configure as configure
     from jobctl.api import send_task as send_task
+    from jobctl.api import shared_task as shared_task
     from jobctl.api import submit_many as submit_many
     from jobctl.api import task as task
     from jobctl.raised import MaxRetriesExceeded as MaxRetriesExceeded
@@ -35,10 +37,12 @@ __all__ = [
     "Retry",
     "SoftTimeout",
     "__version__",
+    "around_attempts",
     "autodiscover",
     "configure",
     "progress",
     "send_task",
+    "shared_task",
     "submit_many",
     "task",
 ]

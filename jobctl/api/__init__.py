@@ -19,6 +19,7 @@ library only, because it is imported in the environment of an application. Every
 
 from __future__ import annotations
 
+from jobctl.api.around import around_attempts, surrounded
 from jobctl.api.calls import Signature, send_task, submit_many
 from jobctl.api.results import AsyncResult
 from jobctl.api.running import Request
@@ -30,6 +31,7 @@ from jobctl.api.tasks import (
     finish_with,
     register_task,
     registered_tasks,
+    shared_task,
     take_last_steps,
     task,
 )
@@ -39,6 +41,7 @@ __all__ = [
     "FunctionTask",
     "Request",
     "Signature",
+    "around_attempts",
     "autodiscover",
     "configure",
     "finish_with",
@@ -47,7 +50,9 @@ __all__ = [
     "registered_tasks",
     "schedule",
     "send_task",
+    "shared_task",
     "submit_many",
+    "surrounded",
     "take_last_steps",
     "task",
 ]

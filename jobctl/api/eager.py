@@ -13,12 +13,22 @@ from jobctl.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jobctl.api.calls import Submitter
     from jobctl.api.results import AsyncResult
 
 
 @contextlib.contextmanager
 def eager() -> Iterator[None]:
     """Make each job in place while this lasts, also those that jobs submit. For tests: it concerns all threads."""
+    before = submit_instead(in_place())
+    try:
+        yield
+    finally:
+        submit_instead(before)
+
+
+def in_place(*, propagates: bool = False) -> Submitter:
+    """What makes each job in place, for `submit_instead`. ``propagates``: what it failed with is raised at once."""
 
     def run(call: Signature[Any]) -> AsyncResult[Any]:
         task = registered_task(call.task)
@@ -27,10 +37,9 @@ def eager() -> Iterator[None]:
                 f'there is no function task "{call.task}" to run in place',
                 hint="Import the module that declares it; commands run with a daemon only.",
             )
-        return apply(task, call.args, call.kwargs, **call.options)
+        result = apply(task, call.args, call.kwargs, **call.options)
+        if propagates:
+            result.get()
+        return result
 
-    before = submit_instead(run)
-    try:
-        yield
-    finally:
-        submit_instead(before)
+    return run

@@ -412,6 +412,10 @@ def task(function: Any = None, /, **options: Any) -> Any:
     return _declare(function, options)
 
 
+shared_task = task
+"""Celery's name for a task that belongs to no application: here none of them does."""
+
+
 def register_task(given: FunctionTask[..., Any] | type[FunctionTask[..., Any]]) -> Any:
     """Declare an object of a class derived from `FunctionTask` that has its function as a method ``run``.
 

@@ -63,6 +63,7 @@ def prepare(
     if asynchronous:
         # Whoever runs one needs it; loaded here, it is shared.
         importlib.import_module("asyncio")
+    functions = _surrounded(functions)
     outcomes_dir = f"{directory}/outcomes"
 
     def child_main(instance: Instance) -> None:
@@ -136,6 +137,14 @@ def _entry_of(function: Function, task: str, bound: set[str]) -> Function:
         bound.add(task)
     entry: Function = function.entry()
     return entry
+
+
+def _surrounded(functions: dict[str, Function]) -> dict[str, Function]:
+    """The same within what the modules have declared to be around attempts (`jobctl.api.around`)."""
+    api = sys.modules.get("jobctl.api")
+    if api is None:
+        return functions
+    return {task: api.surrounded(function) for task, function in functions.items()}
 
 
 def _import(module: str, failures: list[dict[str, str]]) -> Any:
