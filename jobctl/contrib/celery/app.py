@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib
+import importlib.util
 import os
 import re
 import sys
@@ -11,13 +12,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar, overload
 
 from jobctl.api import AsyncResult as _AsyncResult
-from jobctl.api import FunctionTask, autodiscover, finish_with, send_task
+from jobctl.api import autodiscover, finish_with, send_task
 from jobctl.api import task as _task
 from jobctl.api.options import read_task_options
 from jobctl.api.running import running_attempt
 from jobctl.api.schedules import declare
 from jobctl.contrib.celery.schedules import table_of
 from jobctl.contrib.celery.settings import Settings
+from jobctl.contrib.django import DjangoTask, prepare_worker
 from jobctl.errors import UsageError
 from jobctl.task import Source
 
@@ -56,7 +58,7 @@ class AsyncResult(_AsyncResult[R]):
         super().__init__(id)
 
 
-class Task(FunctionTask[P, R]):
+class Task(DjangoTask[P, R]):
     """A task with Celery's defaults: retries are those that ``self.retry()`` or ``autoretry_for`` asks for."""
 
     _app: Celery | None = None
@@ -235,6 +237,8 @@ class Celery:
             self.config_from_object(config_source, namespace=namespace)
         if set_as_current or not _apps:
             _apps.insert(0, self)
+        if os.environ.get("DJANGO_SETTINGS_MODULE") and importlib.util.find_spec("django"):
+            finish_with(prepare_worker, module=self._module)
         finish_with(self._import_named, module=self._module)
         finish_with(self._finish, module=self._module)
 
