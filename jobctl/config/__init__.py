@@ -1,8 +1,8 @@
 """The configuration file: read and judged whole, in a child, with every error at once.
 
 What the keys are is said in `jobctl.task` and `jobctl.plan`; here they are read from TOML. The names
-given out here need the standard library only; `jobctl.config.load`, its models and its schema need tomli
-and pydantic and are imported in the child alone.
+given out here need the standard library only; `jobctl.config.load` needs tomli and is imported in the child
+alone; the models, which give the JSON Schema, need pydantic.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Start, reload and ``check`` read the configuration through it. `load_in_child` waits; a process with an
 event loop uses `start_child`, reads the child's output when its descriptor is ready, and gives the whole
-to `reading_result`, whose parts it takes between its turns. Standard library only, no pydantic: that is what the child is for.
+to `reading_result`, whose parts it takes between its turns. Standard library only, and no reader of TOML: that is what the child is for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The configuration child: ``python -m jobctl.config.load FILE [--json]``.
 
 Reads a file and its ``conf.d``, judges everything, prints the plan or every problem, and ends. It is a
-process of its own so that the daemon never loads pydantic, and so that a bad file can hurt nobody
+process of its own so that the daemon never loads what reading needs, and so that a bad file can hurt nobody
 (`jobctl.config.child` is the other side). With ``--json`` the answer is one object on a line::
 
     {"ok": true, "plan": {…}, "tasks": 3, "overrides": 0, "schedules": 2}
@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobctl.config.files import Files, TomlFile, read_files
-from jobctl.config.models import read_table
 from jobctl.config.problems import problem_to_json, problems_text
+from jobctl.config.tables import read_table
 from jobctl.errors import ConfigError, Problem
 from jobctl.plan.check import check_file, dotted, subject
 from jobctl.plan.file import MANY, FilePlan, one_to_json

@@ -5,7 +5,7 @@ name that people write, how the value is read, checked and written, its unit and
 else follows from that: reading the file, reading the options of ``@task``, the JSON between
 processes, the JSON Schema for editors and the reference page. Reading here needs nothing but the
 standard library, because the daemon and templates in foreign environments do it too; the configuration
-child wraps the same `Mark` in pydantic to judge whole files.
+child judges whole files by the same `Mark`.
 
 The JSON shape of a value is the shape of its table in the file, so a value that was written with
 `write_values` is read back by `read_values`.
