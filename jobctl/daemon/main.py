@@ -14,12 +14,13 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobctl import __version__, paths
 from jobctl.beat import Beat
 from jobctl.clock import SECOND, HostClock, Moment, SystemClock
 from jobctl.config import load_in_child, problems_text
-from jobctl.daemon import first_process
+from jobctl.daemon import activation, first_process
 from jobctl.daemon.alarm import Alarm
 from jobctl.daemon.daemon import Daemon
 from jobctl.daemon.due import due_row
@@ -51,6 +52,9 @@ from jobctl.store import meta
 from jobctl.store.database import Database, open_database
 from jobctl.worker.instance import boot_id
 
+if TYPE_CHECKING:
+    from socket import socket as Listener  # noqa: N812 -- here a socket is a path
+
 LOCK_PATIENCE_S = 5.0
 """An answer without a daemon holds the lock for about a second, and a daemon that stops for a moment more: a
 starting daemon waits for that."""
@@ -70,16 +74,20 @@ def run(
     clock = SystemClock()
     if first_process.is_first():
         first_process.end_on_signals()
+    listener: Listener | None = None
     try:
-        return _serve(config_path, state_dir, socket, log_format, clock)
-    except (ConfigError, PlanRefused) as error:
-        # Not through the log: whoever starts the daemon by hand must see all of it.
-        sys.stderr.write(problems_text(error.problems) + "\n")
-        return error.exit_code
+        listener = activation.take_listener(os.environ)
+        return _serve(config_path, state_dir, socket, listener, log_format, clock)
     except JobctlError as error:
-        sys.stderr.write(f"jobctl daemon: {error.message}\n")
-        if error.hint:
-            sys.stderr.write(f"hint: {error.hint}\n")
+        # Not through the log: whoever starts the daemon by hand must see all of it.
+        if isinstance(error, (ConfigError, PlanRefused)):
+            sys.stderr.write(problems_text(error.problems) + "\n")
+        else:
+            sys.stderr.write(f"jobctl daemon: {error.message}\n")
+            if error.hint:
+                sys.stderr.write(f"hint: {error.hint}\n")
+        if listener is not None:
+            activation.turn_away(listener, error)
         return error.exit_code
 
 
@@ -96,6 +104,7 @@ def _serve(
     config_path: Path | None,
     state_dir: Path | None,
     socket: Path | None,
+    listener: Listener | None,
     log_format: str | None,
     clock: HostClock,
 ) -> int:
@@ -105,6 +114,8 @@ def _serve(
     defaults = paths.defaults(os.environ, os.geteuid())
     root = state_dir or Path(settings.state_dir or defaults.state_dir)
     listen_at = socket or Path(settings.socket or defaults.socket)
+    if listener is not None:
+        activation.check_place(listener, listen_at.absolute())
     state = StateDirectory(root.absolute())
     prepare_state_directory(state)
     lock = take_lock(state, LOCK_PATIENCE_S)
@@ -112,7 +123,9 @@ def _serve(
         serve(state)
         database = open_database(state.database)
         try:
-            daemon, server, station, loop = build(file, path, state, database, listen_at, clock)
+            daemon, server, station, loop = build(
+                file, path, state, database, listen_at, clock, listener
+            )
             # What it declares is in the plan; there may be a hundred thousand schedules.
             del file
             try:
@@ -157,8 +170,9 @@ def build(
     database: Database,
     listen_at: Path,
     clock: HostClock,
+    listener: Listener | None = None,
 ) -> tuple[Daemon, Server, Station, Loop]:
-    """Make every part and hand each what it needs."""
+    """Make every part and hand each what it needs. ``listener`` is the socket, if there is one already."""
     uid = os.geteuid()
     loop = Loop(clock)
     loop.catch((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
@@ -219,7 +233,10 @@ def build(
     server = Server(loop, allowed_uids=frozenset({0, uid}))
 
     def on_ready() -> None:
-        server.listen(listen_at)
+        if listener is None:
+            server.listen(listen_at)
+        else:
+            server.take_over(listener)
         logger.info(
             "ready",
             extra=fields(
@@ -240,7 +257,8 @@ def build(
         is_first=first_process.is_first(),
     )
     # Before anything is started that would have to be stopped again.
-    server.inspect(listen_at)
+    if listener is None:
+        server.inspect(listen_at)
     dispatcher.recover()
     daemon.start(file)
     return daemon, server, station, loop

@@ -195,20 +195,7 @@ class Connection:
 
     def refuse(self, number: int | None, error: JobctlError) -> None:
         """Answer a request with an error."""
-        described: dict[str, Any] = {
-            "code": error.code,
-            # A client may have written what is quoted in it, sixteen MiB of it.
-            "message": _cut(error.message),
-            "hint": error.hint,
-            "exit_code": error.exit_code,
-        }
-        problems = getattr(error, "problems", None)
-        if problems is not None:
-            described["problems"] = [
-                {name: getattr(problem, name) for name in problem.__dataclass_fields__}
-                for problem in problems
-            ]
-        self.send({"id": number, "error": described})
+        self.send({"id": number, "error": describe(error)})
 
     def close(self) -> None:
         """End the connection. Safe to repeat."""
@@ -321,6 +308,11 @@ class Server:
         self._place = (found.st_dev, found.st_ino)
         self._loop.watch(self._listener.fileno(), self._accept)
 
+    def take_over(self, listener: socket.socket) -> None:
+        """Listen at a socket that a service manager made: it is neither closed nor removed at the end."""
+        self._listener = listener
+        self._loop.watch(listener.fileno(), self._accept)
+
     def serve(self, connection: socket.socket, peer: Peer) -> Connection:
         """Serve one connection that exists already."""
         connection.setblocking(False)
@@ -346,7 +338,7 @@ class Server:
             if len(self._connections) >= self._limit and not self._end_a_stranger():
                 connection.close()
                 continue
-            self.serve(connection, _peer(connection))
+            self.serve(connection, peer_of(connection))
 
     def _end_a_stranger(self) -> bool:
         """Make room: end the oldest connection that never said hello. False when there is none."""
@@ -468,9 +460,11 @@ class Server:
         for connection in list(self._connections):
             connection.close()
         os.close(self._spare)
-        if self._listener is None or self._path is None:
+        if self._listener is None:
             return
         self._loop.unwatch(self._listener.fileno())
+        if self._path is None:
+            return
         # While the listener is open nobody else's socket can have its number.
         with suppress(FileNotFoundError):
             found = self._path.stat()
@@ -479,13 +473,31 @@ class Server:
         self._listener.close()
 
 
+def describe(error: JobctlError) -> dict[str, Any]:
+    """An error as the protocol carries it."""
+    described: dict[str, Any] = {
+        "code": error.code,
+        # A client may have written what is quoted in it, sixteen MiB of it.
+        "message": _cut(error.message),
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+    }
+    problems = getattr(error, "problems", None)
+    if problems is not None:
+        described["problems"] = [
+            {name: getattr(problem, name) for name in problem.__dataclass_fields__}
+            for problem in problems
+        ]
+    return described
+
+
 def _cut(text: str) -> str:
     if len(text) <= _MESSAGE_CHARACTERS:
         return text
     return f"{text[:_MESSAGE_CHARACTERS]}… ({len(text)} characters)"
 
 
-def _peer(connection: socket.socket) -> Peer:
+def peer_of(connection: socket.socket) -> Peer:
     """Who connected, when it connected (unix(7), SO_PEERCRED)."""
     data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, gid = struct.unpack("3i", data)

@@ -41,6 +41,7 @@ class Daemon:
         self.lines: list[str] = []
         self.environment = {**os.environ, "TZ": "UTC"}
         self.launcher: Sequence[str] = (sys.executable, "-c", _RUN)
+        self.pass_fds: Sequence[int] = ()
         self._client: Client | None = None
 
     # -- life -------------------------------------------------------------------------------------
@@ -56,6 +57,7 @@ class Daemon:
             text=True,
             env=self.environment,
             start_new_session=True,
+            pass_fds=self.pass_fds,
         )
         self.ready = threading.Event()
         threading.Thread(

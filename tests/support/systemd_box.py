@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-UNIT = ROOT / "systemd" / "jobctl.service"
+UNITS = ROOT / "jobctl" / "cli" / "units"
 _SCRIPT = Path(__file__).with_suffix(".sh")
 _JOBCTL = Path(sys.executable).with_name("jobctl")
 _CANNOT = 69
@@ -72,8 +72,8 @@ class Box:
         return done
 
     def log(self) -> str:
-        """The journal of the unit."""
-        return self._script("exec", "journalctl", "--no-pager", "-u", "jobctl").stdout
+        """The journal of the units."""
+        return self._script("exec", "journalctl", "--no-pager", "-u", "jobctl*").stdout
 
     def until(self, what: str, look: Any) -> Any:
         """Wait for an event; a failure shows the journal."""
@@ -82,31 +82,41 @@ class Box:
     # -- the unit ---------------------------------------------------------------------------------
 
     def install(self, config: str = "[daemon]\n", drop_in: str = "") -> None:
-        """Install the shipped unit, unchanged, a configuration, and what an administrator changes."""
-        self.path("/usr/bin/jobctl").symlink_to(_JOBCTL)
-        self.path("/etc/systemd/system/jobctl.service").write_text(UNIT.read_text())
+        """Install the shipped units, unchanged, a configuration, and what an administrator changes."""
+        self.install_units()
         self.path("/etc/jobctl").mkdir()
         self.configure(config)
         if drop_in:
-            folder = self.path("/etc/systemd/system/jobctl.service.d")
-            folder.mkdir()
-            (folder / "override.conf").write_text(drop_in)
+            self.drop_in("jobctl.service", "override.conf", drop_in)
         self.systemctl("daemon-reload")
+
+    def install_units(self) -> None:
+        """Install the shipped units, as a package would."""
+        self.path("/usr/bin/jobctl").symlink_to(_JOBCTL)
+        for unit in [*UNITS.glob("*.service"), *UNITS.glob("*.socket")]:
+            self.path(f"/etc/systemd/system/{unit.name}").write_text(unit.read_text())
+
+    def drop_in(self, unit: str, name: str, text: str) -> None:
+        """Add to a unit; in force after ``systemctl daemon-reload``."""
+        folder = self.path(f"/etc/systemd/system/{unit}.d")
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
 
     def configure(self, config: str) -> None:
         """Write the configuration."""
         self.path("/etc/jobctl/jobctl.toml").write_text(config)
 
     def systemctl(
-        self, verb: str, *options: str, check: bool = True
+        self, verb: str, *options: str, unit: str = "jobctl.service", check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """``systemctl VERB jobctl``."""
-        unit = [] if verb == "daemon-reload" else ["jobctl.service"]
-        return self.run("systemctl", verb, *options, *unit, check=check)
+        """``systemctl VERB UNIT``."""
+        units = [] if verb == "daemon-reload" else [unit]
+        return self.run("systemctl", verb, *options, *units, check=check)
 
-    def shows(self, name: str) -> str:
-        """One property of the unit."""
-        return self.systemctl("show", "--value", "--property", name).stdout.strip()
+    def shows(self, name: str, unit: str = "jobctl.service") -> str:
+        """One property of a unit."""
+        shown = self.systemctl("show", "--value", "--property", name, unit=unit)
+        return shown.stdout.strip()
 
     def processes(self) -> list[str]:
         """The command lines of the unit's processes, in all its cgroups."""
