@@ -48,6 +48,8 @@ CLONE = "~/jobctl"
 """Where pages say that the repository lies."""
 
 _MARK = re.compile(r"\A<!-- played: (.+?) -->\n")
+_QUOTED_COUNT_OR_ID = re.compile(r"""'[^']*'|"[^"]*"|-n \d+|(?<= )\d+\b""")
+"""The numbers of a command that may be ids, and first what holds numbers that are none."""
 _LOOKS = re.compile(
     r"^(jobctl (status|list|logs|history|next|why|result|inspect|schedule (list|show|next)|queue list|worker list)\b|cat )"
 )
@@ -328,4 +330,4 @@ class Reader:
         """Ids of jobs as they are here, where the page has its own."""
         if not command.startswith("jobctl ") or command.startswith("jobctl submit"):
             return command
-        return re.sub(r"(?<= )\d+\b", lambda id: self._ids.get(id[0], id[0]), command)
+        return _QUOTED_COUNT_OR_ID.sub(lambda found: self._ids.get(found[0], found[0]), command)
