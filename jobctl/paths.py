@@ -75,6 +75,16 @@ class StateDirectory:
         return self.root / "daemon.pid"
 
     @property
+    def backups(self) -> Path:
+        """Copies of the store that were given no other place."""
+        return self.root / "backups"
+
+    @property
+    def aside(self) -> Path:
+        """Stores in whose place a backup was put."""
+        return self.root / "aside"
+
+    @property
     def run(self) -> Path:
         """One folder per template, in it one per worker or keeper."""
         return self.root / "run"

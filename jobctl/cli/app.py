@@ -16,6 +16,7 @@ from jobctl import __version__
 from jobctl.cli import (
     config,
     daemon,
+    db,
     explain,
     exports,
     health,
@@ -120,6 +121,7 @@ app.command("check")(config.check)
 app.add_typer(imports.app, name="import")
 app.add_typer(exports.app, name="export")
 app.add_typer(takeover.app, name="takeover")
+app.add_typer(db.app, name="db")
 app.command("daemon")(daemon.daemon)
 app.command("reload")(daemon.reload)
 app.command("stop")(daemon.stop)

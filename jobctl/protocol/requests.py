@@ -471,6 +471,27 @@ class Restart(Request):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Backup(Request):
+    """Copy the store into a file, a slice a turn. Answer, when all of it is copied: ``path`` (the name that it
+    gets once it is verified, which is the client's work), ``unfinished`` (where it is), ``pages``.
+
+    ``path`` is absolute; None: a file of its own in the state directory.
+    """
+
+    do: ClassVar[str] = "backup"
+    path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreStats(Request):
+    """How much is in the store. Answer: ``file_bytes``, ``free_bytes``, ``log_bytes``, ``page_bytes``,
+    ``disk_free_bytes``, ``tables`` (rows by name), ``jobs`` (by state), ``submitted_in_day``,
+    ``submitted_in_week``, ``bytes_per_job``, ``growth_bytes_per_day``."""
+
+    do: ClassVar[str] = "store_stats"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reload(Request):
     """Read the configuration again. Answer: ``changes``, a list of texts; an error changes nothing."""
 
@@ -519,6 +540,8 @@ REQUESTS: Final[dict[str, type[Request]]] = {
         Purge,
         Scale,
         Restart,
+        Backup,
+        StoreStats,
         Reload,
         Stop,
     )

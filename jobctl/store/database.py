@@ -253,11 +253,16 @@ def _connect(path: Path, flags: int) -> apsw.Connection:
 
 def _refuse_lost(path: Path) -> None:
     """Refuse a file that was emptied, and a log without its file: SQLite would begin a new store in their
-    place, and remove the log. By their sizes only."""
-    size, log_bytes = _size(path), _size(_log_of(path))
+    place, and remove the log. By their sizes only. A restore that was cut short has moved one of them or both."""
+    size, log_bytes = _size(path), _size(log_of(path))
+    if restoring(path).exists():
+        raise StorageError(
+            f'the store "{path}" is being restored, and that has not come to its end',
+            hint="Run the same jobctl db restore again.",
+        )
     if size is None and log_bytes:
         raise StorageError(
-            f'the store "{path}" is missing, but its log "{_log_of(path)}" is there',
+            f'the store "{path}" is missing, but its log "{log_of(path)}" is there',
             hint="Put the file back beside its log, or move the log aside too to begin anew.",
         )
     # Ours come into being whole (`_make`), so this is never one that was just begun.
@@ -281,7 +286,7 @@ def _make(path: Path) -> None:
         finally:
             connection.close()
         unfinished.rename(path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     except apsw.Error as error:
         unfinished.unlink(missing_ok=True)
         raise storage_error(error, path) from error
@@ -303,8 +308,8 @@ def _judge(database: Database) -> int:
     """The schema's number, 0 for a new store. Changes nothing; refuses what is not ours to open."""
     # Exclusive from the first read on: then no wal-index is ever shared, and a second process is refused.
     database.row("PRAGMA locking_mode = EXCLUSIVE")
-    version = _header(database, "user_version")
-    application_id = _header(database, "application_id")
+    version = header(database, "user_version")
+    application_id = header(database, "application_id")
     has_tables = database.row("SELECT 1 FROM sqlite_schema LIMIT 1") is not None
     if application_id != APPLICATION_ID and (application_id or has_tables):
         raise StorageError(
@@ -320,12 +325,18 @@ def _judge(database: Database) -> int:
     return version
 
 
-def _log_of(path: Path) -> Path:
+def log_of(path: Path) -> Path:
+    """The write-ahead log of a store."""
     return path.with_name(f"{path.name}-wal")
 
 
+def restoring(path: Path) -> Path:
+    """What will be the store in a moment: while it is there, a restore is under way or was cut short."""
+    return path.with_name(f"{path.name}.restoring")
+
+
 def _has_log(path: Path) -> bool:
-    return bool(_size(_log_of(path)))
+    return bool(_size(log_of(path)))
 
 
 def _size(path: Path) -> int | None:
@@ -337,8 +348,8 @@ def _size(path: Path) -> int | None:
 
 def _check(database: Database) -> None:
     """Look for damage before anything is acknowledged on top of it."""
-    page_bytes = _header(database, "page_size")
-    size = _header(database, "page_count") * page_bytes
+    page_bytes = header(database, "page_size")
+    size = header(database, "page_count") * page_bytes
     _refuse_short(database.path, size, page_bytes)
     if size > CHECKED_BYTES:
         _look_at_ends(database)
@@ -352,7 +363,7 @@ def _check(database: Database) -> None:
 def _refuse_short(path: Path, size: int, page_bytes: int) -> None:
     """Refuse a file that lacks more than its log can add. Without a log SQLite itself counts whole pages."""
     found = _size(path) or 0
-    log_bytes = max((_size(_log_of(path)) or 0) - _LOG_HEADER_BYTES, 0)
+    log_bytes = max((_size(log_of(path)) or 0) - _LOG_HEADER_BYTES, 0)
     frames = log_bytes // (page_bytes + _FRAME_HEADER_BYTES)
     if found + frames * page_bytes < size:
         raise _damaged(f' "{path}"', f"it has {found} of {size} bytes")
@@ -388,7 +399,8 @@ def _upgrade(database: Database, version: int) -> None:
             raise
 
 
-def _header(database: Database, name: str) -> int:
+def header(database: Database, name: str) -> int:
+    """A number that a PRAGMA of this name tells."""
     row = database.row(f"PRAGMA {name}")
     assert row is not None
     return int(row[0])
@@ -417,10 +429,11 @@ def _back_up(database: Database, version: int) -> None:
             hint="Check the disk, then start again.",
         )
     unfinished.rename(target)
-    _flush_folder(target.parent)
+    flush_folder(target.parent)
 
 
-def _flush_folder(path: Path) -> None:
+def flush_folder(path: Path) -> None:
+    """Bring the names in a folder to stable storage. Raises OSError."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

@@ -236,6 +236,8 @@ def test_the_page_of_the_protocol_names_every_key_of_the_answers() -> None:
             requests.Purge(queue="default"),
             requests.Scale(group="default"),
             requests.Restart(group="default"),
+            requests.Backup(),
+            requests.StoreStats(),
             requests.Reload(),
             requests.Logs(job=job),
             requests.Forget(job=job),

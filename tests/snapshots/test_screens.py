@@ -574,6 +574,23 @@ CASES = [
         "queue purge mail",
         purge=lambda frame: {"queue": frame["queue"], "revoked": 3, "until": 9, "next": None},
     ),
+    case(
+        "db-stats",
+        "db stats",
+        store_stats={
+            "file_bytes": 5 << 20,
+            "free_bytes": 40960,
+            "log_bytes": 1000,
+            "page_bytes": 4096,
+            "disk_free_bytes": 3 << 30,
+            "tables": {"attempts": 9000, "jobs": 10_000},
+            "jobs": {"PENDING": 3, "SUCCESS": 9997},
+            "submitted_in_day": 900,
+            "submitted_in_week": 7000,
+            "bytes_per_job": 520,
+            "growth_bytes_per_day": 520_000,
+        },
+    ),
     case("worker-list", "worker list", inspect={"groups": GROUPS}),
     case(
         "scale",
@@ -697,5 +714,6 @@ def test_each_schema_that_ships_is_one_and_is_used(schema: Path) -> None:
     # Their commands are tested with what they need.
     elsewhere = {"explain", "check", "error", "import-celery-beat", "import-crontab"}
     elsewhere |= {"export-crontab", "export-systemd", "submit-from"}
+    elsewhere |= {"db-check", "db-backup", "db-restore"}
     elsewhere |= {"takeover", "takeover-check", "takeover-undo"}
     assert schema.stem in {case.schema for case in CASES} | elsewhere

@@ -68,6 +68,8 @@ HANDLERS: dict[type[requests.Request], Handler] = {
     requests.Purge: queues.purge,
     requests.Scale: workers.scale,
     requests.Restart: workers.restart,
+    requests.Backup: _at_first_use("store", "backup"),
+    requests.StoreStats: _at_first_use("store", "store_stats"),
     requests.Reload: control.reload,
     requests.Stop: control.stop,
 }
@@ -102,6 +104,7 @@ READ_ONLY: frozenset[type[requests.Request]] = frozenset(
         requests.Why,
         requests.Audit,
         requests.ShowSchedule,
+        requests.StoreStats,
     }
 )
 """Requests that write nothing: also answered when no daemon runs."""
