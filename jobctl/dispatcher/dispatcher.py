@@ -723,6 +723,7 @@ class Dispatcher:
             if running.deadline_at is not None:
                 # It waits again: while it ran, nobody waited for this moment.
                 self.note_deadline(running.deadline_at)
+            self._next_expiry = job_rows.next_expiry(self._database)
 
     def _settle_late(self, outcome: Outcome) -> None:
         """The token is not the current one: a repetition is ignored, anything else kept and refused."""

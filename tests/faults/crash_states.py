@@ -34,7 +34,7 @@ from jobctl.store import database as store_module
 from jobctl.store import jobs as job_rows
 from jobctl.store.database import Database, open_database
 from jobctl.store.statements import migrations
-from tests.faults.crash_disk import Bounds, Disk, Image, lay_out, recording, states
+from tests.faults.crash_disk import Bounds, Disk, Image, lay_out, memory, recording, states
 from tests.faults.crash_stories import STORIES, World
 from tests.support.builders import a_job
 
@@ -296,7 +296,7 @@ def explore(
     findings = Findings(name, seed)
     number = {"OFF": 0, "NORMAL": 1, "FULL": 2}[synchronous]
     with (
-        tempfile.TemporaryDirectory(prefix="jobctl-", dir=_memory()) as place,
+        tempfile.TemporaryDirectory(prefix="jobctl-", dir=memory()) as place,
         settings(synchronous=(synchronous, number)),
     ):
         folder, lab = Path(place) / "played", Path(place) / "lab"
@@ -359,11 +359,6 @@ def _crashes_of_recovery(image: Image, lab: Path, rng: random.Random) -> Iterato
         open_database(lab / "jobctl.db").close()
     for left in states(disk, Bounds(subsets=2, pairs=2, every=8), rng):
         yield left._replace(acknowledged=image.acknowledged)
-
-
-def _memory() -> str | None:
-    """Where files cost no disk: thousands of stores are written and opened."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def names() -> list[str]:

@@ -142,6 +142,38 @@ def test_an_expired_job_never_starts(bench: Dispatching) -> None:
     assert bench.engine.started == {}
 
 
+def test_a_job_that_had_an_attempt_expires_no_more(bench: Dispatching) -> None:
+    """Whatever else expires meanwhile, and also when a daemon reads everything anew."""
+    bench.take(a_plan(tasks=[a_task(retries=1, retry_delay="1h", retry_jitter=False)]))
+    attempt = bench.begin(a_job(expires_at=START + SECOND))
+    bench.engine.room = {}
+    bench.submit(a_job(id=999_999, expires_at=START + 2 * SECOND))
+    bench.end(attempt, Verdict.FAILURE)
+    bench.dispatcher.refresh()
+    bench.clock.advance(2.0)
+
+    bench.turn()
+
+    assert bench.job(999_999)["state"] == "REVOKED"
+    assert bench.job(attempt.job_id)["state"] == "RETRY"
+
+
+def test_a_job_that_was_given_back_expires(bench: Dispatching) -> None:
+    attempt = bench.begin(a_job(expires_at=START + SECOND))
+    bench.submit(a_job(id=999_999, expires_at=START + SECOND // 2))
+    bench.engine.room = {}
+    bench.clock.advance(0.6)
+    # The other one expires: nobody waits for the moment of a job that is with a worker.
+    bench.turn()
+    bench.end(attempt, Verdict.RELEASED)
+    bench.clock.advance(1.0)
+
+    assert bench.dispatcher.is_due(bench.clock.now())
+    bench.turn()
+
+    assert bench.job(attempt.job_id)["reason"] == "expired"
+
+
 def test_of_thousands_that_expire_at_once_none_starts(bench: Dispatching) -> None:
     bench.submit(*(a_job(id=n, expires_at=START + SECOND) for n in range(1, 2501)))
     bench.clock.advance(1)
