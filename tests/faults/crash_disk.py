@@ -25,8 +25,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
 
-from jobctl.store import database as store
-
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
@@ -159,7 +157,7 @@ class Disk:
 def recording(disk: Disk) -> Iterator[None]:
     """Record everything that is written into the folder meanwhile, by SQLite and by the store's own hand."""
     recorder = _Recorder(disk)
-    rename, unlink, flush = Path.rename, Path.unlink, store._flush_folder
+    rename, unlink, flush = Path.rename, Path.unlink, os.fsync
 
     def noted_rename(self: Path, target: Any) -> Path:
         found = rename(self, target)
@@ -173,20 +171,23 @@ def recording(disk: Disk) -> Iterator[None]:
         if is_there and self.parent == disk.folder:
             disk.note_deleted(self.name)
 
-    def noted_flush(path: Path) -> None:
-        flush(path)
+    def noted_flush(fd: int) -> None:
+        flush(fd)
+        path = Path(f"/proc/self/fd/{fd}").readlink()
         if path == disk.folder:
             disk.note(Event("sync_folder"))
+        elif path.parent == disk.folder:
+            disk.note(Event("sync", disk.number(path.name)))
 
     Path.rename = noted_rename  # type: ignore[method-assign, assignment]
     Path.unlink = noted_unlink  # type: ignore[method-assign]
-    store._flush_folder = noted_flush
+    os.fsync = noted_flush  # type: ignore[assignment]
     try:
         yield
     finally:
         Path.rename = rename  # type: ignore[method-assign]
         Path.unlink = unlink  # type: ignore[method-assign]
-        store._flush_folder = flush
+        os.fsync = flush
         recorder.unregister()
 
 
