@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 import importlib
 import importlib.util
+import inspect
+import logging
 import os
 import re
 import sys
@@ -17,6 +19,7 @@ from jobctl.api import task as _task
 from jobctl.api.options import read_task_options
 from jobctl.api.running import running_attempt
 from jobctl.api.schedules import declare
+from jobctl.api.tasks import registered_task
 from jobctl.contrib.celery.schedules import table_of
 from jobctl.contrib.celery.settings import Settings
 from jobctl.contrib.django import DjangoTask, prepare_worker
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_log: Final = logging.getLogger("jobctl.contrib.celery")
 
 _FOREVER: Final = 1_000_000
 """Retries of a task with ``max_retries=None``."""
@@ -362,7 +367,8 @@ class Celery:
         self.on_after_configure.send(self)
         self.on_after_finalize.send(self)
         for name, entry in self.conf.beat_schedule.items():
-            self._declare_entry(str(name), entry)
+            if _can_run(str(name), entry):
+                self._declare_entry(str(name), entry)
 
     def _declare_entry(self, name: str, entry: Mapping[str, Any]) -> None:
         plain = _NOT_IN_NAMES.sub("-", name).strip("-.") or "entry"
@@ -401,6 +407,26 @@ _apps: Final[list[Celery]] = []
 def _latest() -> Celery:
     """The application that was made last; one without settings when there is none."""
     return _apps[0] if _apps else Celery("default")
+
+
+def _can_run(name: str, entry: Mapping[str, Any]) -> bool:
+    """Whether the task takes the entry's arguments. As with beat, an entry that lacks one is told, and hinders
+    no other one; `jobctl check` would refuse the whole plan for it."""
+    found = registered_task(str(entry["task"]))
+    if found is None or not found.typing:
+        return True
+    function: Callable[..., Any] = found
+    try:
+        inspect.signature(function).bind(*(entry.get("args") or ()), **(entry.get("kwargs") or {}))
+    except TypeError as error:
+        _log.error(
+            'the entry "%s" of beat_schedule makes no jobs: task "%s": %s',
+            name,
+            found.name,
+            error,
+        )
+        return False
+    return True
 
 
 class _CurrentApp:
