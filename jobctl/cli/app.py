@@ -27,6 +27,7 @@ from jobctl.cli import (
     queues,
     schedule_changes,
     schedules,
+    service,
     submit,
     takeover,
     why,
@@ -125,6 +126,7 @@ app.add_typer(db.app, name="db")
 app.command("daemon")(daemon.daemon)
 app.command("reload")(daemon.reload)
 app.command("stop")(daemon.stop)
+app.add_typer(service.app, name="service")
 
 
 def run(argv: list[str]) -> int:

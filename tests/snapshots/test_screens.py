@@ -716,4 +716,5 @@ def test_each_schema_that_ships_is_one_and_is_used(schema: Path) -> None:
     elsewhere |= {"export-crontab", "export-systemd", "submit-from"}
     elsewhere |= {"db-check", "db-backup", "db-restore"}
     elsewhere |= {"takeover", "takeover-check", "takeover-undo"}
+    elsewhere |= {"service-steps", "service-status"}
     assert schema.stem in {case.schema for case in CASES} | elsewhere

@@ -92,9 +92,17 @@ class Box:
 
     def install_units(self) -> None:
         """Install the shipped units, as a package would."""
-        self.path("/usr/bin/jobctl").symlink_to(_JOBCTL)
+        self.install_program()
         for unit in [*UNITS.glob("*.service"), *UNITS.glob("*.socket")]:
             self.path(f"/etc/systemd/system/{unit.name}").write_text(unit.read_text())
+
+    def install_program(self) -> None:
+        """Install the command alone."""
+        self.path("/usr/bin/jobctl").symlink_to(_JOBCTL)
+        # Where the interpreter lies in somebody's home, a user must be able to come to it.
+        for folder in Path(sys.base_prefix).parents:
+            if folder.is_relative_to("/root"):
+                self.path(str(folder)).chmod(0o711)
 
     def drop_in(self, unit: str, name: str, text: str) -> None:
         """Add to a unit; in force after ``systemctl daemon-reload``."""
