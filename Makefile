@@ -28,7 +28,7 @@ SLOW := slow or celery or fault
 PROCESS_TESTS := $(wildcard $(addprefix tests/,integration e2e faults))
 CHECKED := $(wildcard jobctl tests benchmarks examples)
 
-.PHONY: help setup demo run test test-slow flaky kill kill-beat lint types layers docs bench bench-smoke bench-guard
+.PHONY: help setup demo run test test-slow flaky kill restarts kill-beat lint types layers docs bench bench-smoke bench-guard
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -80,6 +80,9 @@ flaky: $(FRAMEWORKS_READY)  ## the process tests ROUNDS times in random order; t
 
 kill: $(READY)  ## kill the daemon 200 times under 5,000 jobs; KILL='--seed N' plays a run again
 	$(BIN)/python -m tests.faults.kill_daemon $(KILL)
+
+restarts: $(FRAMEWORKS_READY)  ## restart the daemon 20 times under a pre-forking web server that submits
+	$(BIN)/python -m tests.faults.restart_daemon
 
 kill-beat: $(READY)  ## kill the daemon 200 times around ticks; KILL='--seed N' plays a run again
 	$(BIN)/python -m tests.faults.kill_beat $(KILL)
