@@ -43,7 +43,7 @@ from jobctl.beat.rules import (
     rule_of,
     zone_data_of,
 )
-from jobctl.beat.serving import Cancel, MakeJob, Serving
+from jobctl.beat.serving import Cancel, MakeJob, Serving, TellMissed
 from jobctl.beat.succession import REMOVED, Succession
 from jobctl.clock import SECOND, HostClock, Moment
 from jobctl.digest import blake2b
@@ -85,6 +85,7 @@ class Beat:
         host: str,
         boot_id: str,
         clock: HostClock,
+        tell_missed: TellMissed | None = None,
     ) -> None:
         self._database = database
         self._host = host
@@ -101,6 +102,7 @@ class Beat:
             hands=self._hands,
             ledger=self._ledger,
             following=self._following,
+            tell_missed=tell_missed,
         )
         self._succession = Succession(database, boot_id)
         self._entries: dict[str, Entry] = {}

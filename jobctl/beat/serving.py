@@ -51,6 +51,11 @@ Cancel = Callable[[int, Moment], str]
 """Ends a job inside the turn's transaction, as `jobctl.dispatcher.Dispatcher.cancel` does."""
 
 
+TellMissed = Callable[["ScheduleSpec", "Moment", "Moment", int, str, "Moment"], None]
+"""Hears of instants that were missed, inside the turn's transaction: the schedule, the first and the last of
+them, how many, why, and the present moment."""
+
+
 class Serving:
     """See the module. ``plan`` is the one in force, ``began_at`` when this daemon looked at the schedules
     first; None: not yet."""
@@ -65,8 +70,10 @@ class Serving:
         hands: Hands,
         ledger: Ledger,
         following: Following,
+        tell_missed: TellMissed | None = None,
     ) -> None:
         self._database = database
+        self._tell_missed = tell_missed
         self._make_job = make_job
         self._cancel = cancel
         self._boot_id = boot_id
@@ -129,6 +136,9 @@ class Serving:
         fates = fates_of(entry.rule, first, last, now=noticed_at, policy=policy)
         for each in fates.passed:
             self._pass(entry, each.first, each.last, each.fate, each.reason)
+            if each.fate == "missed" and self._tell_missed is not None:
+                count = entry.rule.count_between(each.first - 1, each.last)
+                self._tell_missed(entry.spec, each.first, each.last, count, each.reason, now)
         for instant in fates.served:
             self._fire(entry, instant, now)
             # What follows is no instant of this schedule any more, or is left to the next turn.

@@ -31,6 +31,7 @@ from jobctl.config.tables import read_table
 from jobctl.errors import ConfigError, Problem
 from jobctl.plan.check import check_file, dotted, subject
 from jobctl.plan.file import MANY, FilePlan, one_to_json
+from jobctl.plan.routes import ROUTE_KEYS, Route, build_route
 from jobctl.plan.schedule_table import KINDS, ScheduleSpec, build_schedule
 from jobctl.plan.tables import (
     LATER_TABLES,
@@ -45,6 +46,7 @@ from jobctl.plan.tables import (
 from jobctl.task import Source, Task
 from jobctl.task.keys import NAME, nearest
 from jobctl.task.units import Fault, InvalidValue, shown
+from jobctl.task.world import CREDENTIAL
 from jobctl.values import dataclass
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ class _Loading:
         self.tasks: list[Task] = []
         self.overrides: list[Override] = []
         self.schedules: list[ScheduleSpec] = []
+        self.routes: list[Route] = []
 
     def take_tables(self) -> None:
         for file in self.files:
@@ -139,6 +142,8 @@ class _Loading:
         damaged = any(lost[: len(path)] == path for lost in file.damaged)
         values, faults = read_table(table.name, written, damaged=damaged)
         faults = (*faults, *_user_faults(values), *_group_faults(values))
+        if table.name == "notify":
+            faults = (*faults, *_host_faults(values))
         self.tell(file, *(fault.under(*path) for fault in faults))
         place = file.places.of(path, on_key=True)
         source = Source(
@@ -148,7 +153,7 @@ class _Loading:
         )
         if faults or damaged:
             # Its queues and its imports may be among what could not be read.
-            is_telling = table.name == "workers" or (
+            is_telling = table.name in ("workers", "notify") or (
                 table.name == "daemon" and (damaged or "imports" in written)
             )
             self.whole = self.whole and not is_telling
@@ -190,6 +195,8 @@ class _Loading:
                 self.queues.append(Queue(name=name, source=source, **values))
             case "schedules":
                 self.schedules.append(build_schedule(name, values, source=source))
+            case "notify":
+                self.routes.append(build_route(name, values, source=source))
             case "tasks":
                 declared = build_task_table(name, values, source=source)
                 if declared.task is not None:
@@ -210,6 +217,7 @@ class _Loading:
             tasks=tuple(self.tasks),
             overrides=tuple(self.overrides),
             schedules=tuple(self.schedules),
+            routes=tuple(self.routes),
         )
 
     def check(self) -> None:
@@ -282,6 +290,32 @@ def _group_faults(values: dict[str, Any]) -> Iterator[Fault]:
         near = nearest(group, [entry.gr_name for entry in grp.getgrall()])
         hint = f'Did you mean "{near}"?' if near else "Create the group first, or name another."
         yield Fault(path=("group",), message=f"there is no group {shown(group)} here", hint=hint)
+
+
+def _host_faults(values: dict[str, Any]) -> Iterator[Fault]:
+    """Files and programs of a route that are not there. A route that is switched off needs none."""
+    if not values.get("enabled", True):
+        return
+    is_mail = values.get("kind") == "mail"
+    files = ("password_file", "secret_file", "url_file", "ca_file")
+    for name in files:
+        path = values.get(name)
+        if path is not None and not path.startswith(CREDENTIAL) and not Path(path).is_file():
+            hint = "Make the file, readable for the daemon's user only."
+            yield Fault(path=(name,), message=f"there is no file {shown(path)}", hint=hint)
+    program = None
+    if is_mail and values.get("smtp") is None:
+        program = ("sendmail", values.get("sendmail", ROUTE_KEYS["sendmail"].default))
+    elif values.get("command") and values["command"][0].startswith("/"):
+        program = ("command", values["command"][0])
+    if program is not None and not os.access(program[1], os.X_OK):
+        hint = (
+            'Install a mail server or msmtp-mta, or write smtp = "mail.example.org:587".'
+            if is_mail
+            else "Install it, or write its right path."
+        )
+        message = f"there is no program {shown(program[1])}"
+        yield Fault(path=(program[0],), message=message, hint=hint)
 
 
 def _answer(loaded: Loaded) -> Iterator[str]:

@@ -247,7 +247,11 @@ class Daemon:
             return monotonic
         retry_at = self._storing.deadline()
         if retry_at is None:
-            due = earliest(station.dispatcher.next_due(), station.beat.next_due())
+            due = earliest(
+                station.dispatcher.next_due(),
+                station.beat.next_due(),
+                station.notifications.next_due(),
+            )
             if due is not None and due <= station.clock.now():
                 return monotonic
             self._alarm.set(due)

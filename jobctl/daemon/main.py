@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import stat
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING
 
 from jobctl import __version__, paths
@@ -34,6 +36,7 @@ from jobctl.daemon.notify import Notifier
 from jobctl.daemon.retention import Retention
 from jobctl.daemon.server import Server
 from jobctl.daemon.station import Ids, Station
+from jobctl.daemon.telling import Queueing
 from jobctl.daemon.waiting import Waiters
 from jobctl.dispatcher import Dispatcher
 from jobctl.dispatcher.orders import Orders
@@ -45,6 +48,7 @@ from jobctl.errors import (
     StateDirectoryUnusable,
 )
 from jobctl.logs import fields, logger, start_logging
+from jobctl.notify.notifications import Notifications
 from jobctl.paths import StateDirectory
 from jobctl.plan import FilePlan, PlanRefused, ScheduleSpec, merge
 from jobctl.store import jobs as job_rows
@@ -190,6 +194,14 @@ def build(
     rng = random.Random()  # noqa: S311 -- jitter, no secret
     host_timezone = host_zone()
     station: Station
+    notifications = Notifications(
+        database=database,
+        queueing=Queueing(lambda: station),
+        clock=clock,
+        host=host_name(),
+        instance=state_id(database),
+        output_dir=state.output,
+    )
     dispatcher = Dispatcher(
         database=database,
         engine=engine,
@@ -198,6 +210,7 @@ def build(
         orders=orders,
         host=ProcLoad(),
         hand_over=lambda name, facts: hand_over(station, name, facts),
+        teller=notifications,
     )
 
     def make_job(
@@ -212,6 +225,7 @@ def build(
         host=state_id(database),
         boot_id=boot_id(),
         clock=clock,
+        tell_missed=notifications.missed,
     )
     retention = Retention(database=database, clock=clock, output_dir=state.output)
     station = Station(
@@ -219,6 +233,7 @@ def build(
         dispatcher=dispatcher,
         engine=engine,
         beat=beat,
+        notifications=notifications,
         clock=clock,
         waiters=Waiters(),
         followers=Followers(),
@@ -267,6 +282,11 @@ def build(
 def highest_id(database: Database) -> int:
     """The highest job id that was ever given out: of the jobs that are there, or that were removed."""
     return max(job_rows.highest_id(database), int(meta.get(database, "highest_id") or 0))
+
+
+def host_name() -> str:
+    """The name of this host as it may stand in the header of a mail."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", gethostname())[:200] or "localhost"
 
 
 def state_id(database: Database) -> str:

@@ -32,6 +32,7 @@ from jobctl.daemon.server import Peer, Server
 from jobctl.daemon.station import Ids, Station
 from jobctl.daemon.stored_limits import with_stored_limits, with_stored_sizes
 from jobctl.daemon.stored_schedules import stored_schedules
+from jobctl.daemon.telling import Queueing
 from jobctl.daemon.waiting import Waiters
 from jobctl.dispatcher import Dispatcher
 from jobctl.dispatcher.orders import Orders
@@ -39,6 +40,7 @@ from jobctl.engine.base import Settled
 from jobctl.engine.local import cgroups, holder
 from jobctl.engine.local.records import find_records
 from jobctl.errors import ConfigError, JobctlError, NotAllowed
+from jobctl.notify.notifications import Notifications
 from jobctl.paths import StateDirectory
 from jobctl.plan import FilePlan, merge
 from jobctl.store import jobs as job_rows
@@ -198,11 +200,21 @@ def _build(
         boot_id=boot_id(),
         clock=clock,
     )
-    return Station(
+    # It looks at what is waited for; without a teller the dispatcher tells nobody of anything.
+    notifications = Notifications(
+        database=database,
+        queueing=Queueing(lambda: station),
+        clock=clock,
+        host="",
+        instance="",
+        output_dir=state.output,
+    )
+    station = Station(
         database=database,
         dispatcher=dispatcher,
         engine=engine,
         beat=beat,
+        notifications=notifications,
         clock=clock,
         waiters=Waiters(),
         followers=Followers(),
@@ -213,6 +225,7 @@ def _build(
         uid=uid,
         started_at=clock.now(),
     )
+    return station
 
 
 def _make_nothing(*_: object, **__: object) -> job_rows.NewJob:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jobctl.dispatcher import Dispatcher
     from jobctl.engine.local.engine import LocalEngine
     from jobctl.errors import JobctlError
+    from jobctl.notify.notifications import Notifications
     from jobctl.paths import StateDirectory
     from jobctl.plan import Plan
     from jobctl.store.database import Database
@@ -84,6 +85,7 @@ class Station:
     dispatcher: Dispatcher
     engine: LocalEngine
     beat: Beat
+    notifications: Notifications
     clock: HostClock
     waiters: Waiters
     followers: Followers

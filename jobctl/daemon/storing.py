@@ -97,6 +97,7 @@ class Storing:
             self._is_stale
             or station.dispatcher.is_due(now)
             or station.beat.is_due(now)
+            or station.notifications.is_due(now)
             or station.dispatcher.has_chores
             or station.dispatcher.wants_claims()
             or self._retention.is_due(monotonic)
@@ -138,6 +139,7 @@ class Storing:
         return (
             lambda: station.dispatcher.advance(now),
             lambda: station.beat.step(now),
+            lambda: station.notifications.step(now),
             lambda: self._retention.step(now, station.clock.monotonic()),
             # Not the turn's moment: a job of this very turn was submitted after that.
             lambda: station.dispatcher.claim(station.clock.now()),
@@ -147,6 +149,7 @@ class Storing:
         """What was remembered of a transaction that did not happen is read again."""
         self._station.dispatcher.refresh()
         self._station.beat.recover()
+        self._station.notifications.recover()
         self._retention.recover()
         self._is_stale = False
 

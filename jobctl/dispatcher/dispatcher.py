@@ -60,6 +60,7 @@ from jobctl.values import dataclass
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Protocol
 
     from jobctl.clock import Clock, Moment
     from jobctl.dispatcher.load import HostLoad
@@ -67,6 +68,33 @@ if TYPE_CHECKING:
     from jobctl.store.database import Database
     from jobctl.task import Task
     from jobctl.task.keys import Json
+
+    class Teller(Protocol):
+        """Tells people: makes messages in the transaction of what they tell of. Never raises."""
+
+        starts: frozenset[str]
+        """The tasks of whose attempts it wants to hear the begin."""
+        watched: frozenset[str]
+        """The tasks of whose functions it wants to hear every end; of others it hears the failures."""
+
+        def take(self, plan: Plan) -> None:
+            """Go by this plan."""
+            ...
+
+        def begun(self, job: Claimed, now: Moment) -> None:
+            """An attempt of one of `starts` was claimed."""
+            ...
+
+        def settled(
+            self,
+            running: Running,
+            task: Task | None,
+            change: Change,
+            outcome: Outcome,
+            now: Moment,
+        ) -> None:
+            """An attempt has ended, and this became of its job."""
+            ...
 
     HandOver = Callable[[str, Mapping[str, Json]], None]
     """Makes a job of a task, in this transaction, with what is known of one that ended. Never raises."""
@@ -109,6 +137,7 @@ class Dispatcher:
         orders: Orders,
         host: HostLoad,
         hand_over: HandOver | None = None,
+        teller: Teller | None = None,
     ) -> None:
         self._database = database
         self._engine = engine
@@ -116,6 +145,7 @@ class Dispatcher:
         self._rng = rng
         self._orders = orders
         self._hand_over = hand_over
+        self._teller = teller
         self._plan: Plan | None = None
         self._looked_after: frozenset[str] = frozenset()
         self._hot: set[str] = set()
@@ -214,6 +244,8 @@ class Dispatcher:
             or isinstance(task.timeout_s, Share)
             for name in (task.name, *task.aliases)
         )
+        if self._teller is not None:
+            self._teller.take(plan)
         self._allowances.take(plan)
         # There may be room that was not there before, and nothing else calls a turn for it.
         self._has_more = bool(self._hot)
@@ -560,9 +592,22 @@ class Dispatcher:
             elif is_bare and attempt.may_share and attempt.payload is job.payload:
                 plain[job.task, job.queue, job.kind] = attempt.task
             prepared.append(attempt)
+        if self._teller is not None and self._teller.starts:
+            self._tell_begins(prepared, claimed, now)
         if orders:
             job_rows.note_order(self._database, orders)
         return prepared
+
+    def _tell_begins(
+        self, prepared: Sequence[Attempt], claimed: Sequence[Claimed], now: Moment
+    ) -> None:
+        assert self._teller is not None
+        begun = {attempt.token for attempt in prepared}
+        for job in claimed:
+            if job.task in self._teller.starts and job.token in begun:
+                self._teller.begun(job, now)
+                # Nothing else calls a turn for what was just made.
+                self._has_more = True
 
     def _refuse(self, job: Claimed, worker: str, error: InvalidArguments, now: Moment) -> None:
         """The plan has changed under a waiting job: it cannot run, and its attempt says why."""
@@ -590,11 +635,14 @@ class Dispatcher:
     def _settle_done(self, event: Settled, now: Moment) -> None:
         """Functions that returned: two statements for all of them."""
         done = event.done
-        if self._looked_after:
+        looked_after = self._looked_after
+        if self._teller is not None and self._teller.watched:
+            looked_after |= self._teller.watched
+        if looked_after:
             for row in done:
-                if row.task in self._looked_after:
+                if row.task in looked_after:
                     self._settle_one(event.worker, row.outcome(), now)
-            done = [row for row in done if row.task not in self._looked_after]
+            done = [row for row in done if row.task not in looked_after]
         ends = [(row.finished_at, row.job_id, row.token) for row in done]
         if not job_rows.succeed(self._database, ends):
             # One of them is stale, which is rare: each for itself.
@@ -705,6 +753,8 @@ class Dispatcher:
             name = follower_of(task, decision.change)
             if name is not None:
                 self._hand_over(name, facts_of(running, decision.change, outcome))
+        if self._teller is not None:
+            self._teller.settled(running, task, decision.change, outcome, now)
 
     def _release(self, running: Running) -> None:
         if running.stop_asked == Verdict.CANCELLED:

@@ -23,7 +23,9 @@ from jobctl.arguments import malformed_placeholders as malformed
 from jobctl.errors import InvalidArguments
 from jobctl.plan.gates import gate_of, unique_key_of
 from jobctl.plan.handover import handover_faults
+from jobctl.plan.routes import route_faults
 from jobctl.plan.schedule_table import KINDS, TIMING, ScheduleSpec, build_schedule
+from jobctl.plan.senders import name_faults
 from jobctl.plan.tables import TABLES, TASK_KEYS, WorkerGroup
 from jobctl.task import Task, burst_faults
 from jobctl.task.keys import keys_of, nearest, read_values
@@ -78,6 +80,13 @@ def check_file(
     aliases = {alias: task.name for task in file.tasks for alias in task.aliases}
     names = frozenset({*tasks, *owners, *aliases}) if whole and not file.imports else None
     faults.extend(handover_faults(tasks, aliases, dict.fromkeys(tasks), known=names))
+    faults.extend(name_faults("tasks", owners))
+    faults.extend(name_faults("queues", (queue.name for queue in file.queues)))
+    faults.extend(name_faults("workers", (group.name for group in file.groups)))
+    if whole:
+        queues = {queue.name for queue in file.queues} | {task.queue for task in file.tasks}
+        queues |= {queue for group in file.groups for queue in group.queues}
+        faults.extend(route_faults(file.routes, file.tasks, queues, known=names))
     arguments = ArgumentJudge()
     for spec in specs:
         if spec.task in tasks:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.errors import PlanError
 from jobctl.plan.schedule_table import ScheduleSpec
+from jobctl.plan.senders import is_ours
 from jobctl.steps import Steps, at_once, parts
 from jobctl.task.keys import BoundKey, keys_of
 from jobctl.task.units import format_size, format_span
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from jobctl.plan.force import Plan
     from jobctl.task.keys import Json
 
-_SECRET: Final = frozenset({"env", "args", "kwargs"})
+_SECRET: Final = frozenset({"env", "args", "kwargs", "url"})
 _LASTING: Final = ("state_dir", "socket")
 
 
@@ -48,7 +49,7 @@ class Changed:
 def difference(old: Plan, new: Plan) -> tuple[Changed, ...]:
     """Give what changes from one plan to the next; empty when nothing does.
 
-    Order: the daemon's settings, worker groups, queues, tasks, schedules, each by name. Raises `PlanError`
+    Order: the daemon's settings, worker groups, queues, tasks, schedules, routes, each by name. Raises `PlanError`
     when something changes that cannot while the daemon runs.
     """
     return at_once(differing(old, new))
@@ -70,6 +71,7 @@ def differing(old: Plan, new: Plan) -> Steps[tuple[Changed, ...]]:
         ("queue", old.queues, new.queues),
         ("task", old.tasks, new.tasks),
         ("schedule", old.schedules, new.schedules),
+        ("route", old.routes, new.routes),
     ):
         changes += yield from _between(noun, were, become)
     return tuple(changes)
@@ -84,12 +86,16 @@ def _between(
         changed = [
             _changed(noun, name, old[name], new.get(name))
             for name in names
-            if old[name] != new.get(name)
+            if old[name] != new.get(name) and not is_ours(name)
         ]
         found.append(sorted(changed, key=by_name))
         yield
     for names in parts(new):
-        added = [_changed(noun, name, None, new[name]) for name in names if name not in old]
+        added = [
+            _changed(noun, name, None, new[name])
+            for name in names
+            if name not in old and not is_ours(name)
+        ]
         found.append(sorted(added, key=by_name))
         yield
     # Sorting all of a hundred thousand names would be no small part; merging what is sorted is many.

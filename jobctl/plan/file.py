@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
+from jobctl.plan.routes import Route
 from jobctl.plan.schedule_table import ScheduleSpec
 from jobctl.plan.tables import DaemonSettings, Override, Queue, WorkerGroup
 from jobctl.task import Source, Task
@@ -33,6 +34,7 @@ class FilePlan:
     tasks: tuple[Task, ...] = ()
     overrides: tuple[Override, ...] = ()
     schedules: tuple[ScheduleSpec, ...] = ()
+    routes: tuple[Route, ...] = ()
 
     @property
     def imports(self) -> tuple[str, ...]:
@@ -45,7 +47,7 @@ class FilePlan:
 
     def to_json(self) -> dict[str, Json]:
         """Give ``files``, ``daemon`` (its keys and ``source``), and lists of named objects: ``workers``,
-        ``queues``, ``tasks``, ``overrides``, ``schedules``. Keys that have their default are left out: this
+        ``queues``, ``notify``, ``tasks``, ``overrides``, ``schedules``. Keys that have their default are left out: this
         is read by the same version at once, not kept."""
         return {
             "files": list(self.files),
@@ -55,6 +57,7 @@ class FilePlan:
             },
             "workers": [_named(group) for group in self.groups],
             "queues": [_named(queue) for queue in self.queues],
+            "notify": [_named(route) for route in self.routes],
             **{name: [one_to_json(one) for one in getattr(self, name)] for name in MANY},
         }
 
@@ -72,6 +75,7 @@ class FilePlan:
                 WorkerGroup(**_read_named(WorkerGroup, group)) for group in data["workers"]
             ),
             queues=tuple(Queue(**_read_named(Queue, queue)) for queue in data["queues"]),
+            routes=tuple(Route(**_read_named(Route, route)) for route in data["notify"]),
             tasks=tuple(Task.from_json(task) for task in data["tasks"]),
             overrides=tuple(_read_override(override) for override in data["overrides"]),
             schedules=tuple(ScheduleSpec.from_json(schedule) for schedule in data["schedules"]),
@@ -93,12 +97,14 @@ def _read_override(data: Mapping[str, Any]) -> Override:
     )
 
 
-def _named(part: WorkerGroup | Queue) -> dict[str, Json]:
+def _named(part: WorkerGroup | Queue | Route) -> dict[str, Json]:
     keys = write_values(part, brief=True)
     return {"name": part.name, "source": part.source.to_json(), **keys}
 
 
-def _read_named(table: type[WorkerGroup | Queue], data: Mapping[str, Any]) -> dict[str, Any]:
+def _read_named(
+    table: type[WorkerGroup | Queue | Route], data: Mapping[str, Any]
+) -> dict[str, Any]:
     values = read_values(keys_of(table), _without(data, "name", "source"))
     return {"name": NAME.read(data["name"]), "source": Source.from_json(data["source"]), **values}
 

@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jobctl.errors import NotFound
+from jobctl.plan.routes import hidden
+from jobctl.plan.senders import is_ours
 from jobctl.plan.tables import Queue, WorkerGroup, implicit_queue
 from jobctl.task import DEFAULT_MISSED_LIMIT
 from jobctl.task.keys import Json, keys_of, nearest, read_values, write_values
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobctl.arguments import Parameter
+    from jobctl.plan.routes import Route
     from jobctl.plan.schedule_table import ScheduleSpec
     from jobctl.plan.tables import DaemonSettings
     from jobctl.task import Task
@@ -43,6 +46,8 @@ class Plan:
         schedules: by name; ``timezone`` is always set.
         parameters: signatures of functions by the name of their task; None where it is not known.
         bound: the tasks whose functions want to know of the job that they make.
+        routes: those of ``[notify.X]`` that are not switched off, by name; for each of them there is a task of ours
+            (`jobctl.plan.senders`).
         declared_queues: ``queues`` as they are without the limits that commands have set; empty when none has.
         declared_groups: likewise ``groups`` without the sizes that commands have set.
         unavailable: why a task cannot run now, by its name; a task that only an import would declare
@@ -59,6 +64,7 @@ class Plan:
     parameters: Mapping[str, tuple[Parameter, ...] | None] = field(repr=False)
     unavailable: Mapping[str, str]
     bound: frozenset[str] = frozenset()
+    routes: Mapping[str, Route] = field(default_factory=dict)
     declared_queues: Mapping[str, Queue] = field(default_factory=dict)
     declared_groups: Mapping[str, WorkerGroup] = field(default_factory=dict)
 
@@ -198,17 +204,28 @@ class Plan:
 
     def to_json(self) -> dict[str, Json]:
         """Give the plan for people (``inspect conf``): ``files``, ``daemon``, and by name ``workers``,
-        ``queues``, ``tasks``, ``schedules``; ``unavailable``.
+        ``queues``, ``tasks``, ``schedules``, ``notify``; ``unavailable``. What is there for routes is left out.
 
         Values of arguments and of environments may be secrets and are hidden; their names are shown.
         """
         return {
             "files": list(self.files),
             "daemon": write_values(self.settings),
-            "workers": {name: _hidden(write_values(part)) for name, part in self.groups.items()},
-            "queues": {name: write_values(part) for name, part in self.queues.items()},
-            "tasks": {name: _hidden(part.to_json()) for name, part in self.tasks.items()},
+            "workers": {
+                name: _hidden(write_values(part))
+                for name, part in self.groups.items()
+                if not is_ours(name)
+            },
+            "queues": {
+                name: write_values(part) for name, part in self.queues.items() if not is_ours(name)
+            },
+            "tasks": {
+                name: _hidden(part.to_json())
+                for name, part in self.tasks.items()
+                if not is_ours(name)
+            },
             "schedules": {name: _hidden(part.to_json()) for name, part in self.schedules.items()},
+            "notify": {name: hidden(write_values(part)) for name, part in self.routes.items()},
             "unavailable": dict(self.unavailable),
         }
 

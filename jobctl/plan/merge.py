@@ -45,6 +45,8 @@ from jobctl.plan.check import (
 )
 from jobctl.plan.force import Plan
 from jobctl.plan.handover import handover_faults
+from jobctl.plan.routes import route_faults
+from jobctl.plan.senders import group_of_senders, name_faults, queue_of_messages, task_of
 from jobctl.plan.tables import implicit_group, implicit_queue, read_task_table
 from jobctl.steps import Steps, at_once, parts
 from jobctl.task import UNKNOWN_SOURCE, Source, Task
@@ -137,6 +139,7 @@ class _Merge:
             ("daemon",): file.settings.source,
             **{("workers", group.name): group.source for group in file.groups},
             **{("queues", queue.name): queue.source for queue in file.queues},
+            **{("notify", route.name): route.source for route in file.routes},
         }
         self.arguments = ArgumentJudge()
 
@@ -166,10 +169,16 @@ class _Merge:
             if name not in queues:
                 queues[name] = implicit_queue(name)
         aliases = {alias: task.name for task in self.tasks.values() for alias in task.aliases}
+        groups = {group.name: group for group in self.groups}
+        routes = {route.name: route for route in self.file.routes if route.enabled}
+        if routes:
+            queue, group = queue_of_messages(), group_of_senders()
+            queues[queue.name], groups[group.name] = queue, group
+            self.tasks.update((task.name, task) for task in map(task_of, routes.values()))
         return Plan(
             files=self.file.files,
             settings=settings,
-            groups=MappingProxyType({group.name: group for group in self.groups}),
+            groups=MappingProxyType(groups),
             queues=MappingProxyType(queues),
             tasks=MappingProxyType(self.tasks),
             aliases=MappingProxyType(aliases),
@@ -177,6 +186,7 @@ class _Merge:
             parameters=MappingProxyType(self.parameters),
             unavailable=MappingProxyType(self.unavailable),
             bound=frozenset(name for report in self.reports for name in report.bound),
+            routes=MappingProxyType(routes),
         )
 
     def take_places(self) -> Steps[None]:
@@ -337,6 +347,13 @@ class _Merge:
         known = frozenset({*self.tasks, *self.owners, *aliases}) if self.is_code_known else None
         yield
         self.faults.extend(handover_faults(self.tasks, aliases, self.parameters, known=known))
+        yield
+        self.faults.extend(name_faults("tasks", self.tasks))
+        queues = {task.queue for task in self.tasks.values()}
+        queues |= {queue.name for queue in self.file.queues}
+        queues |= {queue for group in self.groups for queue in group.queues}
+        routes = self.file.routes
+        self.faults.extend(route_faults(routes, self.tasks.values(), queues, known=known))
         yield
         if known is not None:
             for specs in parts(self.file.schedules):

@@ -12,6 +12,7 @@ import sys
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
+from jobctl.plan.routes import ROUTE_KEYS
 from jobctl.plan.schedule_table import (
     SCHEDULE_KEYS,
     TIMING,
@@ -495,10 +496,19 @@ TABLES: Final[Mapping[str, Table]] = {
             help="Further schedules of tasks, each with arguments of its own.",
             keys=SCHEDULE_KEYS,
         ),
+        Table(
+            name="notify",
+            noun="route",
+            named=True,
+            help="Routes: who is told what of which jobs, by mail, webhook, ping or a command. A job is told of "
+            "by every route that chooses its task and its queue, or by those that its task names. "
+            "[How to](../how-to/notifications.md).",
+            keys=ROUTE_KEYS,
+        ),
     )
 }
 
-LATER_TABLES: Final = frozenset({"notify", "web"})
+LATER_TABLES: Final = frozenset({"web"})
 """Whole tables that are known and not available yet."""
 
 

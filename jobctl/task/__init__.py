@@ -390,6 +390,15 @@ class Task:
             default_text="none",
         ),
     )
+    notify: tuple[str, ...] | None = field(
+        default=None,
+        metadata=key(
+            "notify",
+            _NAMES,
+            "The routes of `[notify]` that tell of it, in place of those that choose it; `[]` is none.",
+            default_text="the routes that choose it",
+        ),
+    )
     ignore_result: bool = field(
         default=False,
         metadata=key(

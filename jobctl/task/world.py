@@ -192,6 +192,9 @@ CPU_TIME: Final = Mark(
     schema={"type": ["string", "number"], "examples": ["10m"]},
     unit="seconds",
 )
+PATH: Final = Mark(
+    word="path or `credential:NAME`", read=_read_path, write=_same, schema={"type": "string"}
+)
 
 
 def world_faults(values: Mapping[str, Any]) -> tuple[Fault, ...]:

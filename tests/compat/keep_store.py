@@ -14,10 +14,22 @@ from typing import Any
 import apsw.shell
 
 from jobctl.result import Outcome, Verdict
-from jobctl.store import attempts, dependencies, fires, keys, meta, queues, schedules, worker_groups
+from jobctl.store import (
+    attempts,
+    dependencies,
+    fires,
+    keys,
+    meta,
+    notices,
+    queues,
+    schedules,
+    troubles,
+    worker_groups,
+)
 from jobctl.store.database import Database, open_database
 from jobctl.store.fires import Fire
 from jobctl.store.statements import migrations
+from jobctl.store.troubles import Trouble
 from tests.support.builders import in_state
 from tests.support.clock import START
 
@@ -86,6 +98,9 @@ def fill(database: Database) -> None:
         queues.pause(database, name="other", now=START)
         worker_groups.resize(database, name="default", size={"processes": 3, "commands": 8})
         fill_schedules(database)
+        trouble = Trouble(failures=3, untold=1, told_at=START, thread="<first@host>")
+        troubles.put(database, task="backup", route="ops", trouble=trouble)
+        notices.add(database, route="ops", due_at=START + HOUR, notice='{"event":"failure"}')
         for name, value in (("state_id", "0123abcd"), ("highest_id", "40")):
             meta.set(database, name, value)
 

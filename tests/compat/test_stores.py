@@ -17,9 +17,11 @@ from jobctl.store import (
     fires,
     jobs,
     keys,
+    notices,
     queues,
     rules,
     schedules,
+    troubles,
     worker_groups,
 )
 from jobctl.store.database import Database, open_database
@@ -150,3 +152,12 @@ def test_keys_schedules_pauses_and_fates_hold(database: Database) -> None:
 
 def test_no_id_that_was_given_is_given_again(database: Database) -> None:
     assert highest_id(database) == 40
+
+
+def test_what_people_are_told_goes_on(database: Database) -> None:
+    # Kept since schema 2.
+    for task, known in troubles.all(database).items():
+        assert (task, known["ops"].failures, known["ops"].thread) == ("backup", 3, "<first@host>")
+    for route, due_at in notices.due(database).items():
+        assert notices.of_route(database, route=route, limit=9) == (['{"event":"failure"}'], 1)
+        assert due_at > 0

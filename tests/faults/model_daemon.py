@@ -19,11 +19,13 @@ from jobctl.daemon.main import highest_id
 from jobctl.daemon.retention import Retention
 from jobctl.daemon.station import Ids, Station
 from jobctl.daemon.storing import Storing
+from jobctl.daemon.telling import Queueing
 from jobctl.daemon.waiting import Waiters
 from jobctl.dispatcher import Dispatcher
 from jobctl.dispatcher.orders import Orders
 from jobctl.engine.base import Attempt, Settled, Slot
 from jobctl.errors import JobctlError, StorageError
+from jobctl.notify.notifications import Notifications
 from jobctl.paths import StateDirectory
 from jobctl.result import Outcome, Verdict
 from jobctl.store.database import open_database
@@ -151,6 +153,14 @@ class ModelDaemon:
         self.database = open_database(self._place() / "jobctl.db")
         self._commit = self.database.commit
         self.database.commit = self._watched_commit  # type: ignore[method-assign]
+        notifications = Notifications(
+            database=self.database,
+            queueing=Queueing(lambda: self.station),
+            clock=self.clock,
+            host="host",
+            instance="abc",
+            output_dir=self.folder / "output",
+        )
         self.dispatcher = Dispatcher(
             database=self.database,
             engine=self.workers,
@@ -158,6 +168,7 @@ class ModelDaemon:
             rng=random.Random(1),
             orders=Orders(self.folder / "output"),
             host=FakeHost(),
+            teller=notifications,
         )
         self.beat = Beat(
             database=self.database,
@@ -176,6 +187,7 @@ class ModelDaemon:
             dispatcher=self.dispatcher,
             engine=engine,
             beat=self.beat,
+            notifications=notifications,
             clock=self.clock,
             waiters=Waiters(),
             followers=Followers(),

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 from jobctl.daemon.following import Followers
 from jobctl.daemon.handlers import HANDLERS
 from jobctl.daemon.station import Ids, Station
+from jobctl.daemon.telling import Queueing
 from jobctl.daemon.waiting import Waiters
 from jobctl.dispatcher import Dispatcher
 from jobctl.dispatcher.orders import Orders
+from jobctl.notify.notifications import Notifications
 from jobctl.paths import StateDirectory
 from jobctl.store import jobs as job_rows
 from tests.support.dispatching import FakeEngine, FakeHost
@@ -71,8 +73,16 @@ class Asking:
             bring_into_force = self.dispatcher.prepare(beating.plan)
         bring_into_force()
         self.dispatcher.refresh()
-        return Station(
+        station = Station(
             database=beating.database,
+            notifications=Notifications(
+                database=beating.database,
+                queueing=Queueing(lambda: station),
+                clock=beating.clock,
+                host="host",
+                instance="abc",
+                output_dir=self.folder,
+            ),
             dispatcher=self.dispatcher,
             engine=cast("Any", self.engine),
             beat=beating.beat,
@@ -87,3 +97,4 @@ class Asking:
             started_at=beating.clock.now(),
             ask_stop=(lambda mode: mode or "keep") if self.is_up else None,
         )
+        return station

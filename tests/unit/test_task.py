@@ -198,6 +198,7 @@ EVERY_KEY: dict[str, object] = {
     "max_lost": 5,
     "on_success": "publish",
     "on_failure": "alert.admin",
+    "notify": ["ops", "pings"],
     "on_retry": "note",
     "on_overlap": "queue",
     "on_missed": "all",

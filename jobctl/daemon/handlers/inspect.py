@@ -11,6 +11,8 @@ from jobctl.daemon.handlers.jobs import LISTED_BYTES, describe
 from jobctl.daemon.handlers.queues import LIMITS
 from jobctl.daemon.handlers.workers import groups
 from jobctl.errors import UsageError
+from jobctl.plan.senders import QUEUE as MESSAGES
+from jobctl.plan.senders import is_ours
 from jobctl.store import jobs as job_rows
 from jobctl.store import queues as queue_rows
 from jobctl.store.jobs import is_ready_line, owner_of
@@ -63,6 +65,8 @@ def _held(station: Station, limit: int, *, is_begun: bool) -> list[dict[str, Any
     begun = station.engine.begun()
     found: list[dict[str, Any]] = []
     for running in job_rows.started(station.database):
+        if is_ours(running.task or ""):
+            continue
         if (running.token in begun) is not is_begun:
             continue
         if len(found) == limit:
@@ -84,7 +88,7 @@ def _held(station: Station, limit: int, *, is_begun: bool) -> list[dict[str, Any
 def _scheduled(station: Station, limit: int) -> dict[str, Any]:
     rows = job_rows.scheduled(station.database, limit=limit, longest_bytes=LISTED_BYTES)
     kept = ("id", "task", "command", "state", "eta", "queue", "reason", "left_out")
-    found = [describe(station, row) for row in rows]
+    found = [describe(station, row) for row in rows if row["queue"] != MESSAGES]
     return {"jobs": [{name: described[name] for name in kept} for described in found]}
 
 
@@ -101,6 +105,7 @@ def _registered(station: Station, limit: int) -> dict[str, Any]:
                 "unavailable": plan.unavailable.get(task.name),
             }
             for task in sorted(plan.tasks.values(), key=lambda task: task.name)
+            if not is_ours(task.name)
         ]
     }
 
@@ -130,6 +135,7 @@ def _queues(station: Station, limit: int) -> dict[str, Any]:
                 "workers": [group.name for group in station.plan.groups_serving(name)],
             }
             for name in sorted(names)
+            if name != MESSAGES
         ],
         "waiting_for_their_time": lines.get("eta", 0),
         "waiting_for_their_key": lines.get("gate", 0),

@@ -295,7 +295,7 @@ def test_a_file_that_may_not_be_read_is_told(write: Write) -> None:
         ("daemon = []", 1, "[daemon]: [] is not a table", "Write [daemon]."),
         ("[tasks]\na = 1", 2, 'task "a": 1 is not a table', "Write [tasks.a]."),
         ("[tasks]\nshell = 'x'", 2, 'task "shell": "x" is not a table', "A task has a name: write [tasks.NAME] above its keys."),
-        ("[notify]", 1, "[notify] is not available yet", "Remove it."),
+        ("[web]", 1, "[web] is not available yet", "Remove it."),
         ("[tasks.'a b']\nshell = 'x'", 1, 'task "a b": "a b" is not a name', None),
         ("[tasks.a]\nshell = 'x'\ncelery = 1", 3, 'task "a": "celery" is not available yet', None),
         ("[workers.a]\npool = 'gevent'", 2, 'worker group "a": "gevent" is not a pool', 'Write pool = "prefork", "async" or "threads".'),

@@ -11,6 +11,8 @@ from jobctl.daemon.following import read_chunks
 from jobctl.errors import NotFound, UsageError
 from jobctl.job import Reason, State
 from jobctl.plan.gates import key_of_gate, task_of_gate
+from jobctl.plan.senders import QUEUE as MESSAGES
+from jobctl.plan.senders import is_ours
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import dependencies as dependency_rows
 from jobctl.store import jobs as job_rows
@@ -292,7 +294,12 @@ def _walk(station: Station, request: requests.List) -> Generator[None, None, dic
 def _filter(request: requests.List) -> Callable[[Mapping[str, Any]], bool]:
     states = set(request.states) if request.states else None
 
+    # Messages to people are jobs of ours: shown to whoever asks for them.
+    hides = not (is_ours(request.queue or "") or is_ours(request.task or ""))
+
     def fits(row: Mapping[str, Any]) -> bool:
+        if hides and row["queue"] == MESSAGES:
+            return False
         if states is not None and row["state"] not in states:
             return False
         if request.task is not None and row["task"] != request.task:

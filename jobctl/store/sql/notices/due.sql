@@ -1,0 +1,2 @@
+-- When each route tells what waits with it.
+SELECT route, min(due_at) FROM notices GROUP BY route

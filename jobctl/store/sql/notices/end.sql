@@ -1,0 +1,2 @@
+-- Forgets what waits with a route.
+DELETE FROM notices WHERE route = :route

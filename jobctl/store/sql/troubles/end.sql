@@ -1,0 +1,2 @@
+-- Forgets that a task has failed.
+DELETE FROM troubles WHERE task = :task AND route = :route

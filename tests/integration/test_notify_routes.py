@@ -1,0 +1,202 @@
+"""People are told: a real daemon, real senders, and real servers that receive what is sent."""
+
+from __future__ import annotations
+
+import email
+import hashlib
+import hmac
+import json
+import stat
+from email import policy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobctl.protocol import requests
+from tests.support.daemon import Daemon, running_daemon
+from tests.support.receivers import Hook, Mailbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TASKS = """
+[tasks.work]
+shell = 'echo "out: $2"; exit $1'
+[tasks.plain]
+command = ["true"]
+"""
+
+SENDMAIL = """#!/bin/sh
+# Keeps what it is given, as a mail server would.
+number=$(ls {folder} | wc -l)
+printf '%s\\n' "$@" > {folder}.args
+cat > {folder}/.$number && mv {folder}/.$number {folder}/$number
+"""
+
+
+@pytest.fixture
+def sendmail(tmp_path: Path) -> Path:
+    """A program that takes mails and keeps them in the folder ``<program>.mails``."""
+    folder = tmp_path / "mails"
+    folder.mkdir()
+    program = tmp_path / "sendmail"
+    program.write_text(SENDMAIL.format(folder=folder))
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return program
+
+
+def mails_of(sendmail: Path) -> list[Any]:
+    """The mails that the program was given, oldest first."""
+    folder = sendmail.with_name("mails")
+    files = sorted(
+        (path for path in folder.iterdir() if path.name.isdigit()), key=lambda p: int(p.name)
+    )
+    return [email.message_from_bytes(path.read_bytes(), policy=policy.default) for path in files]
+
+
+def messages(daemon: Daemon, **asked: Any) -> list[dict[str, Any]]:
+    """The jobs of the routes, oldest first."""
+    return sorted(
+        daemon.call(requests.List(queue="jobctl.notify", **asked))["jobs"],
+        key=lambda job: job["id"],
+    )
+
+
+def test_a_failure_is_mailed_by_sendmail_and_so_is_the_recovery(sendmail: Path) -> None:
+    route = (
+        f'[notify.ops]\nkind = "mail"\nto = ["ops@example.org", "root"]\nsendmail = "{sendmail}"\n'
+    )
+    with running_daemon(TASKS + route) as daemon:
+        job = daemon.submit(task="work", args=["3", "first"])
+        daemon.until("a mail", lambda: mails_of(sendmail))
+        daemon.ended(daemon.submit(task="work", args=["4", "second"]))
+        daemon.until("another mail", lambda: len(mails_of(sendmail)) == 2)
+        daemon.ended(daemon.submit(task="work", args=["0", "third"]))
+        daemon.ended(daemon.submit(task="work", args=["0", "fourth"]))
+        daemon.until("the mail of the recovery", lambda: len(mails_of(sendmail)) == 3)
+        for message in messages(daemon):
+            daemon.ended(message["id"])
+
+    first, second, third = mails_of(sendmail)
+    assert "work FAILED (exit 3) after" in first["Subject"]
+    assert "work RECOVERED after 2 failures" in third["Subject"]
+    assert first["To"] == "ops@example.org, root"
+    assert (first["Auto-Submitted"], first["X-Jobctl-Job"]) == ("auto-generated", str(job))
+    body = first.get_content()
+    assert "out: first" in body
+    assert f"jobctl logs {job}" in body
+    assert "ended with: " in body
+    assert sendmail.with_name("mails.args").read_text().split() == ["-oi", "-t"]
+    # They belong together for who reads them.
+    (task,) = first["References"].split()
+    assert second["References"].split() == [task, first["Message-ID"]]
+    assert third["References"].split() == [task, first["Message-ID"]]
+    assert len({mail["Message-ID"] for mail in (first, second, third)}) == 3
+
+
+def test_messages_are_no_jobs_of_users(sendmail: Path) -> None:
+    route = f'[notify.ops]\nkind = "mail"\nto = ["root"]\nsendmail = "{sendmail}"\n'
+    with running_daemon(TASKS + route) as daemon:
+        job = daemon.submit(task="work", args=["3"])
+        daemon.until("a mail", lambda: mails_of(sendmail))
+        (message,) = messages(daemon)
+        daemon.ended(message["id"])
+
+        listed = daemon.call(requests.List())["jobs"]
+        count = daemon.call(requests.List(count=True))["count"]
+        queues = daemon.call(requests.Inspect(what="queues"))["queues"]
+        tasks = daemon.call(requests.Inspect(what="registered"))["tasks"]
+        by_task = daemon.call(requests.List(task="jobctl.notify.ops"))["jobs"]
+
+    assert [one["id"] for one in listed] == [job]
+    assert count == 1
+    assert "jobctl.notify" not in [queue["name"] for queue in queues]
+    assert {task["name"] for task in tasks} == {"work", "plain"}
+    assert [one["id"] for one in by_task] == [message["id"]]
+
+
+def test_a_webhook_is_signed_and_is_read_by_chats(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("s3cret\n")
+    with Hook() as hook:
+        address = tmp_path / "url"
+        address.write_text(hook.url + "\n")
+        route = f'[notify.chat]\nkind = "webhook"\nurl_file = "{address}"\nsecret_file = "{key}"\n'
+        with running_daemon(TASKS + route) as daemon:
+            job = daemon.submit(task="work", args=["3", "<!channel> @here & co"])
+            daemon.until("a request", lambda: hook.requests)
+            (message,) = messages(daemon)
+            told = daemon.ended(message["id"])
+            shown = json.dumps([told, daemon.call(requests.Inspect(what="conf"))]) + daemon.log()
+
+    (request,) = hook.requests
+    assert request.path == "/hook/5ec4e7"
+    signed = hmac.new(b"s3cret", request.body, hashlib.sha256).hexdigest()
+    assert request.headers["x-jobctl-signature-256"] == f"sha256={signed}"
+    assert request.headers["x-jobctl-event"] == "failure"
+    said = json.loads(request.body)
+    assert (said["event"], said["task"], said["id"], said["exit_code"]) == (
+        "failure",
+        "work",
+        job,
+        3,
+    )
+    assert said["finished_at"].endswith("+00:00")
+    assert "work FAILED (exit 3)" in said["text"]
+    assert "<!channel>" not in said["text"]
+    assert "@here" not in said["text"]
+    assert "out: <!channel> @here & co" in said["output"]
+    for secret in ("s3cret", "5ec4e7"):
+        assert secret not in shown
+
+
+def test_pings_pair_start_and_end_by_their_run(tmp_path: Path) -> None:
+    config = """
+    [tasks.gated]
+    shell = 'until [ -e "$1" ]; do sleep 0.01; done; echo ran; exit $2'
+    on_overlap = "allow"
+    """
+    with Hook() as hook:
+        route = f'[notify.hc]\nkind = "ping"\nurl = "{hook.url}/{{task}}?create=1"\n'
+        with running_daemon(config + route) as daemon:
+            for number, code in enumerate(("0", "7")):
+                gate = tmp_path / f"gate{number}"
+                job = daemon.submit(task="gated", args=[str(gate), code])
+                daemon.until(
+                    "the start", lambda number=number: len(hook.requests) == 2 * number + 1
+                )
+                gate.touch()
+                daemon.ended(job)
+                daemon.until("the end", lambda number=number: len(hook.requests) == 2 * number + 2)
+            for message in messages(daemon):
+                daemon.ended(message["id"])
+
+    paths = [request.path for request in hook.requests]
+    ends = [path.partition("?")[0].removeprefix("/hook/5ec4e7/gated") for path in paths]
+    assert ends == ["/start", "", "/start", "/7"]
+    rids = [path.rpartition("rid=")[2] for path in paths]
+    assert rids[0] == rids[1] != rids[2] == rids[3]
+    assert all("create=1&rid=" in path for path in paths)
+    assert [request.body for request in hook.requests] == [b"", b"ran\n", b"", b"ran\n"]
+
+
+def test_mail_goes_by_smtp_with_a_login(tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("pa ss\n")
+    # The certificate and the refusal of a login in the clear are tested without a daemon.
+    with Mailbox() as mailbox:
+        route = (
+            f'[notify.ops]\nkind = "mail"\nto = ["a@example.org", "b@example.org"]\n'
+            f'from = "jobs@example.org"\nsmtp = "127.0.0.1:{mailbox.port}"\ntls = "none"\n'
+        )
+        with running_daemon(TASKS + route) as daemon:
+            daemon.submit(task="work", args=["3", "Grüße"])
+            daemon.until("a mail", lambda: mailbox.raw)
+            for message in messages(daemon):
+                assert daemon.ended(message["id"])["state"] == "SUCCESS"
+
+    (mail,) = mailbox.mails
+    assert mailbox.recipients == [["a@example.org", "b@example.org"]]
+    assert mail["From"] == "jobs@example.org"
+    assert "out: Grüße" in mail.get_content()
+    assert all(byte < 128 for byte in mailbox.raw[0])
