@@ -128,6 +128,31 @@ def bind_unix(path: Path, *, backlog: int, mode: int = 0o600) -> socket.socket:
     return listener
 
 
+def bind_unix_for(path: Path, *, backlog: int, gid: int | None, mode: int) -> socket.socket:
+    """As `bind_unix`, for the members of a group (None: the daemon's own) or for everybody.
+
+    It is made under another name for its owner only, then given its group and its mode, and only then its
+    name: nobody ever finds it with another group or a wider mode.
+
+    Raises:
+        OSError: the folder cannot be written, or the group cannot be given (only root gives one that he is
+            not in).
+    """
+    hidden = path.with_name(f".{path.name}.{os.getpid()}.new")
+    hidden.unlink(missing_ok=True)
+    listener = bind_unix(hidden, backlog=backlog)
+    try:
+        if gid is not None:
+            os.chown(hidden, -1, gid, follow_symlinks=False)
+        hidden.chmod(mode)
+        hidden.rename(path)
+    except BaseException:
+        listener.close()
+        hidden.unlink(missing_ok=True)
+        raise
+    return listener
+
+
 def connect_unix(path: Path, *, timeout_s: float | None = 0.0) -> socket.socket:
     """A stream socket connected to ``path``; non-blocking unless ``timeout_s`` says otherwise.
 

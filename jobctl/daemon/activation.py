@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from jobctl.daemon.server import describe, peer_of
+from jobctl.daemon.roles import peer_of
+from jobctl.daemon.server import describe
 from jobctl.errors import StateDirectoryUnusable
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from jobctl.daemon.handlers import jobs as job_handlers
 from jobctl.daemon.handlers import logs as log_handlers
 from jobctl.daemon.loading import Loading
 from jobctl.daemon.lock import serve_no_more
+from jobctl.daemon.roles import Role, authorise
 from jobctl.daemon.server import Encoded
 from jobctl.daemon.slices import Slice, Slices
 from jobctl.daemon.storing import Storing, refuse_fault
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from jobctl.daemon.station import Station
     from jobctl.dispatcher.dispatcher import Effects
     from jobctl.engine.base import Settled
-    from jobctl.plan import FilePlan
+    from jobctl.plan import DaemonSettings, FilePlan
 
 RETIRE_PATIENCE_S: Final = 2.0
 """How long a stopping daemon waits for its idle processes to go."""
@@ -67,6 +68,7 @@ class Daemon:
         host_timezone: str,
         socket: Path,
         on_ready: Callable[[], None],
+        on_settings: Callable[[DaemonSettings], None],
         is_first: bool,
     ) -> None:
         self._station = station
@@ -96,6 +98,7 @@ class Daemon:
             host_timezone=host_timezone,
             socket=socket,
             on_first_plan=self._serve_first_plan,
+            on_settings=on_settings,
             is_stopping=lambda: self._stop_mode is not None,
         )
         station.ask_reload = self._loading.reload
@@ -207,6 +210,8 @@ class Daemon:
         after the commit. A refusal is an answer: its handler has written nothing."""
         self._station.counters.requests += 1
         try:
+            if call.connection.role is not Role.ADMINISTRATOR:
+                self._authorise(call)
             answer = HANDLERS[type(call.request)](self._station, call, call.request)
         except StorageError:
             raise
@@ -219,6 +224,8 @@ class Daemon:
         """Answer a request that writes nothing."""
         self._station.counters.requests += 1
         try:
+            if call.connection.role is not Role.ADMINISTRATOR:
+                self._authorise(call)
             answer = HANDLERS[type(call.request)](self._station, call, call.request)
             self._take_answer(call, answer)
         except JobctlError as error:
@@ -227,6 +234,10 @@ class Daemon:
             call.refuse(storage_error(error))
         except Exception:  # noqa: BLE001 -- a fault of ours in one handler is not everybody's
             refuse_fault(call)
+
+    def _authorise(self, call: Call) -> None:
+        """Raises NotAllowed."""
+        authorise(self._station.database, call.connection.role, call.uid, call.request)
 
     def _take_answer(self, call: Call, answer: Answered) -> None:
         if isinstance(answer, Generator):

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from jobctl.daemon.server import Call
     from jobctl.daemon.station import Station
     from jobctl.daemon.storing import Storing
+    from jobctl.plan import DaemonSettings
 
 TURN_S: Final = 0.01
 """After this long the rest of the work waits for the next turn."""
@@ -100,6 +101,7 @@ class Loading:
         host_timezone: str,
         socket: Path,
         on_first_plan: Callable[[], None],
+        on_settings: Callable[[DaemonSettings], None],
         is_stopping: Callable[[], bool],
     ) -> None:
         self._station = station
@@ -110,6 +112,7 @@ class Loading:
         self._host_timezone = host_timezone
         self._socket = socket
         self._on_first_plan = on_first_plan
+        self._on_settings = on_settings
         self._is_stopping = is_stopping
         self._works: deque[_Work] = deque()
         self._child: Any = None
@@ -388,6 +391,7 @@ class Loading:
             bring_schedules()
             bring_tasks()
             self._retention.take_settings(plan.settings, plan.tasks)
+            self._on_settings(plan.settings)
             station.plan = plan
             station.engine.resize(sizes_of(plan))
             station.patterns.clear()

@@ -6,6 +6,7 @@ workers and the socket.
 
 from __future__ import annotations
 
+import grp
 import os
 import random
 import re
@@ -34,6 +35,7 @@ from jobctl.daemon.lock import serve, take_lock
 from jobctl.daemon.loop import Loop
 from jobctl.daemon.notify import Notifier
 from jobctl.daemon.retention import Retention
+from jobctl.daemon.roles import Access, access_by
 from jobctl.daemon.server import Server
 from jobctl.daemon.station import Ids, Station
 from jobctl.daemon.telling import Queueing
@@ -45,12 +47,13 @@ from jobctl.engine.local.engine import LocalEngine
 from jobctl.errors import (
     ConfigError,
     JobctlError,
+    PlanError,
     StateDirectoryUnusable,
 )
 from jobctl.logs import fields, logger, start_logging
 from jobctl.notify.notifications import Notifications
 from jobctl.paths import StateDirectory
-from jobctl.plan import FilePlan, PlanRefused, ScheduleSpec, merge
+from jobctl.plan import DaemonSettings, FilePlan, PlanRefused, ScheduleSpec, merge
 from jobctl.store import jobs as job_rows
 from jobctl.store import meta
 from jobctl.store.database import Database, open_database
@@ -245,11 +248,21 @@ def build(
         uid=uid,
         started_at=clock.now(),
     )
-    server = Server(loop, allowed_uids=frozenset({0, uid}))
+    server = Server(loop, access=Access(owner=uid))
+    gid = _gid_of(file.settings.socket_group)
+
+    made_with = (os.getegid() if gid is None else gid, file_mode(file.settings))
+    if listener is not None:
+        # The service manager's socket has the group and the mode of its unit.
+        found = listen_at.stat()
+        made_with = (found.st_gid, stat.S_IMODE(found.st_mode))
+
+    def take_access(settings: DaemonSettings) -> None:
+        server.take_access(access_by(settings, uid, gid=made_with[0], mode=made_with[1]))
 
     def on_ready() -> None:
         if listener is None:
-            server.listen(listen_at)
+            server.listen(listen_at, gid=gid, mode=made_with[1])
         else:
             server.take_over(listener)
         logger.info(
@@ -269,6 +282,7 @@ def build(
         host_timezone=host_timezone,
         socket=listen_at.absolute(),
         on_ready=on_ready,
+        on_settings=take_access,
         is_first=first_process.is_first(),
     )
     # Before anything is started that would have to be stopped again.
@@ -277,6 +291,25 @@ def build(
     dispatcher.recover()
     daemon.start(file)
     return daemon, server, station, loop
+
+
+def file_mode(settings: DaemonSettings) -> int:
+    """The mode of the socket's file."""
+    default = "0660" if settings.socket_group is not None else "0600"
+    return int(settings.socket_mode or default, 8)
+
+
+def _gid_of(group: str | None) -> int | None:
+    """Raises PlanError: this host has no such group."""
+    if group is None:
+        return None
+    try:
+        return int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise PlanError(
+            f'socket_group: this host has no group "{group}"',
+            hint=f"Make it: groupadd --system {group}",
+        ) from None
 
 
 def highest_id(database: Database) -> int:

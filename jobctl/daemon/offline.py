@@ -28,7 +28,8 @@ from jobctl.daemon.host_load import ProcLoad
 from jobctl.daemon.lock import take_lock
 from jobctl.daemon.loop import Loop
 from jobctl.daemon.main import highest_id, host_zone, state_id
-from jobctl.daemon.server import Peer, Server
+from jobctl.daemon.roles import Access, Peer
+from jobctl.daemon.server import Server
 from jobctl.daemon.station import Ids, Station
 from jobctl.daemon.stored_limits import with_stored_limits, with_stored_sizes
 from jobctl.daemon.stored_schedules import stored_schedules
@@ -134,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clock = SystemClock()
     loop = Loop(clock)
     uid = os.geteuid()
-    server = Server(loop, allowed_uids=frozenset({uid}), mode="down")
+    server = Server(loop, access=Access(owner=uid), mode="down")
     served = server.serve(connection, Peer(uid, os.getegid(), os.getppid()))
     try:
         state = StateDirectory(options.state_dir.absolute())

@@ -13,13 +13,12 @@ import errno
 import json
 import os
 import resource
-import socket
-import struct
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from jobctl import __version__
+from jobctl.daemon.roles import Access, Peer, Role, peer_of
 from jobctl.errors import (
     JobctlError,
     NotAllowed,
@@ -29,13 +28,14 @@ from jobctl.errors import (
     VersionMismatch,
 )
 from jobctl.logs import fields, logger
-from jobctl.paths import bind_unix, connect_unix
+from jobctl.paths import bind_unix, bind_unix_for, connect_unix
 from jobctl.protocol.compact import loads
 from jobctl.protocol.framing import FrameBuffer
 from jobctl.protocol.requests import PROTOCOLS, REQUESTS, Hello, Request, read
 from jobctl.values import dataclass
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from pathlib import Path
 
@@ -56,15 +56,6 @@ been given."""
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Who is at the other end, as the kernel says."""
-
-    uid: int
-    gid: int
-    pid: int
-
-
 class Connection:
     """One client."""
 
@@ -78,6 +69,7 @@ class Connection:
         "is_open",
         "open_requests",
         "peer",
+        "role",
         "sock",
         "unsent",
     )
@@ -85,6 +77,7 @@ class Connection:
     def __init__(self, sock: socket.socket, peer: Peer, server: Server, loop: Loop) -> None:
         self.sock = sock
         self.peer = peer
+        self.role = server.access.role_of(peer)
         self.buffer = FrameBuffer()
         self.unsent = bytearray()
         self.is_greeted = False
@@ -253,13 +246,23 @@ class Call:
         """Who asks."""
         return self.connection.peer.uid
 
+    @property
+    def sees_all(self) -> bool:
+        """Who asks sees the jobs of everybody."""
+        return self.connection.role in (Role.ADMINISTRATOR, Role.SEER)
+
+    @property
+    def changes_all(self) -> bool:
+        """Who asks may end and begin the jobs of everybody."""
+        return self.connection.role is Role.ADMINISTRATOR
+
 
 class Server:
     """Listens, reads requests into `take`, and ends connections."""
 
-    def __init__(self, loop: Loop, *, allowed_uids: frozenset[int], mode: str = "up") -> None:
+    def __init__(self, loop: Loop, *, access: Access, mode: str = "up") -> None:
         self._loop = loop
-        self._allowed = allowed_uids
+        self.access = access
         self._mode = mode
         self._listener: socket.socket | None = None
         self._path: Path | None = None
@@ -287,8 +290,8 @@ class Server:
                 hint="Move it away, or set socket to another path.",
             )
 
-    def listen(self, path: Path) -> None:
-        """Listen at ``path``, in place of what an earlier daemon left there.
+    def listen(self, path: Path, *, gid: int | None = None, mode: int = 0o600) -> None:
+        """Listen at ``path``, in place of what an earlier daemon left there; for a group where one is given.
 
         Raises:
             StateDirectoryUnusable: the folder cannot be written, or somebody else listens there.
@@ -297,7 +300,10 @@ class Server:
         try:
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
-            self._listener = bind_unix(path, backlog=_BACKLOG)
+            if gid is None and mode == 0o600:
+                self._listener = bind_unix(path, backlog=_BACKLOG)
+            else:
+                self._listener = bind_unix_for(path, backlog=_BACKLOG, gid=gid, mode=mode)
         except OSError as error:
             raise StateDirectoryUnusable(
                 f'the socket "{path}" cannot be made: {error.strerror or error}',
@@ -312,6 +318,14 @@ class Server:
         """Listen at a socket that a service manager made: it is neither closed nor removed at the end."""
         self._listener = listener
         self._loop.watch(listener.fileno(), self._accept)
+
+    def take_access(self, access: Access) -> None:
+        """Judge by this from now on, those who are connected too."""
+        self.access = access
+        for connection in list(self._connections):
+            connection.role = access.role_of(connection.peer)
+            if connection.role is Role.STRANGER and connection.is_greeted:
+                connection.close()
 
     def serve(self, connection: socket.socket, peer: Peer) -> Connection:
         """Serve one connection that exists already."""
@@ -408,10 +422,10 @@ class Server:
             )
             connection.refuse(number, error)
             return
-        if connection.peer.uid not in self._allowed:
+        if connection.role is Role.STRANGER:
             error_ = NotAllowed(
                 f"uid {connection.peer.uid} may not speak to this daemon",
-                hint="Use the account that the daemon runs as, or root.",
+                hint="Use the account that the daemon runs as, root, or a member of its socket_group.",
             )
             connection.refuse(number, error_)
             connection.close()
@@ -495,13 +509,6 @@ def _cut(text: str) -> str:
     if len(text) <= _MESSAGE_CHARACTERS:
         return text
     return f"{text[:_MESSAGE_CHARACTERS]}… ({len(text)} characters)"
-
-
-def peer_of(connection: socket.socket) -> Peer:
-    """Who connected, when it connected (unix(7), SO_PEERCRED)."""
-    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, gid = struct.unpack("3i", data)
-    return Peer(uid, gid, pid)
 
 
 def _refuse_living(path: Path) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jobctl.task.keys import Json
 
 _SECRET: Final = frozenset({"env", "args", "kwargs", "url"})
-_LASTING: Final = ("state_dir", "socket")
+_LASTING: Final = ("state_dir", "socket", "socket_group", "socket_mode")
 
 
 @dataclass(frozen=True, kw_only=True)

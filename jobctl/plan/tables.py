@@ -34,6 +34,7 @@ from jobctl.task.keys import (
     LOAD,
     MODULE,
     NAME,
+    PERSON,
     POSITIVE_SPAN,
     RATE,
     SIZE,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MODULES: Final = list_of(MODULE, distinct=True)
+_PEOPLE: Final = list_of(PERSON, distinct=True, hint='Write a list: ["alice", "@operators"].')
 _COUNT: Final = whole(1, 1_000_000)
 DEFAULT_GROUP: Final = "default"
 
@@ -90,6 +92,42 @@ class DaemonSettings:
             FOLDER,
             "The socket on which commands reach the daemon. Cannot change by reload.",
             default_text="`/run/jobctl/jobctl.sock` for root, else in `$XDG_RUNTIME_DIR/jobctl`",
+        ),
+    )
+    socket_group: str | None = field(
+        default=None,
+        metadata=key(
+            "socket_group",
+            GROUP,
+            "Whose members may connect too: they submit jobs, and see and end those of their own. "
+            "Cannot change by reload.",
+            default_text="nobody but the daemon's user and root",
+        ),
+    )
+    socket_mode: str | None = field(
+        default=None,
+        metadata=key(
+            "socket_mode",
+            choice("0600", "0660", "0666"),
+            "The mode of the socket's file: `0660` lets its group connect, `0666` everybody on this host. "
+            "Cannot change by reload.",
+            default_text="`0660` with `socket_group`, else `0600`",
+        ),
+    )
+    allow_see: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            "allow_see",
+            _PEOPLE,
+            "Who, of those that may connect, sees the jobs of everybody: users, and groups as `@group`.",
+        ),
+    )
+    allow_administer: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            "allow_administer",
+            _PEOPLE,
+            "Who, of those that may connect, may do whatever the daemon's user may.",
         ),
     )
     timezone: str | None = field(

@@ -392,6 +392,12 @@ def state(database: Database, id: int) -> str | None:
     return None if row is None else str(row[0])
 
 
+def owner(database: Database, id: int) -> int | None:
+    """The uid whose one job is, or None."""
+    row = database.row(statement("jobs/owner"), (id,))
+    return None if row is None else int(row[0])
+
+
 def started(database: Database) -> list[Running]:
     """Every running attempt, by worker and in the order of claims."""
     return [

@@ -42,6 +42,7 @@ _MOST_NEAR: Final = 1000
 """Words among which a similar one is looked for: that takes some 40 µs for each, while a daemon waits."""
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?|[0-9]{1,10}")
+_PERSON: Final = re.compile(rf"@?({_USER.pattern})")
 _FUNCTION: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _MODULE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _UMASK: Final = re.compile(r"0?[0-7]{3}")
@@ -549,6 +550,14 @@ GROWTH: Final = Mark(
 USER: Final = Mark(
     word="user name or uid",
     read=_text_that(_USER, "a user", "Write the name of a user of this host, or a uid in quotes."),
+    write=_same,
+    schema=_TEXT_SCHEMA,
+)
+PERSON: Final = Mark(
+    word="user name, uid, or `@group`",
+    read=_text_that(
+        _PERSON, "a user or a group", 'Write "alice" for a user, "@operators" for a group.'
+    ),
     write=_same,
     schema=_TEXT_SCHEMA,
 )

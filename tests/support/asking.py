@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Generator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from jobctl.daemon.following import Followers
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
     from jobctl.protocol.requests import Request
     from tests.support.beating import Beating
+
+
+_ROOT = SimpleNamespace(uid=0, sees_all=True, changes_all=True)
+"""The call of one who may do everything."""
 
 
 class Asking:
@@ -49,7 +54,7 @@ class Asking:
     ) -> dict[str, Any]:
         """The answer to a request; ``slices`` says in how many turns it came about. ``between`` is what
         happens between two of them, by the number of the first."""
-        answer: Any = HANDLERS[type(request)](self.station(), cast("Any", None), request)
+        answer: Any = HANDLERS[type(request)](self.station(), cast("Any", _ROOT), request)
         self.slices = 1
         if not isinstance(answer, Generator):
             return cast("dict[str, Any]", answer)

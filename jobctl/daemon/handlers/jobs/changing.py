@@ -98,7 +98,7 @@ def retry(station: Station, call: Call, request: requests.Retry) -> dict[str, An
     now = station.clock.now()
     renewed: dict[int, str | None] = {request.job: _free_unique_key(station, row)}
     if request.with_dependents:
-        _find_dependents(station, renewed)
+        _find_dependents(station, call, renewed)
     # Everything that can be refused has been.
     for job_id, unique_key in renewed.items():
         deadline_at = _renewed_deadline_at(station, job_id, now)
@@ -128,7 +128,7 @@ def _renewed_deadline_at(station: Station, job_id: int, now: Moment) -> Moment |
     return deadline_of(deadline_s, now, None)
 
 
-def _find_dependents(station: Station, renewed: dict[int, str | None]) -> None:
+def _find_dependents(station: Station, call: Call, renewed: dict[int, str | None]) -> None:
     """Add the jobs that waited in vain for those that begin a fresh round, and for nobody else.
 
     By rising id: a job only waits for older ones, so all of these are decided when its turn comes. Raises
@@ -143,6 +143,9 @@ def _find_dependents(station: Station, renewed: dict[int, str | None]) -> None:
             continue
         waits = dependency_rows.of_job(station.database, job_id, limit=MAX_AFTER)
         if any(one.status == "broken" and one.on_job not in renewed for one in waits):
+            continue
+        if not call.changes_all and row["uid"] != call.uid:
+            # It is not his to begin anew, and who could has not asked.
             continue
         renewed[job_id] = _free_unique_key(station, row)
         for further in dependency_rows.broken_by(station.database, job_id):

@@ -261,11 +261,14 @@ def list_jobs(
             raise UsageError(
                 f'there is no state "{state}"', hint=f"States: {', '.join(State.__members__)}"
             )
-    return _walk(station, request)
+    return _walk(station, request, None if call.sees_all else call.uid)
 
 
-def _walk(station: Station, request: requests.List) -> Generator[None, None, dict[str, Any]]:
-    fits = _filter(request)
+def _walk(
+    station: Station, request: requests.List, uid: int | None
+) -> Generator[None, None, dict[str, Any]]:
+    """The jobs of a uid, or (None) of everybody."""
+    fits = _filter(request, uid)
     before = request.before if request.before is not None else 2**62
     chosen: list[dict[str, Any]] = []
     count = 0
@@ -291,7 +294,7 @@ def _walk(station: Station, request: requests.List) -> Generator[None, None, dic
         yield
 
 
-def _filter(request: requests.List) -> Callable[[Mapping[str, Any]], bool]:
+def _filter(request: requests.List, uid: int | None) -> Callable[[Mapping[str, Any]], bool]:
     states = set(request.states) if request.states else None
 
     # Messages to people are jobs of ours: shown to whoever asks for them.
@@ -299,6 +302,8 @@ def _filter(request: requests.List) -> Callable[[Mapping[str, Any]], bool]:
 
     def fits(row: Mapping[str, Any]) -> bool:
         if hides and row["queue"] == MESSAGES:
+            return False
+        if uid is not None and row["uid"] != uid:
             return False
         if states is not None and row["state"] not in states:
             return False

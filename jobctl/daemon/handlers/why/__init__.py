@@ -56,12 +56,18 @@ def why(
     asked: Moment | LocalTime | None = request.at
     if request.local is not None:
         asked = LocalTime.parse(request.local)
-    return _why(station, request.name, asked)
+    return _why(station, request.name, asked, jobs_only=not call.sees_all)
 
 
 def _why(
-    station: Station, name: str, asked: Moment | LocalTime | None
+    station: Station, name: str, asked: Moment | LocalTime | None, *, jobs_only: bool
 ) -> Generator[None, None, dict[str, Any]]:
+    if jobs_only:
+        # A task may be named like the id of a job.
+        job = _job_named(station, name)
+        if job is None:
+            raise NotFound(f"there is no job {name}", hint="jobctl list shows yours.")
+        return _of_job(station, name, job)
     try:
         names = yield from schedules_named(station, name, also_removed=True)
     except NotFound as absent:
