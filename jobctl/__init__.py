@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from jobctl.api import shared_task as shared_task
     from jobctl.api import submit_many as submit_many
     from jobctl.api import task as task
+    from jobctl.raised import Ignore as Ignore
     from jobctl.raised import MaxRetriesExceeded as MaxRetriesExceeded
+    from jobctl.raised import Reject as Reject
     from jobctl.raised import Retry as Retry
     from jobctl.raised import SoftTimeout as SoftTimeout
     from jobctl.reports import progress as progress
@@ -33,7 +35,9 @@ __version__ = "0.1.0"
 __all__ = [
     "AsyncResult",
     "FunctionTask",
+    "Ignore",
     "MaxRetriesExceeded",
+    "Reject",
     "Retry",
     "SoftTimeout",
     "__version__",
@@ -47,7 +51,7 @@ __all__ = [
     "task",
 ]
 
-_RAISED = frozenset({"MaxRetriesExceeded", "Retry", "SoftTimeout"})
+_RAISED = frozenset({"Ignore", "MaxRetriesExceeded", "Reject", "Retry", "SoftTimeout"})
 _REPORTED = frozenset({"progress"})
 _OF_API = frozenset(__all__) - {"__version__", "task"} - _RAISED - _REPORTED
 

@@ -82,6 +82,7 @@ class Reason(StrEnum):
     EARLIER = "waits for the end of an earlier job of its schedule"
     AFTER = "waits for other jobs"
     CANCELLED = "cancelled"
+    IGNORED = "ignored by its function"
     PURGED = "purged from its queue"
     EXPIRED = "expired"
     DEADLINE = "its deadline has passed"

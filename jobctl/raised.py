@@ -13,6 +13,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_S = 1e11
 """Some three thousand years."""
 _MOST_KINDS = 50
+_MOST_REJECTS = 2**31
 _LONGEST_KIND = 200
 
 
@@ -61,6 +62,45 @@ class Retry(Exception):
 
 # Users know it by the name that they import it by.
 Retry.__module__ = "jobctl"
+
+
+class Ignore(Exception):
+    """Raise it in a function that has nothing to do: its job ends as REVOKED, "ignored by its function".
+
+    It has neither succeeded nor failed: it has no result, it is not tried again, handlers are not called, no
+    task follows it, and what waits for its success is revoked.
+    """
+
+    def __init__(self, message: str = "the function asked to be ignored") -> None:
+        super().__init__(message)
+
+
+Ignore.__module__ = "jobctl"
+
+
+class Reject(Exception):
+    """Raise it in a function that will not do its job: ``raise jobctl.Reject("no such order")``.
+
+    The job fails at once and for good, whatever retries it has; with ``requeue=True`` it is tried again at once
+    instead, as often as it is rejected. Handlers are not called. ``on_failure = "task"`` of its task gives the
+    rejected to another one, as a dead-letter queue does.
+    """
+
+    def __init__(self, reason: object = None, requeue: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.requeue = requeue
+
+    def __str__(self) -> str:
+        return "rejected" if self.reason is None else str(self.reason)
+
+    def to_json(self) -> str:
+        """As `Retry.to_json`: with as many retries as it takes, or none."""
+        most = _MOST_REJECTS if self.requeue else 0
+        return json.dumps({"delay_s": 0, "at": None, "max_retries": most})
+
+
+Reject.__module__ = "jobctl"
 
 
 class MaxRetriesExceeded(Exception):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from jobctl.clock import SECOND
 from jobctl.job import Change, Reason
+from jobctl.raised import Ignore, name_of
 from jobctl.result import Verdict
 from jobctl.task.failures import ON_SIGNAL, ON_TIMEOUT, codes_of
 from jobctl.values import dataclass
@@ -163,7 +164,9 @@ def _decide(
         case Verdict.RELEASED:
             return Decision(change=Change.RELEASE)
         case Verdict.CANCELLED:
-            return Decision(change=Change.REVOKE, reason=Reason.CANCELLED)
+            is_ignored = outcome is not None and name_of(Ignore) in outcome.kinds
+            reason = Reason.IGNORED if is_ignored else Reason.CANCELLED
+            return Decision(change=Change.REVOKE, reason=reason)
         case Verdict.LOST:
             if rule.on_lost != "retry":
                 return Decision(change=Change.FAIL, reason=Reason.LOST)

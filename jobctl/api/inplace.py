@@ -18,8 +18,8 @@ from jobctl.api.results import AsyncResult
 from jobctl.api.running import Attempt, ExceptionInfo, Request, Runnable
 from jobctl.api.session import session
 from jobctl.errors import InvalidArguments, RemoteError
-from jobctl.job import State
-from jobctl.raised import Retry, name_of
+from jobctl.job import Reason, State
+from jobctl.raised import Ignore, Reject, Retry, name_of
 from jobctl.retry import RetryRule
 from jobctl.task import Task, make_task
 from jobctl.task.keys import keys_of
@@ -129,7 +129,11 @@ def apply(
         try:
             answer["result"] = json.loads(json.dumps(_value_of(attempt)))
         except Exception as error:  # noqa: BLE001 -- whatever the function raises is its outcome
-            if attempt.is_retried(error):
+            if isinstance(error, Ignore):
+                ended = {"state": State.REVOKED.value, "reason": Reason.IGNORED.value}
+                return EagerResult({**answer, **ended}, error)
+            # Nobody but this process could take what it rejects.
+            if not isinstance(error, Reject) and attempt.is_retried(error):
                 continue
             cause = error.__cause__ or error if isinstance(error, Retry) else error
             described = ExceptionInfo(cause).traceback

@@ -25,7 +25,7 @@ from jobctl.clock import SystemClock
 from jobctl.current import current_job
 from jobctl.errors import UsageError
 from jobctl.job import Change
-from jobctl.raised import MaxRetriesExceeded, Retry, SoftTimeout, kinds_of
+from jobctl.raised import Ignore, MaxRetriesExceeded, Reject, Retry, SoftTimeout, kinds_of
 from jobctl.result import Outcome, Verdict
 from jobctl.retry import ASKED_RETRIES, RetryRule, decide
 from jobctl.values import dataclass
@@ -179,6 +179,8 @@ class Attempt:
 
     def fail(self, error: BaseException) -> BaseException:
         """The function has raised. Gives what its worker shall take for it."""
+        if isinstance(error, (Ignore, Reject)):
+            return error
         shown = error.__cause__ or error if isinstance(error, Retry) else error
         told: BaseException = error
         if self._refused is not None and self._refused[0] is error:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl import current, reports
 from jobctl.protocol.compact import dumps
-from jobctl.raised import Retry, SoftTimeout, kinds_of, name_of
+from jobctl.raised import Ignore, Reject, Retry, SoftTimeout, kinds_of, name_of
 from jobctl.worker import signals
 from jobctl.worker.absence import Absence
 from jobctl.worker.channel import Channel, accept, common_protocol
@@ -507,6 +507,10 @@ def failed(error: BaseException, *, is_loaded: bool, task: str) -> dict[str, Any
     end: dict[str, Any] = {"verdict": "failure", "kinds": kinds_of(error)}
     if isinstance(error, SoftTimeout):
         end["verdict"] = "timeout"
+    elif isinstance(error, Ignore):
+        end["verdict"] = "cancelled"
+    elif isinstance(error, Reject):
+        end["retry"] = error.to_json()
     if isinstance(error, Retry):
         end["retry"] = _asked(error)
         # If there is no other attempt, the job has failed with what this one was raised from.

@@ -308,3 +308,47 @@ def test_what_the_page_shows_runs(shop: Shop) -> None:
     with pytest.raises(RemoteError, match="below zero"):
         failed.get(timeout=LIMIT_S)
     assert "of shop.base.count has failed: -1 is below zero" in shop.daemon.output(failed.id)
+
+
+REFUSING = """
+from jobctl import Ignore, Reject
+
+class Base(FunctionTask):
+    def on_failure(self, *about): note(about[1 + 1][0], "on_failure")
+    def after_return(self, *about): note(about[2 + 1][0], "after_return")
+
+@task(bind=True, base=Base, name="refuse", retries=2, on_success="next", on_retry="next")
+{word}def refuse(self, ledger, how):
+    note(ledger, how, self.request.retries)
+    if how == "ignore":
+        raise Ignore("nothing to do")
+    if how == "reject":
+        raise Reject("will not")
+    if self.request.retries < 5:
+        raise Reject(requeue=True)
+    return "done"
+
+@task(name="next")
+{word}def next_one(**facts): ...
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", ["processes = 1", 'pool = "async"'])
+def test_a_function_ignores_or_rejects_its_job(shop: Shop, group: str) -> None:
+    start(shop, REFUSING.format(word="async " if "async" in group else ""), group=group)
+    path = ledger(shop)
+    ignored = shop.ended(send_task("refuse", [path, "ignore"]))
+    assert (ignored["state"], ignored["reason"]) == ("REVOKED", "ignored by its function")
+    (attempt,) = ignored["attempts"]
+    assert (attempt["outcome"], attempt["error"]["message"]) == ("cancelled", "nothing to do")
+    rejected = shop.ended(send_task("refuse", [path, "reject"]))
+    assert (rejected["state"], len(rejected["attempts"])) == ("FAILURE", 1)
+    assert (rejected["error"]["type"], rejected["error"]["message"]) == (
+        "jobctl.Reject",
+        "will not",
+    )
+    assert noted(shop) == [["ignore", 0], ["reject", 0]]
+    # More often than its retries say: only the function knows when it is enough.
+    assert send_task("refuse", [path, "requeue"]).get(timeout=LIMIT_S) == "done"
+    assert noted(shop)[2:7] == [["requeue", number] for number in range(5)]

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from jobctl import FunctionTask, send_task, submit_many, task
+from jobctl import FunctionTask, Ignore, Reject, send_task, submit_many, task
 from jobctl.api import tasks
 from jobctl.api.eager import eager
 from jobctl.api.inplace import EagerResult
 from jobctl.api.rebuilt import know, remote_error
-from jobctl.errors import InvalidArguments, NotFound, RemoteError
+from jobctl.errors import InvalidArguments, JobRevoked, NotFound, RemoteError
 
 ROOT = Path(__file__).parents[2]
 
@@ -127,3 +127,29 @@ def test_what_the_page_shows_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(tests) == 2
     for found in tests:
         namespace[found]()
+
+
+def test_a_job_that_is_ignored_or_rejected_in_place_tells_no_handler_and_is_not_tried_again() -> (
+    None
+):
+    told: list[str] = []
+
+    @task(
+        name="refuse",
+        retries=3,
+        retry_delay=0,
+        on_failure=lambda *_: told.append("failure"),
+        after_return=lambda *_: told.append("after"),
+    )
+    def refuse(how: str) -> None:
+        told.append(how)
+        raise {"ignore": Ignore(), "reject": Reject("no"), "requeue": Reject("no", True)}[how]
+
+    ignored = refuse.apply(["ignore"])
+    assert (ignored.state, ignored.successful(), ignored.failed()) == ("REVOKED", False, False)
+    with pytest.raises(JobRevoked, match="ignored by its function"):
+        ignored.get()
+    for how in ("reject", "requeue"):
+        with pytest.raises(RemoteError, match=r"jobctl\.Reject: no"):
+            refuse.apply([how]).get()
+    assert told == ["ignore", "reject", "requeue"]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from jobctl.errors import JobRevoked as TaskRevokedError
 from jobctl.errors import NotFound as NotRegistered
 from jobctl.errors import WaitTimedOut as TimeoutError
+from jobctl.raised import Ignore, Reject, Retry
 from jobctl.raised import MaxRetriesExceeded as MaxRetriesExceededError
-from jobctl.raised import Retry
 from jobctl.raised import SoftTimeout as SoftTimeLimitExceeded
 
 __all__ = [
+    "Ignore",
     "MaxRetriesExceededError",
     "NotRegistered",
+    "Reject",
     "Retry",
     "SoftTimeLimitExceeded",
     "TaskRevokedError",

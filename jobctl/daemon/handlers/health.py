@@ -44,8 +44,8 @@ _LOOKED_BACK: Final = 20
 _MOST_PRIORITIES: Final = 20
 _NEVER: Final = 2**62
 
-_MEANT_SO: Final = frozenset({Reason.CANCELLED.value, Reason.PURGED.value})
-"""A person has ended the job: that is no failure."""
+_MEANT_SO: Final = frozenset({Reason.CANCELLED.value, Reason.IGNORED.value, Reason.PURGED.value})
+"""A person has ended the job, or its function by its own wish: that is no failure."""
 
 
 def health(station: Station, call: Call, request: requests.Health) -> Slice:
