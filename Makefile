@@ -22,6 +22,7 @@ KILL ?=
 READY := .venv/.installed
 CELERY_READY := .venv/.installed-celery
 FRAMEWORKS_READY := .venv/.installed-frameworks
+PYRIGHT_READY := .venv/.installed-pyright
 
 # Each test is in one of the two, never in both: tests/conftest.py marks what lies in tests/faults.
 SLOW := slow or celery or fault
@@ -58,6 +59,10 @@ $(FRAMEWORKS_READY): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[frameworks]'
 	@touch $@
 
+$(PYRIGHT_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[pyright]'
+	@touch $@
+
 demo: $(READY)  ## a daemon of its own, a few jobs, and what became of them
 	$(BIN)/python examples/demo.py
 
@@ -67,10 +72,10 @@ run: $(READY)  ## the daemon in the foreground, with conf.example.toml
 test: $(READY)  ## the quick tests
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m 'not ($(SLOW))'
 
-test-slow: $(CELERY_READY) $(FRAMEWORKS_READY)  ## every test that `make test` leaves out
+test-slow: $(CELERY_READY) $(FRAMEWORKS_READY) $(PYRIGHT_READY)  ## every test that `make test` leaves out
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m '$(SLOW)'
 
-flaky: $(FRAMEWORKS_READY)  ## the process tests ROUNDS times in random order; the first failure ends it
+flaky: $(FRAMEWORKS_READY) $(PYRIGHT_READY)  ## the process tests ROUNDS times in random order; the first failure ends it
 	@for ((round = 1; round <= $(ROUNDS); round++)); do \
 	  seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; \
 	  echo "flaky: round $$round of $(ROUNDS), seed $$seed"; \

@@ -4,6 +4,8 @@
 because unused ignores are errors too.
 """
 
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
