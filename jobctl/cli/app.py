@@ -17,6 +17,7 @@ from jobctl.cli import (
     config,
     daemon,
     db,
+    doctor,
     explain,
     exports,
     health,
@@ -119,6 +120,7 @@ app.add_typer(workers.app, name="worker")
 app.add_typer(inspect.app, name="inspect")
 app.command("explain")(explain.explain)
 app.command("check")(config.check)
+app.command("doctor")(doctor.doctor)
 app.add_typer(imports.app, name="import")
 app.add_typer(exports.app, name="export")
 app.add_typer(takeover.app, name="takeover")

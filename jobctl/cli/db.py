@@ -7,15 +7,13 @@ the command line itself never opens a store.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobctl.cli import options  # noqa: TC001 -- Typer reads the annotations
+from jobctl.cli.child import run_child
 from jobctl.cli.session import session_of
 
 if TYPE_CHECKING:
@@ -51,13 +49,13 @@ def check(
     """
     session = session_of(ctx, as_json=as_json)
     if file is not None:
-        found = _child("check", str(Path(file).absolute()))
+        found = run_child(_MODULE, "check", str(Path(file).absolute()))
     else:
         copy = _copied(session, None)
         if copy is None:
-            found = _child("check", *_place(session, state_dir))
+            found = run_child(_MODULE, "check", *_place(session, state_dir))
         else:
-            found = _child("check", copy["unfinished"], "--drop")
+            found = run_child(_MODULE, "check", copy["unfinished"], "--drop")
     if session.as_json:
         session.screen.json(found)
         return 0 if found["ok"] else 1
@@ -91,9 +89,9 @@ def backup(
     path = None if file is None else str(Path(file).absolute())
     copy = _copied(session, path)
     if copy is None:
-        told = _child("backup", *([path] if path else []), *_place(session, state_dir))
+        told = run_child(_MODULE, "backup", *([path] if path else []), *_place(session, state_dir))
     else:
-        told = _child("finish", copy["path"])
+        told = run_child(_MODULE, "finish", copy["path"])
     if session.as_json:
         session.screen.json(told)
     else:
@@ -124,7 +122,9 @@ def restore(
     """
     session = session_of(ctx, as_json=as_json)
     words = [str(Path(file).absolute()), *_place(session, state_dir)]
-    told = _child("restore", *words, *["--no-merge"] * no_merge, *["--dry-run"] * dry_run)
+    told = run_child(
+        _MODULE, "restore", *words, *["--no-merge"] * no_merge, *["--dry-run"] * dry_run
+    )
     if session.as_json:
         session.screen.json(told)
         return 0
@@ -197,28 +197,3 @@ def _copied(session: Session, path: str | None) -> dict[str, Any] | None:
 
 def _place(session: Session, state_dir: str | None) -> list[str]:
     return ["--state-dir", str(Path(state_dir).absolute() if state_dir else session.state_dir())]
-
-
-def _child(*words: str) -> dict[str, Any]:
-    """What a child of ours came to. Raises the error that it tells of."""
-    from jobctl.client import read_error
-    from jobctl.errors import JobctlError
-
-    # -P: a folder that somebody else may write must not supply our modules.
-    ended = subprocess.run(
-        [sys.executable, "-P", "-m", _MODULE, *words],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    try:
-        document: dict[str, Any] = json.loads(ended.stdout)
-    except ValueError:
-        said = ended.stderr.strip().splitlines()
-        why = said[-1] if said else f"it ended with {ended.returncode}"
-        raise JobctlError(f"the store was not worked on: {why}") from None
-    if "error" in document:
-        raise read_error(document["error"])
-    found: dict[str, Any] = document["ok"]
-    return found

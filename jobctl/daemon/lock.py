@@ -50,7 +50,7 @@ def take_lock(state: StateDirectory, patience_s: float) -> DaemonLock:
         lock = _try(state.daemon_lock)
         if lock is not None:
             return lock
-        pid, is_serving = _holder(state)
+        pid, is_serving = holder_of(state)
         looks -= 1
         if is_serving or not looks:
             break
@@ -96,8 +96,8 @@ def _say(state: StateDirectory, text: str) -> None:
         state.daemon_pid.write_text(text)
 
 
-def _holder(state: StateDirectory) -> tuple[int | None, bool]:
-    """The daemon that holds the lock, None if it is none, and whether it serves.
+def holder_of(state: StateDirectory) -> tuple[int | None, bool]:
+    """The daemon that holds the lock of a state directory, None if it is none, and whether it serves.
 
     What is written proves nothing: who was killed has left it behind, and the number may be another's by
     now. So the process must have the lock's file open.

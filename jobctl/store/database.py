@@ -441,8 +441,9 @@ def flush_folder(path: Path) -> None:
         os.close(folder)
 
 
-def _refuse_network_file_system(path: Path) -> None:
-    folder = str(path.parent.resolve())
+def file_system_of(path: Path) -> str:
+    """The type of the file system that a folder lies on (``ext4``), empty when that cannot be told."""
+    folder = str(path.resolve())
     best, kind = "", ""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields, _, rest = line.partition(" - ")
@@ -450,11 +451,26 @@ def _refuse_network_file_system(path: Path) -> None:
         inside = folder == mount_point or folder.startswith(mount_point.rstrip("/") + "/")
         if inside and len(mount_point) >= len(best):
             best, kind = mount_point, rest.split()[0]
-    if kind in _NETWORK_FILE_SYSTEMS or kind.startswith("fuse.sshfs"):
+    return kind
+
+
+def is_network_file_system(kind: str) -> bool:
+    """Other hosts may write to a file system of this type."""
+    return kind in _NETWORK_FILE_SYSTEMS or kind.startswith("fuse.sshfs")
+
+
+def _refuse_network_file_system(path: Path) -> None:
+    kind = file_system_of(path.parent)
+    if is_network_file_system(kind):
         raise StateDirectoryUnusable(
-            f'"{folder}" lies on {kind}, a network file system',
+            f'"{path.parent.resolve()}" lies on {kind}, a network file system',
             hint="SQLite's log cannot be trusted there; set state_dir to a local folder.",
         )
+
+
+def sqlite_version() -> str:
+    """The SQLite that is in use: ``3.51.3``."""
+    return apsw.sqlite_lib_version()
 
 
 def storage_error(error: apsw.Error, path: Path | None = None) -> StorageError:

@@ -714,7 +714,7 @@ def test_each_schema_that_ships_is_one_and_is_used(schema: Path) -> None:
     # Their commands are tested with what they need.
     elsewhere = {"explain", "check", "error", "import-celery-beat", "import-crontab"}
     elsewhere |= {"export-crontab", "export-systemd", "submit-from"}
-    elsewhere |= {"db-check", "db-backup", "db-restore"}
+    elsewhere |= {"db-check", "db-backup", "db-restore", "doctor"}
     elsewhere |= {"takeover", "takeover-check", "takeover-undo"}
     elsewhere |= {"service-steps", "service-status"}
     assert schema.stem in {case.schema for case in CASES} | elsewhere
