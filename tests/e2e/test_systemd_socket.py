@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.systemd_box import Box, systemd_box
+from jobctl import __version__
+from tests.support.systemd_box import ROOT, Box, systemd_box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,29 @@ touch /tmp/ended
 """
 
 
+NEXT = "0.1.0+next"
+PROGRAM = f"""#!{sys.executable}
+import sys
+sys.path.insert(0, "/opt/next")
+from jobctl.cli.entry import main
+sys.exit(main())
+"""
+
+
+def install_next(box: Box) -> None:
+    """Put another version in the place of the installed one, as a package does: each file at once."""
+    box.run("mkdir", "/opt/next")
+    box.run("cp", "-r", str(ROOT / "jobctl"), "/opt/next/jobctl")
+    front = box.path("/opt/next/jobctl/__init__.py")
+    text = front.read_text()
+    assert f'__version__ = "{__version__}"' in text
+    front.write_text(text.replace(f'__version__ = "{__version__}"', f'__version__ = "{NEXT}"'))
+    program = box.path("/usr/bin/.jobctl.new")
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+    program.rename(box.path("/usr/bin/jobctl"))
+
+
 @pytest.fixture
 def box() -> Iterator[Box]:
     with systemd_box() as started:
@@ -37,7 +62,7 @@ def lines(box: Box, path: str) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def test_no_submit_fails_over_restarts_and_kills_and_running_jobs_keep_their_exit_codes(
+def test_no_submit_fails_over_a_restart_a_kill_and_an_upgrade_and_jobs_keep_their_exit_codes(
     box: Box,
 ) -> None:
     box.install()
@@ -45,11 +70,13 @@ def test_no_submit_fails_over_restarts_and_kills_and_running_jobs_keep_their_exi
     jobs = [box.begin(f"wait_for_go; exit {code}") for code in (3, 4, 5)]
     box.run("systemd-run", "--unit=submits", "/bin/sh", "-c", SUBMITS)
 
-    for verb in ("restart", "kill", "restart"):
+    for verb in ("restart", "kill", "upgrade"):
         pid, count = box.shows("MainPID"), len(lines(box, "/tmp/ids"))
         if verb == "kill":
             box.systemctl("kill", "--signal=KILL", "--kill-who=main")
         else:
+            if verb == "upgrade":
+                install_next(box)
             box.systemctl("restart")
         box.until("another daemon", lambda pid=pid: box.shows("MainPID") not in ("0", pid))
         box.until("more submits", lambda count=count: len(lines(box, "/tmp/ids")) >= count + 3)
@@ -65,6 +92,7 @@ def test_no_submit_fails_over_restarts_and_kills_and_running_jobs_keep_their_exi
     counted = box.answer("list", "--count")["count"]
     # Neither lost nor done twice.
     assert counted == len(ids) + len(jobs)
+    assert box.answer("inspect", "ping")["version"] == NEXT
 
 
 def test_the_first_command_starts_the_daemon_until_the_socket_is_stopped_too(box: Box) -> None:
