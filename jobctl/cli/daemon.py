@@ -42,6 +42,14 @@ def daemon(
     log_format: Annotated[
         LogFormat | None, typer.Option("--log-format", help="Instead of the configuration's.")
     ] = None,
+    in_container: Annotated[
+        bool,
+        typer.Option(
+            "--container",
+            help="Jobs end with the daemon, so TERM waits for them; the log goes to standard output, as "
+            "JSON lines without moments unless --log-format says otherwise.",
+        ),
+    ] = False,
 ) -> int:
     """Run the daemon in the foreground.
 
@@ -56,6 +64,7 @@ def daemon(
         state_dir=Path(state_dir) if state_dir else None,
         socket=Path(socket) if socket else None,
         log_format=log_format.value if log_format else None,
+        in_container=in_container,
     )
 
 

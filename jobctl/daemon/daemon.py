@@ -69,7 +69,7 @@ class Daemon:
         socket: Path,
         on_ready: Callable[[], None],
         on_settings: Callable[[DaemonSettings], None],
-        is_first: bool,
+        in_container: bool,
     ) -> None:
         self._station = station
         self._server = server
@@ -78,7 +78,7 @@ class Daemon:
         self._notifier = notifier
         self._retention = retention
         self._on_ready = on_ready
-        self._is_first = is_first
+        self._in_container = in_container
         self._slices = Slices(station.clock)
         self._storing = Storing(
             station=station, retention=retention, handle=self._handle, follow=self._follow
@@ -302,7 +302,7 @@ class Daemon:
                     self.stop(None)
                 else:
                     self._hurry()
-            elif number == signal.SIGCHLD and self._is_first:
+            elif number == signal.SIGCHLD and self._in_container:
                 first_process.reap_orphans(self._own_children())
 
     def _own_children(self) -> set[int]:
@@ -318,10 +318,10 @@ class Daemon:
 
     def _serve_first_plan(self) -> None:
         self._on_ready()
-        if self._is_first and self._station.plan.settings.shutdown == "keep":
+        if self._in_container and self._station.plan.settings.shutdown == "keep":
             logger.warning(
-                "the first process of a container cannot keep jobs running when it ends: TERM "
-                'drains, as with shutdown = "drain"'
+                "jobs end with the container, so they cannot be kept running over the daemon's end: "
+                'TERM drains, as with shutdown = "drain"'
             )
 
     def restart(self, group: str, answer: RestartAnswer) -> None:
@@ -366,7 +366,7 @@ class Daemon:
         """
         station = self._station
         mode = mode or station.plan.settings.shutdown
-        if mode == "keep" and self._is_first:
+        if mode == "keep" and self._in_container:
             mode = "drain"
         if not self._loading.has_plan:
             # Nothing was begun, and how to judge what ended is not known: all is the next daemon's.
@@ -395,7 +395,7 @@ class Daemon:
         The first process of a container would kill it by that: there the second signal stops the
         jobs in order, and only the third one leaves them.
         """
-        if self._is_first and self._stop_mode == "drain":
+        if self._in_container and self._stop_mode == "drain":
             self.stop("kill")
         else:
             self._begin_to_stop("keep")

@@ -5,8 +5,8 @@
 * A signal without a handler does not reach it: one that comes before the loop stands would be lost.
 * Processes whose parent ended become its children, and stay zombies until it reaps them.
 
-Nothing here is needed behind an init of the container's own (``docker run --init``); but then the
-daemon cannot know that jobs end with it, and the configuration has to say ``shutdown = "drain"``.
+Behind an init of the container's own (``docker run --init``) only the first of these is left, and the daemon
+cannot know it: ``jobctl daemon --container`` says so.
 """
 
 from __future__ import annotations

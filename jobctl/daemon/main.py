@@ -7,6 +7,7 @@ workers and the socket.
 from __future__ import annotations
 
 import grp
+import logging
 import os
 import random
 import re
@@ -50,7 +51,7 @@ from jobctl.errors import (
     PlanError,
     StateDirectoryUnusable,
 )
-from jobctl.logs import fields, logger, start_logging
+from jobctl.logs import fields, is_journal, logger, prioritized, start_logging
 from jobctl.notify.notifications import Notifications
 from jobctl.paths import StateDirectory
 from jobctl.plan import DaemonSettings, FilePlan, PlanRefused, ScheduleSpec, merge
@@ -73,10 +74,12 @@ def run(
     state_dir: Path | None = None,
     socket: Path | None = None,
     log_format: str | None = None,
+    in_container: bool = False,
 ) -> int:
     """Be the daemon until it is stopped; gives back the exit code.
 
     ``config_path`` None: the default place if there is a file, else no configuration at all.
+    ``in_container``: jobs end with the daemon, and the log goes to standard output.
     """
     clock = SystemClock()
     if first_process.is_first():
@@ -84,18 +87,49 @@ def run(
     listener: Listener | None = None
     try:
         listener = activation.take_listener(os.environ)
-        return _serve(config_path, state_dir, socket, listener, log_format, clock)
+        return _serve(
+            config_path, state_dir, socket, listener, log_format, clock, in_container=in_container
+        )
     except JobctlError as error:
-        # Not through the log: whoever starts the daemon by hand must see all of it.
-        if isinstance(error, (ConfigError, PlanRefused)):
-            sys.stderr.write(problems_text(error.problems) + "\n")
+        if in_container:
+            start_logging(clock, form=log_format or "json", in_container=True)
+            _log(error)
         else:
-            sys.stderr.write(f"jobctl daemon: {error.message}\n")
-            if error.hint:
-                sys.stderr.write(f"hint: {error.hint}\n")
+            _tell(error)
         if listener is not None:
             activation.turn_away(listener, error)
         return error.exit_code
+
+
+def _tell(error: JobctlError) -> None:
+    """Say why there is no daemon. Not through the log: whoever starts it by hand must see all of it."""
+    if isinstance(error, (ConfigError, PlanRefused)):
+        text = problems_text(error.problems)
+    else:
+        text = f"jobctl daemon: {error.message}\n"
+        if error.hint:
+            text += f"hint: {error.hint}\n"
+    if is_journal(sys.stderr, os.environ):
+        text = prioritized(text.rstrip("\n"), logging.ERROR) + "\n"
+    sys.stderr.write(text)
+
+
+def _log(error: JobctlError) -> None:
+    """The same where every line has to be a record."""
+    if not isinstance(error, (ConfigError, PlanRefused)):
+        logger.error(error.message, extra=fields(code=error.code, hint=error.hint))
+        return
+    for problem in error.problems:
+        logger.error(
+            problem.message,
+            extra=fields(
+                code=error.code,
+                file=problem.file,
+                line=problem.line,
+                key=problem.key,
+                hint=problem.hint,
+            ),
+        )
 
 
 def _read_configuration(config_path: Path | None) -> tuple[FilePlan, Path | None]:
@@ -114,10 +148,18 @@ def _serve(
     listener: Listener | None,
     log_format: str | None,
     clock: HostClock,
+    *,
+    in_container: bool,
 ) -> int:
     file, path = _read_configuration(config_path)
     settings = file.settings
-    start_logging(clock, form=log_format or settings.log_format, level=settings.log_level)
+    usual_form = "json" if in_container else settings.log_format
+    start_logging(
+        clock,
+        form=log_format or usual_form,
+        level=settings.log_level,
+        in_container=in_container,
+    )
     defaults = paths.defaults(os.environ, os.geteuid())
     root = state_dir or Path(settings.state_dir or defaults.state_dir)
     listen_at = socket or Path(settings.socket or defaults.socket)
@@ -131,7 +173,14 @@ def _serve(
         database = open_database(state.database)
         try:
             daemon, server, station, loop = build(
-                file, path, state, database, listen_at, clock, listener
+                file,
+                path,
+                state,
+                database,
+                listen_at,
+                clock,
+                listener,
+                in_container=in_container,
             )
             # What it declares is in the plan; there may be a hundred thousand schedules.
             del file
@@ -178,6 +227,8 @@ def build(
     listen_at: Path,
     clock: HostClock,
     listener: Listener | None = None,
+    *,
+    in_container: bool = False,
 ) -> tuple[Daemon, Server, Station, Loop]:
     """Make every part and hand each what it needs. ``listener`` is the socket, if there is one already."""
     uid = os.geteuid()
@@ -283,7 +334,7 @@ def build(
         socket=listen_at.absolute(),
         on_ready=on_ready,
         on_settings=take_access,
-        is_first=first_process.is_first(),
+        in_container=in_container or first_process.is_first(),
     )
     # Before anything is started that would have to be stopped again.
     if listener is None:

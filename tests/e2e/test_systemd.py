@@ -251,6 +251,24 @@ def test_a_broken_configuration_at_start_is_told_and_not_tried_again(box: Box) -
     assert 'unknown key "concurency"' in log
 
 
+def test_the_log_can_be_searched_by_fields_and_priorities(box: Box) -> None:
+    box.install()
+    box.systemctl("start")
+
+    def entries(*matches: str) -> list[str]:
+        found = box.run("journalctl", "--no-pager", "--output=cat", "-u", "jobctl", *matches)
+        return found.stdout.splitlines()
+
+    box.until("the entry", lambda: entries("JOBCTL_SOCKET=/run/jobctl/jobctl.sock"))
+    (ready,) = entries("JOBCTL_SOCKET=/run/jobctl/jobctl.sock")
+    assert ready.startswith("ready version=")
+    assert entries("-p", "err", "_COMM=jobctl") == []
+    box.configure(BROKEN)
+    box.systemctl("restart", check=False)
+    told = box.until("the faults", lambda: entries("-p", "err", "SYSLOG_IDENTIFIER=jobctl"))
+    assert any('unknown key "retires"' in line for line in told)
+
+
 def test_a_daemon_that_cannot_have_its_state_directory_tries_until_it_can(box: Box) -> None:
     box.install()
     holder = ["/usr/bin/jobctl", "--socket", "/tmp/holder.sock", "daemon"]

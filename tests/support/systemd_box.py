@@ -35,7 +35,7 @@ class Box:
         self._environment = {
             **os.environ,
             "BOX": str(folder),
-            "BOX_BIND": " ".join(_folders_to_bind()),
+            "BOX_BIND": " ".join(folders_to_bind()),
             "BOX_TIMEOUT": str(int(20 * PATIENCE)),
         }
         up = self._script("up")
@@ -180,7 +180,7 @@ class Box:
         return attempt
 
 
-def _folders_to_bind() -> list[str]:
+def folders_to_bind() -> list[str]:
     """What this environment consists of and would not be seen inside, the shortest paths only."""
     found: list[Path] = []
     for folder in sorted({ROOT, Path(sys.prefix), Path(sys.base_prefix)}):
