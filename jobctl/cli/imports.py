@@ -13,6 +13,7 @@ from jobctl.cli import (
 from jobctl.cli.session import session_of
 
 if TYPE_CHECKING:
+    from jobctl.importers.celery_app import Judged
     from jobctl.importers.celery_beat import BeatImport
 
 app = typer.Typer(
@@ -59,11 +60,11 @@ def celery_beat(
     from pathlib import Path
 
     from jobctl.importers.celery_beat import convert
-    from jobctl.importers.reading import read_beat
+    from jobctl.importers.reading import read_celery
 
     session = session_of(ctx, as_json=as_json)
     folders = [str(Path(folder).absolute()) for folder in pythonpath or ["."]]
-    found = convert(read_beat(place, python=python or sys.executable, folders=folders))
+    found = convert(read_celery("beat", place, python=python or sys.executable, folders=folders))
     if session.as_json:
         session.screen.json(_shape(found))
         return 0
@@ -73,6 +74,73 @@ def celery_beat(
         for note in entry.notes:
             session.screen.note(f"  {note}")
     return 0
+
+
+@app.command("celery")
+def celery(
+    ctx: typer.Context,
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODULE[:ATTR]",
+            help="The Celery application, or a module of settings: proj.celery:app.",
+        ),
+    ],
+    python: Annotated[
+        str | None,
+        typer.Option(
+            "--python", metavar="PATH", help="The application's interpreter; else the daemon's own."
+        ),
+    ] = None,
+    pythonpath: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pythonpath",
+            metavar="DIR",
+            help="Where its modules lie, may be repeated; else the working directory.",
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> int:
+    """Tell what of a Celery application's configuration carries over.
+
+    A file to begin with goes to standard output, a verdict for each setting and each task that is not the same
+    to standard error. Nothing is changed.
+    """
+    import sys
+    from pathlib import Path
+
+    from jobctl.importers.celery_app import convert_app
+    from jobctl.importers.celery_beat import Verdict
+    from jobctl.importers.reading import read_celery
+
+    session = session_of(ctx, as_json=as_json)
+    folders = [str(Path(folder).absolute()) for folder in pythonpath or ["."]]
+    found = convert_app(read_celery("app", place, python=python or sys.executable, folders=folders))
+    if session.as_json:
+        session.screen.json(
+            {
+                "toml": found.toml,
+                "settings": [_judged(setting) for setting in found.settings],
+                "tasks": [_judged(task) for task in found.tasks],
+            }
+        )
+        return 0
+    session.screen.block(found.toml)
+    for what, judged in (("setting", found.settings), ("task", found.tasks)):
+        same = [each for each in judged if each.verdict is Verdict.CLEAN and not each.notes]
+        for each in judged:
+            if each in same:
+                continue
+            session.screen.note(f"{what} {each.name}: {each.verdict}")
+            for note in each.notes:
+                session.screen.note(f"  {note}")
+        session.screen.note(f"{what}s that mean the same: {len(same)} of {len(judged)}")
+    return 0
+
+
+def _judged(each: Judged) -> dict[str, object]:
+    return {"name": each.name, "verdict": each.verdict.value, "notes": list(each.notes)}
 
 
 def _shape(found: BeatImport) -> dict[str, object]:

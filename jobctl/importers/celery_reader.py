@@ -1,4 +1,4 @@
-"""Reads a beat schedule inside the environment of its application, and prints it as JSON.
+"""Reads a beat schedule, or a whole application, in its own environment, and prints it as JSON.
 
 Run as a file by the application's own Python, which may know neither jobctl nor this version of Python's
 library of today: standard library only, no import of jobctl. Celery itself is never imported here: what
@@ -8,6 +8,11 @@ the application made of it is judged by its looks. Answers one JSON document on 
 ``kwargs``, ``options``, ``relative``, ``function`` (``module:name`` of what the task runs, or None),
 ``is_bound``, ``faults`` (what cannot be told in JSON); ``timezone``: a name, or None for the host's;
 ``error``: ``message`` and ``hint``, instead of all that.
+
+Of a whole application (``app`` in place of ``beat``): ``module``, where the application was found;
+``settings``, by the names that somebody has given them, with values as JSON (``None`` for what may hold a
+secret, a text for what is no JSON); ``tasks``, a list of ``name``, ``serializer``, ``rate_limit``,
+``acks_late``, ``reject_on_worker_lost``, ``overrides`` (methods of the application's own task class).
 
 What the application prints meanwhile goes to standard error.
 """
@@ -42,13 +47,7 @@ class CannotRead(Exception):
 
 def read(place: str) -> dict[str, Any]:
     """The schedule at ``MODULE`` or ``MODULE:ATTR``, in the shape of the module's docstring."""
-    module_name, _, attribute = place.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # noqa: BLE001 -- anything may come out of somebody else's module
-        message = f"{module_name} cannot be imported: {type(error).__name__}: {error}"
-        hint = "Name the application's interpreter with --python and its folder with --pythonpath."
-        raise CannotRead(message, hint) from None
+    module, attribute = _import(place)
     found = _find(module, attribute)
     if _is_app(found):
         return _of_app(found)
@@ -67,6 +66,85 @@ def read(place: str) -> dict[str, Any]:
     if zone is None and is_utc is not False:
         zone = "UTC"
     return {"timezone": None if zone is None else str(zone), "entries": _entries(schedule, {})}
+
+
+_OWN_METHODS = ("__call__", "apply_async", "delay", "retry", "send_events")
+_SECRET = ("url", "backend", "password", "secret", "token", "key", "options")
+
+
+def read_app(place: str) -> dict[str, Any]:
+    """The settings and tasks at ``MODULE`` or ``MODULE:ATTR``, in the shape of the module's docstring."""
+    module, attribute = _import(place)
+    found = _find(module, attribute)
+    tasks: list[dict[str, Any]] = []
+    if _is_app(found):
+        found.loader.import_default_modules()
+        found.finalize()
+        table = dict(found.conf.table(with_defaults=False, censored=True))
+        settings = _of_namespace(table, getattr(found, "namespace", None))
+        names = sorted(name for name in found.tasks if not name.startswith("celery."))
+        tasks = [_task(name, found.tasks[name]) for name in names]
+    else:
+        settings = dict(found) if isinstance(found, dict) else dict(vars(found))
+    return {
+        "module": module.__name__,
+        "settings": {
+            str(name): _told(str(name), value)
+            for name, value in settings.items()
+            if not str(name).startswith("_")
+        },
+        "tasks": tasks,
+    }
+
+
+def _of_namespace(table: dict[str, Any], namespace: Any) -> dict[str, Any]:
+    """Without what is said to others: Django's settings hold everybody's."""
+    if not namespace:
+        return table
+    prefix = f"{namespace}_"
+    return {
+        name if prefix == "CELERY_" else name.removeprefix(prefix).lower(): value
+        for name, value in table.items()
+        if name.startswith(prefix) or name.islower()
+    }
+
+
+def _task(name: str, task: Any) -> dict[str, Any]:
+    own = [
+        method
+        for kind in type(task).__mro__
+        if not kind.__module__.startswith(("celery.", "builtins"))
+        for method in _OWN_METHODS
+        if method in vars(kind)
+    ]
+    return {
+        "name": name,
+        "serializer": _option(getattr(task, "serializer", None)),
+        "rate_limit": _option(getattr(task, "rate_limit", None)),
+        "acks_late": bool(getattr(task, "acks_late", False)),
+        "reject_on_worker_lost": bool(getattr(task, "reject_on_worker_lost", False)),
+        "overrides": sorted(set(own)),
+    }
+
+
+def _told(name: str, value: Any) -> Any:
+    if any(word in name.lower() for word in _SECRET):
+        return None
+    if isinstance(value, dict):
+        return {str(key): _told(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_told("", inner) for inner in value]
+    return _option(value)
+
+
+def _import(place: str) -> tuple[Any, str]:
+    module_name, _, attribute = place.partition(":")
+    try:
+        return importlib.import_module(module_name), attribute
+    except Exception as error:  # noqa: BLE001 -- anything may come out of somebody else's module
+        message = f"{module_name} cannot be imported: {type(error).__name__}: {error}"
+        hint = "Name the application's interpreter with --python and its folder with --pythonpath."
+        raise CannotRead(message, hint) from None
 
 
 def _find(module: Any, attribute: str) -> Any:
@@ -208,13 +286,13 @@ def _is_bound(task: Any) -> bool:
 
 
 def main() -> int:
-    """Answer for the place that the first argument names; the others are folders to look in first."""
+    """Answer: ``beat`` or ``app``, then the place; all other arguments are folders to look in first."""
     # In place of this file's own folder, which Python has put there.
-    sys.path[:1] = sys.argv[2:]
+    sys.path[:1] = sys.argv[3:]
     answer_to = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:
-        answer = read(sys.argv[1])
+        answer = (read_app if sys.argv[1] == "app" else read)(sys.argv[2])
     except CannotRead as error:
         answer = {"error": {"message": str(error), "hint": error.hint}}
     with answer_to:

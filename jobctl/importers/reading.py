@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from jobctl.errors import JobctlError
 
@@ -27,17 +27,22 @@ class CannotImport(JobctlError):
     exit_code: ClassVar[int] = 1
 
 
-def read_beat(
-    place: str, *, python: str = sys.executable, folders: Sequence[str] = ()
+def read_celery(
+    what: Literal["beat", "app"],
+    place: str,
+    *,
+    python: str = sys.executable,
+    folders: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What `jobctl.importers.celery_reader` says about ``place`` (``MODULE`` or ``MODULE:ATTR``).
+    """What `jobctl.importers.celery_reader` says about ``place`` (``MODULE`` or ``MODULE:ATTR``): of its beat
+    schedule, or of the whole application.
 
     ``folders`` are looked into first for modules. Blocks until the application is imported. Raises
     CannotImport with the reason; what the application prints goes to standard error.
     """
     from jobctl.importers import celery_reader
 
-    command = [python, str(Path(celery_reader.__file__)), place, *folders]
+    command = [python, str(Path(celery_reader.__file__)), what, place, *folders]
     try:
         done = subprocess.run(
             command,

@@ -712,7 +712,14 @@ def test_each_schema_that_ships_is_one_and_is_used(schema: Path) -> None:
     Draft202012Validator.check_schema(json.loads(schema.read_text()))
 
     # Their commands are tested with what they need.
-    elsewhere = {"explain", "check", "error", "import-celery-beat", "import-crontab"}
+    elsewhere = {
+        "explain",
+        "check",
+        "error",
+        "import-celery-beat",
+        "import-crontab",
+        "import-celery",
+    }
     elsewhere |= {"export-crontab", "export-systemd", "submit-from"}
     elsewhere |= {"db-check", "db-backup", "db-restore", "doctor"}
     elsewhere |= {"takeover", "takeover-check", "takeover-undo"}
