@@ -9,6 +9,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_S = 1e11
 """Some three thousand years."""
@@ -101,6 +106,26 @@ class Reject(Exception):
 
 
 Reject.__module__ = "jobctl"
+
+
+class Replaced(Retry):
+    """Other work takes the place of the job whose function raises it (``self.replace``).
+
+    It travels as what the function asks for, like a retry: the transaction that ends the attempt makes the
+    jobs. ``work``: ``jobs``, ``steps`` and ``shape`` as of a submitted workflow; with ``gathers`` there is one
+    step more, which takes the results of the others.
+    """
+
+    def __init__(self, work: Mapping[str, Any]) -> None:
+        super().__init__("the function asked to be replaced")
+        self.work = work
+
+    def to_json(self) -> str:
+        """Give ``replace``: the work."""
+        return json.dumps({"replace": self.work})
+
+
+Replaced.__module__ = "jobctl"
 
 
 class MaxRetriesExceeded(Exception):

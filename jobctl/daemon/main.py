@@ -39,6 +39,7 @@ from jobctl.daemon.retention import Retention
 from jobctl.daemon.roles import Access, access_by
 from jobctl.daemon.server import Server
 from jobctl.daemon.station import Ids, Station
+from jobctl.daemon.step_ends import StepEnds
 from jobctl.daemon.telling import Queueing
 from jobctl.daemon.waiting import Waiters
 from jobctl.dispatcher import Dispatcher
@@ -265,6 +266,7 @@ def build(
         host=ProcLoad(),
         hand_over=lambda name, facts: hand_over(station, name, facts),
         teller=notifications,
+        workflows=StepEnds(lambda: station),
     )
 
     def make_job(

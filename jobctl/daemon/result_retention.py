@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from jobctl.clock import SECOND, Clock, Moment
 from jobctl.store import attempts as attempt_rows
+from jobctl.store import dependencies as dependency_rows
 from jobctl.store import jobs as job_rows
 
 if TYPE_CHECKING:
@@ -88,6 +89,13 @@ class ResultRetention:
                     self._is_unbroken = False
             if self._is_unbroken:
                 self._bare_until = job_id
+        if expired:
+            # What an unfinished job of its workflow takes stays with it.
+            wanted = dependency_rows.wanted(self._database, expired)
+            expired = [job_id for job_id in expired if job_id not in wanted]
+            if wanted:
+                self._is_unbroken = False
+                self._bare_until = min(self._bare_until, min(wanted) - 1)
         attempt_rows.drop_results(self._database, expired)
         # Ids rise with time: what follows was submitted later, and ended later still.
         youngest = now - int(min(self._spans()) * SECOND)

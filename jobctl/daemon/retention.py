@@ -26,6 +26,7 @@ from jobctl.store import keys as key_rows
 from jobctl.store import meta
 from jobctl.store import rules as rule_rows
 from jobctl.store import schedules as schedule_rows
+from jobctl.store import workflows as workflow_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -195,6 +196,7 @@ class Retention:
                     self._files.append(output_file(self._output_dir, job_id, number, stderr=True))
         attempt_rows.prune(self._database, job_ids)
         dependency_rows.prune(self._database, job_ids)
+        workflow_rows.prune(self._database, job_ids)
         job_rows.prune(self._database, job_ids)
 
     def _drop_files(self) -> None:

@@ -24,6 +24,7 @@ from jobctl.errors import NotAllowed
 from jobctl.logs import fields, logger
 from jobctl.protocol import requests
 from jobctl.store import jobs as job_rows
+from jobctl.store import workflows as workflow_rows
 from jobctl.values import dataclass
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ class Right(StrEnum):
 RIGHTS: Final[Mapping[type[requests.Request], Right]] = {
     requests.Hello: Right.MEMBERSHIP,
     requests.Submit: Right.MEMBERSHIP,
+    requests.SubmitWorkflow: Right.MEMBERSHIP,
+    requests.Workflow: Right.SEE_JOB,
+    requests.Workflows: Right.MEMBERSHIP,
     requests.Status: Right.SEE_JOB,
     requests.List: Right.MEMBERSHIP,
     requests.Logs: Right.SEE_JOB,
@@ -233,7 +237,7 @@ def authorise(database: Database, role: Role, uid: int, request: requests.Reques
         right = LOOKS.get(request.what, Right.ADMINISTER)
     given = _GIVEN[role]
     if right in given:
-        if isinstance(request, requests.Submit):
+        if isinstance(request, (requests.Submit, requests.SubmitWorkflow)):
             _refuse_waiting_for_others(database, given, uid, request)
         return
     if right in (Right.SEE_JOB, Right.CHANGE_JOB) and role is not Role.STRANGER:
@@ -256,6 +260,8 @@ def _jobs_of(request: Any) -> Iterable[int]:
     match request:
         case requests.Wait():
             return request.jobs
+        case requests.Workflow():
+            return (request.workflow,)
         case requests.Why():
             if not request.name.isdecimal():
                 raise NotAllowed(
@@ -269,6 +275,8 @@ def _jobs_of(request: Any) -> Iterable[int]:
 
 def _refuse_others_job(database: Database, uid: int, job: int) -> None:
     owner = job_rows.owner(database, job)
+    if owner is None and (workflow := workflow_rows.get(database, job)) is not None:
+        owner = workflow.uid
     # One that is not there has its own answer.
     if owner is not None and owner != uid:
         raise NotAllowed(
@@ -278,7 +286,10 @@ def _refuse_others_job(database: Database, uid: int, job: int) -> None:
 
 
 def _refuse_waiting_for_others(
-    database: Database, given: frozenset[Right], uid: int, request: requests.Submit
+    database: Database,
+    given: frozenset[Right],
+    uid: int,
+    request: requests.Submit | requests.SubmitWorkflow,
 ) -> None:
     """Whether a job succeeded is told to whoever makes one that waits for it."""
     if Right.SEE_JOB in given:

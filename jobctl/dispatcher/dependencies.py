@@ -1,6 +1,6 @@
 """Jobs that wait for others: they are let go, or revoked, when what they wait for has ended.
 
-Only jobs that exist can be waited for, so there are no rings. A job that has to succeed and does not takes
+Only jobs that exist can be waited for, or what replaces the work of one, so there are no rings. A job that has to succeed and does not takes
 with it all that wait for it, and all that wait for those: none of them could ever run.
 
 The transaction that ends a job follows its end too, but for no more than `SLICE` of those that wait: a
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from jobctl.dispatcher.handing_on import hand_on
 from jobctl.store import dependencies as rows
 from jobctl.store import jobs as job_rows
 
@@ -55,7 +56,8 @@ class Dependencies:
         return bool(self._ended) or self._cursor is not None
 
     def step(self, now: Moment) -> tuple[list[Standing], list[int]]:
-        """Follow ends for a slice, inside a transaction: the jobs that were let go, and those that were revoked.
+        """Follow ends for a slice, inside a transaction: the jobs that were let go, and those that ended here:
+        nearly always revoked.
 
         Those with a time of their own that has not come stand in the line of such jobs.
         """
@@ -75,7 +77,11 @@ class Dependencies:
             gone = self._revoke(broken, now)
             self._ended += gone
             revoked += gone
-            let_go += job_rows.let_after(self._database, ids=met - broken.keys(), now=now)
+            found = job_rows.let_after(self._database, ids=met - broken.keys(), now=now)
+            handed = hand_on(self._database, found, now)
+            let_go += handed.standing
+            self._ended += handed.ended
+            revoked += handed.ended
         if (let_go or revoked) and not self.has_work:
             # Nobody waits any more: what ends from now on is not looked at.
             line = job_rows.AFTER_LINE

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from jobctl.clock import earliest
 from jobctl.dispatcher.allowances import Allowances
 from jobctl.dispatcher.dependencies import Dependencies
 from jobctl.dispatcher.ends import facts_of, follower_of, result_as_asked
 from jobctl.dispatcher.gates import Gates
+from jobctl.dispatcher.handing_on import hand_on
 from jobctl.dispatcher.orders import (
     Orders,
     limit_of,
@@ -45,6 +46,7 @@ from jobctl.store import attempts as attempt_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import queues as queue_rows
 from jobctl.store import rates as rate_rows
+from jobctl.store import workflows as workflow_rows
 from jobctl.store.jobs import (
     Claimed,
     Running,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from jobctl.dispatcher.load import HostLoad
     from jobctl.plan import Plan
     from jobctl.store.database import Database
+    from jobctl.store.workflows import Step
     from jobctl.task import Task
     from jobctl.task.keys import Json
 
@@ -114,6 +117,21 @@ class Stop(NamedTuple):
     signal: int | None = None
 
 
+class Workflows(Protocol):
+    """What steps of workflows need of those who know how jobs are made; all of it in this transaction."""
+
+    def replace(
+        self, running: Running, outcome: Outcome, now: Moment
+    ) -> tuple[Outcome, Standing | None]:
+        """Make a job the work that its attempt asks for; where it stands then. None: it did not ask for
+        that, or, as the outcome says, it cannot be done."""
+        ...
+
+    def fail(self, step: Step) -> None:
+        """Make the jobs that a step wants when it fails. Never raises."""
+        ...
+
+
 @dataclass
 class Effects:
     """What follows a turn's commit."""
@@ -138,6 +156,7 @@ class Dispatcher:
         host: HostLoad,
         hand_over: HandOver | None = None,
         teller: Teller | None = None,
+        workflows: Workflows | None = None,
     ) -> None:
         self._database = database
         self._engine = engine
@@ -146,6 +165,7 @@ class Dispatcher:
         self._orders = orders
         self._hand_over = hand_over
         self._teller = teller
+        self._workflows = workflows
         self._plan: Plan | None = None
         self._looked_after: frozenset[str] = frozenset()
         self._hot: set[str] = set()
@@ -280,6 +300,18 @@ class Dispatcher:
         for line in lines:
             self.note_ready(line)
 
+    def note_let_go(self, jobs: Sequence[Standing], now: Moment) -> None:
+        """Jobs wait for no other one any more, in this transaction: steps of workflows are given what they
+        take."""
+        handed = hand_on(self._database, jobs, now)
+        self.effects.ended += handed.ended
+        self._take_let_go(handed.standing)
+
+    def _take_let_go(self, jobs: Sequence[Standing]) -> None:
+        self._take_standing([job for job in jobs if job.line != job_rows.ETA_LINE])
+        if any(job.line == job_rows.ETA_LINE for job in jobs):
+            self._next_eta = job_rows.next_eta(self._database)
+
     def note_ended(self, job_ids: list[int]) -> None:
         """Jobs of which some have ended are waited for by a job that is new, in this transaction."""
         self._dependencies.is_used = True
@@ -354,9 +386,8 @@ class Dispatcher:
         if self._dependencies.has_work:
             let_go, revoked = self._dependencies.step(now)
             self.effects.ended += revoked
-            self._take_standing([job for job in let_go if job.line != job_rows.ETA_LINE])
-            if any(job.line == job_rows.ETA_LINE for job in let_go):
-                self._next_eta = job_rows.next_eta(self._database)
+            self._fail_steps(revoked)
+            self._take_let_go(let_go)
         if self._held_back:
             self._let_go()
         if self._has_keys and self.effects.ended:
@@ -663,7 +694,14 @@ class Dispatcher:
             return
         task = self._plan.find(running.task) if self._plan and running.task else None
         if task is not None and outcome.result is not None:
-            outcome = result_as_asked(outcome, task)
+            outcome = result_as_asked(
+                outcome,
+                task,
+                is_taken=lambda: workflow_rows.is_taken(self._database, running.id),
+            )
+        replacement = None
+        if outcome.retry is not None and running.stop_asked is None and self._workflows is not None:
+            outcome, replacement = self._workflows.replace(running, outcome, now)
         attempt_rows.add(
             self._database,
             [
@@ -676,9 +714,25 @@ class Dispatcher:
                 )
             ],
         )
+        if replacement is not None:
+            self._take_replacement(running, replacement)
+            return
         if task is not None and isinstance(task.timeout_s, Share):
             self._note_run_time(task, outcome)
         self._follow(running, task, outcome, now)
+
+    def _take_replacement(self, running: Running, job: Standing) -> None:
+        """A job waits again, with other work, and for others perhaps."""
+        if job.line == job_rows.AFTER_LINE:
+            self._dependencies.is_used = True
+        elif job.line == job_rows.ETA_LINE:
+            self._next_eta = job_rows.next_eta(self._database)
+        else:
+            self._take_standing([job])
+        if running.deadline_at is not None:
+            self.note_deadline(running.deadline_at)
+        if running.gate is not None:
+            self._gates.note(running.gate)
 
     def _note_run_time(self, task: Task, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.SUCCESS and outcome.started_at is not None:
@@ -720,6 +774,7 @@ class Dispatcher:
                     now=outcome.finished_at,
                 )
                 self.effects.ended.append(running.id)
+                self._fail_steps([running.id])
             case Change.TRY_AGAIN:
                 eta = now + int(decision.delay_s * 1_000_000)
                 job_rows.try_again(
@@ -755,6 +810,14 @@ class Dispatcher:
                 self._hand_over(name, facts_of(running, decision.change, outcome))
         if self._teller is not None:
             self._teller.settled(running, task, decision.change, outcome, now)
+
+    def _fail_steps(self, job_ids: Sequence[int]) -> None:
+        """Let the jobs be made that steps want when they fail."""
+        if self._workflows is None or not job_ids:
+            return
+        for step in workflow_rows.steps_of(self._database, job_ids).values():
+            if step.on_error is not None:
+                self._workflows.fail(step)
 
     def _release(self, running: Running) -> None:
         if running.stop_asked == Verdict.CANCELLED:

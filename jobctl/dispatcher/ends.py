@@ -13,16 +13,18 @@ from jobctl.result import Verdict
 from jobctl.task.units import format_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobctl.result import Outcome
     from jobctl.store.jobs import Running
     from jobctl.task import Task
     from jobctl.task.keys import Json
 
 
-def result_as_asked(outcome: Outcome, task: Task) -> Outcome:
-    """The outcome of a function that returned, as its task wants it stored: without its result, or as a
-    failure because that is too long."""
-    if task.ignore_result:
+def result_as_asked(outcome: Outcome, task: Task, *, is_taken: Callable[[], bool]) -> Outcome:
+    """The outcome of a function that returned, as its task wants it stored: without its result, unless a step
+    of its workflow takes it, or as a failure because that is too long."""
+    if task.ignore_result and not is_taken():
         return replace(outcome, result=None)
     assert outcome.result is not None
     size, longest = len(outcome.result.encode()), task.max_result_bytes

@@ -84,6 +84,10 @@ class NewJob(Request):
         labels: name → value, shown and filtered by.
         cwd, env, umask: of an ad-hoc command.
         stderr: of a command, ``"merge"`` or ``"separate"``: instead of the task's own.
+        headers: of a function, any names and values: its request has them.
+        ignore_result: keep nothing of what the function returns.
+        each: the function is called in one job for each member of a list, which is the only argument:
+            ``"one"`` with it as its argument, ``"star"`` with it as its arguments; the result is a list.
     """
 
     do: ClassVar[str] = "job"
@@ -110,6 +114,70 @@ class NewJob(Request):
     env: dict[str, str] | None = None
     umask: int | None = None
     stderr: str | None = None
+    headers: dict[str, Json] | None = None
+    ignore_result: bool = False
+    each: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SubmitWorkflow(Request):
+    """Add jobs that belong together, all or none. Answer: ``id`` (of the workflow), ``jobs`` (their ids, in
+    order), ``duplicate``.
+
+    ``jobs`` are mappings with the fields of `NewJob`, without a key; ``steps`` as many with those of
+    `NewStep`. ``shape``: as in the store, with places in ``jobs`` (from 0) for ids. ``key``: as that of a job,
+    for all of it.
+    """
+
+    do: ClassVar[str] = "submit_workflow"
+    jobs: list[dict[str, Any]]
+    steps: list[dict[str, Any]]
+    shape: list[Json]
+    key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewStep(Request):
+    """How one job of a `SubmitWorkflow` belongs to the others. Places count from 0 and are lower than its own.
+
+    Attributes:
+        after: places of the jobs that it waits for.
+        until: ``"success"``: it is revoked when one of them does not succeed; ``"end"``.
+        takes: the place of the job whose result is its first argument, or a list of such; its arguments hold
+            null there.
+        delay_s: how long it waits when its turn has come.
+        on_error: jobs, with the fields of `NewJob`, that are made when it fails. A function gets what is known
+            of the failure before their arguments, unless they are ``immutable``.
+        joins: they are made also when it is revoked because another one failed.
+    """
+
+    do: ClassVar[str] = "step"
+    after: list[int] | None = None
+    until: str = "success"
+    takes: Json = None
+    delay_s: float | None = None
+    on_error: list[dict[str, Any]] | None = None
+    joins: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workflow(Request):
+    """A workflow by its id, or by that of one of its jobs. Answer: ``id``, ``state``, ``submitted_at``,
+    ``shape``, ``jobs``: ``id``, ``state``, ``task``, ``reason``, ``submitted_at``, ``started_at``,
+    ``finished_at``, by id."""
+
+    do: ClassVar[str] = "workflow"
+    workflow: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workflows(Request):
+    """Workflows, newest first. Answer: ``workflows`` (each as `Workflow` answers), ``next`` (cursor for
+    ``before``, or None)."""
+
+    do: ClassVar[str] = "workflows"
+    before: int | None = None
+    limit: int = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,8 +229,9 @@ class Logs(Request):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wait(Request):
     """Wait until jobs have ended, at most 10,000. Answer: ``jobs``, a list of ``id``, ``state``,
-    ``reason``, ``kind``, ``exit_code``, ``signal``, ``verdict``, ``error``, ``result``, in the order asked
-    for; ``timed_out``. Of several jobs the ``result`` is None and the ``error`` is short."""
+    ``reason``, ``kind``, ``exit_code``, ``signal``, ``verdict``, ``cause``, ``error``, ``result``, in the
+    order asked for; ``timed_out``. ``cause`` is the job that failed because of which it was
+    revoked: ``id``, ``reason``, ``error``, ``exit_code``, ``signal``. Of several jobs the ``result`` is None and the ``error`` is short."""
 
     do: ClassVar[str] = "wait"
     jobs: list[int]
@@ -172,7 +241,7 @@ class Wait(Request):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result(Request):
     """What a job came to, now. Answer: ``id``, ``state``, ``task``, ``finished_at``, ``retries`` (failed attempts
-    of this round), ``result`` (JSON value), ``error``, ``reason``; of a running function that calls
+    of this round), ``result`` (JSON value), ``error``, ``reason``, ``cause`` (as in `Wait`); of a running function that calls
     ``update_state`` ``own_state`` and ``meta``."""
 
     do: ClassVar[str] = "result"
@@ -512,6 +581,9 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     for kind in (
         Hello,
         Submit,
+        SubmitWorkflow,
+        Workflow,
+        Workflows,
         Status,
         List,
         Logs,

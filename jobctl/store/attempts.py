@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from jobctl.protocol.compact import dumps
 from jobctl.store.statements import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from jobctl.clock import Moment
     from jobctl.result import Outcome
@@ -132,3 +133,16 @@ def drop_results(database: Database, job_ids: Iterable[int]) -> None:
 def prune(database: Database, job_ids: Iterable[int]) -> None:
     """Remove all attempts of these jobs."""
     database.executemany(statement("attempts/prune"), ((job_id,) for job_id in job_ids))
+
+
+def results_of(database: Database, job_ids: Sequence[int]) -> dict[int, str]:
+    """What those of these jobs have returned that succeeded, as JSON texts; ``null`` where nothing is kept."""
+    rows = database.rows(statement("attempts/results_of"), (dumps([*job_ids]),))
+    return {row[0]: row[1] if row[1] is not None else "null" for row in rows}
+
+
+def size_of_results(database: Database, job_ids: Sequence[int]) -> int:
+    """How many bytes the newest results of these jobs have together."""
+    row = database.row(statement("attempts/size_of_results"), (dumps([*job_ids]),))
+    assert row is not None
+    return int(row[0])

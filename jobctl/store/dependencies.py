@@ -52,6 +52,12 @@ def broken_by(database: Database, job_id: int) -> list[int]:
     return [row[0] for row in database.rows(statement("dependencies/broken_by"), (job_id,))]
 
 
+def cause(database: Database, job_id: int) -> int | None:
+    """The job that failed because of which this one was revoked, or None: it has another reason."""
+    row = database.row(statement("dependencies/cause"), {"job_id": job_id})
+    return None if row is None else int(row[0])
+
+
 def open_after(database: Database, *, after: int, limit: int) -> list[int]:
     """A slice of the jobs for which others wait, by id."""
     bindings = {"after": after, "limit": limit}
@@ -61,6 +67,11 @@ def open_after(database: Database, *, after: int, limit: int) -> list[int]:
 def wanted(database: Database, job_ids: Sequence[int]) -> set[int]:
     """Those of these jobs that an unfinished job waits for or has waited for."""
     return {row[0] for row in database.rows(statement("dependencies/wanted"), (dumps([*job_ids]),))}
+
+
+def forget(database: Database, job_id: int) -> None:
+    """Forget what a job waited for, before it waits for something else."""
+    database.execute(statement("dependencies/prune"), (job_id,))
 
 
 def prune(database: Database, job_ids: Sequence[int]) -> None:

@@ -491,6 +491,28 @@ def regate(database: Database, changes: Iterable[tuple[str | None, int]]) -> Non
     database.executemany(statement("jobs/regate"), changes)
 
 
+def fill(database: Database, *, id: int, payload: str) -> None:
+    """Give a job that waits its arguments anew."""
+    database.execute(statement("jobs/fill"), {"id": id, "payload": payload})
+
+
+def postpone(database: Database, *, id: int, eta: Moment) -> None:
+    """Let a job that was let go wait for a time."""
+    database.execute(statement("jobs/postpone"), {"id": id, "eta": eta})
+
+
+def begin_here(database: Database, *, id: int, now: Moment) -> tuple[int, int] | None:
+    """Begin an attempt of a job that nobody runs: its token and number, or None when it does not wait."""
+    row = database.row(statement("jobs/begin_here"), {"id": id, "now": now})
+    return None if row is None else (row[0], row[1])
+
+
+def replace(database: Database, job: NewJob, *, token: int) -> Standing | None:
+    """Make a running job this one, which waits; where it stands now, or None when the token is stale."""
+    row = database.row(statement("jobs/replace"), {**job._asdict(), "token": token})
+    return None if row is None else Standing._make(row)
+
+
 def scheduled(database: Database, *, limit: int, longest_bytes: int) -> list[dict[str, Any]]:
     """The jobs that wait for their time, soonest first; a ``payload`` that is longer is None."""
     bindings = {"limit": limit, "longest": longest_bytes}

@@ -40,6 +40,7 @@ from jobctl import reports
 from jobctl.protocol.compact import dumps
 from jobctl.raised import SoftTimeout
 from jobctl.worker import streams
+from jobctl.worker.calls import FORMS, acall_as_asked, call_as_asked
 from jobctl.worker.functions import (
     LONG_RESULT_BYTES,
     Function,
@@ -56,7 +57,7 @@ from jobctl.worker.marks import RESULT_BYTES, SLOT_BYTES
 from jobctl.worker.printed import Ends
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 
     from jobctl.worker.instance import Instance
 
@@ -269,7 +270,12 @@ class CoroutineWorker(FunctionWorker):
         _, _, task, _, _, payload = running.job
         try:
             function = self._functions[task]
-            call = partial(function, *payload.get("args", ()), **payload.get("kwargs", {}))
+            if FORMS.isdisjoint(payload):
+                call: Callable[[], Any] = partial(
+                    function, *payload.get("args", ()), **payload.get("kwargs", {})
+                )
+            else:
+                call = self._asked(function, payload)
             value = await self._call(running, call)
         except BaseException as error:  # noqa: BLE001 -- whatever user code raises is its outcome
             self._leave_if_fork()
@@ -282,6 +288,9 @@ class CoroutineWorker(FunctionWorker):
             running.failure = without_result(error)
             result = ""
         self._end_one(running, result)
+
+    def _asked(self, function: Function, payload: Mapping[str, Any]) -> Callable[[], Any]:
+        return partial(acall_as_asked, function, payload)
 
     async def _call(self, running: Running, call: Callable[[], Any]) -> Any:
         """What the function gives or raises."""
@@ -404,6 +413,9 @@ class ThreadWorker(CoroutineWorker):
         super().__init__(*args, concurrency=concurrency, **options)
         # A thread is there for each that has begun: none ever waits for one.
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="job")
+
+    def _asked(self, function: Function, payload: Mapping[str, Any]) -> Callable[[], Any]:
+        return partial(call_as_asked, function, payload, asyncio.run)
 
     async def _call(self, running: Running, call: Callable[[], Any]) -> Any:
         context = contextvars.copy_context()

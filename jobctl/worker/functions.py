@@ -33,6 +33,8 @@ from jobctl.protocol.compact import dumps
 from jobctl.raised import Ignore, Reject, Retry, SoftTimeout, kinds_of, name_of
 from jobctl.worker import signals
 from jobctl.worker.absence import Absence
+from jobctl.worker.calls import FORMS as _FORMS
+from jobctl.worker.calls import call_as_asked
 from jobctl.worker.channel import Channel, accept, common_protocol
 from jobctl.worker.limits import SoftLimit, deadline_us, set_alarm
 from jobctl.worker.marks import RESULT_BYTES, SLOTS, TICKETS, Marks
@@ -364,9 +366,12 @@ class FunctionWorker:
         self._is_disturbed = True
         try:
             function = self._functions[task]
-            value = function(*payload.get("args", ()), **payload.get("kwargs", {}))
-            if type(value) is CoroutineType:
-                value = _run_coroutine(value)
+            if _FORMS.isdisjoint(payload):
+                value = function(*payload.get("args", ()), **payload.get("kwargs", {}))
+                if type(value) is CoroutineType:
+                    value = _run_coroutine(value)
+            else:
+                value = call_as_asked(function, payload, _run_coroutine)
             self._soft_limit.deadline = 0
             # A handler that user code has left may raise until it is gone.
             self._come_back(0, deadline)

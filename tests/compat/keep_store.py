@@ -25,6 +25,7 @@ from jobctl.store import (
     schedules,
     troubles,
     worker_groups,
+    workflows,
 )
 from jobctl.store.database import Database, open_database
 from jobctl.store.fires import Fire
@@ -95,6 +96,9 @@ def fill(database: Database) -> None:
             attempts.add(database, [row])
         keys.add(database, [(0, "k1", 1, bytes(16))])
         dependencies.add(database, [(15, 1, "success", "open"), (15, 4, "end", "met")])
+        workflows.add(database, id=39, uid=0, shape='["chain",4,15]', now=START)
+        steps = [(4, 39, None, None, None, 0, 0), (15, 39, "4", 1.5, '[{"task":"a"}]', 1, 0)]
+        workflows.add_steps(database, [workflows.Step._make(step) for step in steps])
         queues.pause(database, name="other", now=START)
         worker_groups.resize(database, name="default", size={"processes": 3, "commands": 8})
         fill_schedules(database)

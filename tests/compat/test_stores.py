@@ -23,6 +23,7 @@ from jobctl.store import (
     schedules,
     troubles,
     worker_groups,
+    workflows,
 )
 from jobctl.store.database import Database, open_database
 from jobctl.store.statements import migrations
@@ -120,6 +121,17 @@ def test_who_waits_for_whom_is_known(database: Database) -> None:
 
     assert found == [(1, "success", "open"), (4, "end", "met")]
     assert dependencies.wanted(database, [1, 4, 5]) == {1, 4}
+
+
+def test_workflows_are_whole_where_there_are_any(database: Database) -> None:
+    for found in workflows.page(database, before=100, limit=9):
+        assert (found.id, found.shape) == (39, '["chain",4,15]')
+        assert [stand.id for stand in workflows.jobs_of(database, 39)] == [4, 15]
+        step = workflows.steps_of(database, [15])[15]
+        assert (step.takes, step.delay_s, step.on_error) == ("4", 1.5, '[{"task":"a"}]')
+    assert len(workflows.page(database, before=100, limit=9)) == (
+        0 if database.row("SELECT 1 FROM steps") is None else 1
+    )
 
 
 def test_what_is_unique_is_known(database: Database) -> None:

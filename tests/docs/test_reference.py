@@ -17,7 +17,7 @@ from jobctl.engine.local import hearing, templates
 from jobctl.job import Change, Reason, State
 from jobctl.protocol import requests
 from jobctl.protocol.framing import MAX_FRAME_BYTES
-from jobctl.protocol.requests import NewJob, Request
+from jobctl.protocol.requests import NewJob, NewStep, Request
 from jobctl.result import Outcome, Verdict
 from jobctl.worker import functions, keeper, template
 from tests.docs.pages import ROOT
@@ -171,7 +171,9 @@ def tables_under(heading: str) -> dict[str, Table]:
     return {t.head[0]: t for t in tables_of("protocol.md") if t.heading == heading}
 
 
-@pytest.mark.parametrize("kind", [*requests.REQUESTS.values(), NewJob], ids=lambda kind: kind.do)
+@pytest.mark.parametrize(
+    "kind", [*requests.REQUESTS.values(), NewJob, NewStep], ids=lambda kind: kind.do
+)
 def test_the_page_of_the_protocol_names_every_field_of_a_request(kind: type[Request]) -> None:
     table = tables_under(kind.do).get("field")
     told = [row[:3] for row in table.rows] if table else []
@@ -181,7 +183,7 @@ def test_the_page_of_the_protocol_names_every_field_of_a_request(kind: type[Requ
 def test_the_page_of_the_protocol_names_no_other_request() -> None:
     text = (REFERENCE / "protocol.md").read_text()
     headings = set(re.findall(r"^### `(\w+)`$", text, re.MULTILINE))
-    assert headings == {*requests.REQUESTS, NewJob.do}
+    assert headings == {*requests.REQUESTS, NewJob.do, NewStep.do}
 
 
 def test_the_page_of_the_protocol_names_its_number_and_its_limit() -> None:
@@ -213,6 +215,12 @@ def test_the_page_of_the_protocol_names_every_key_of_the_answers() -> None:
         daemon.submit(task="hello", queue="held")
         asked: list[Request] = [
             requests.Submit(jobs=[{"task": "hello"}]),
+            requests.SubmitWorkflow(
+                jobs=[{"task": "hello"}, {"task": "hello"}],
+                steps=[{}, {"after": [0]}],
+                shape=["chain", 0, 1],
+            ),
+            requests.Workflows(),
             requests.Status(job=job),
             requests.List(limit=1),
             requests.Wait(jobs=[job]),
@@ -261,6 +269,9 @@ def test_the_page_of_the_protocol_names_every_key_of_the_answers() -> None:
             unanswered.add("pause_job")
         for request in asked:
             answers[request.do] = daemon.call(request)
+            if isinstance(request, requests.SubmitWorkflow):
+                workflow = int(answers[request.do]["id"])
+                answers["workflow"] = daemon.call(requests.Workflow(workflow=workflow))
         daemon.wait_for_exit()
 
     assert set(told_of_looks) == set(refusal.value.hint.split(", "))

@@ -82,6 +82,8 @@ def tried(job: int) -> Iterator[tuple[str, dict[str, Any]]]:
             frame["jobs"] = [job]
         if name == "why":
             frame["name"] = str(job)
+        if name == "workflow":
+            frame["workflow"] = job
         if name == "inspect":
             yield from ((f"{name} {what}", {**frame, "what": what}) for what in LOOKS)
         else:

@@ -40,6 +40,9 @@ def _at_first_use(module: str, name: str) -> Handler:
 
 HANDLERS: dict[type[requests.Request], Handler] = {
     requests.Submit: jobs.submit,
+    requests.SubmitWorkflow: _at_first_use("workflows", "submit_workflow"),
+    requests.Workflow: _at_first_use("workflows", "workflow"),
+    requests.Workflows: _at_first_use("workflows", "list_workflows"),
     requests.Status: jobs.status,
     requests.List: jobs.list_jobs,
     requests.Wait: jobs.wait,
@@ -78,6 +81,7 @@ HANDLERS: dict[type[requests.Request], Handler] = {
 WRITING: frozenset[type[requests.Request]] = frozenset(
     {
         requests.Submit,
+        requests.SubmitWorkflow,
         requests.Cancel,
         requests.Forget,
         requests.Retry,
@@ -93,6 +97,8 @@ WRITING: frozenset[type[requests.Request]] = frozenset(
 READ_ONLY: frozenset[type[requests.Request]] = frozenset(
     {
         requests.Status,
+        requests.Workflow,
+        requests.Workflows,
         requests.List,
         requests.Result,
         requests.Logs,

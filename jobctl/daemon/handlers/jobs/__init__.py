@@ -17,6 +17,7 @@ from jobctl.daemon.handlers.jobs.rows import (
     LAST_MOMENT,
     announce,
     behind_earlier,
+    new_row,
     new_task_row,
     scheduled_row,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "found",
     "is_paused",
     "list_jobs",
+    "new_row",
     "new_task_row",
     "result",
     "retry",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jobctl import reports
 from jobctl.clock import SECOND
 from jobctl.daemon.following import read_chunks
+from jobctl.daemon.handlers.jobs.wholes import describe_whole, stands_of
 from jobctl.errors import NotFound, UsageError
 from jobctl.job import Reason, State
 from jobctl.plan.gates import key_of_gate, task_of_gate
@@ -16,6 +17,7 @@ from jobctl.plan.senders import is_ours
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import dependencies as dependency_rows
 from jobctl.store import jobs as job_rows
+from jobctl.store import workflows as workflow_rows
 from jobctl.store.jobs import (
     AFTER_LINE,
     gate_of_line,
@@ -23,7 +25,7 @@ from jobctl.store.jobs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from jobctl.daemon.server import Call
     from jobctl.daemon.station import Station
@@ -55,6 +57,11 @@ TAIL_BYTES: Final = 2000
 def found(station: Station, job_id: int, *, longest_bytes: int = 0) -> dict[str, Any]:
     """The row of a job; a ``payload`` that is longer is None. Raises NotFound."""
     row = job_rows.get(station.database, job_id, longest_bytes=longest_bytes)
+    if row is None and stands_of(station, job_id) is not None:
+        raise NotFound(
+            f"{job_id} is a workflow, and this is asked of a job",
+            hint=f"jobctl status {job_id} shows its jobs.",
+        )
     if row is None:
         raise NotFound(
             f"there is no job {job_id}",
@@ -95,6 +102,7 @@ def describe(station: Station, row: Mapping[str, Any]) -> dict[str, Any]:
         "error": None,
         "progress": _without_own_state(_progress(station, row)),
         "paused": is_paused(station, row),
+        "workflow": None,
         "left_out": left_out,
     }
 
@@ -165,9 +173,13 @@ def _why_gated(station: Station, gate: str) -> str:
 
 
 def status(station: Station, call: Call, request: requests.Status) -> dict[str, Any]:
-    """One job whole, with its newest attempts."""
+    """One job whole, with its newest attempts; or a workflow with its jobs."""
+    whole = describe_whole(station, request.job)
+    if whole is not None:
+        return whole
     row = found(station, request.job, longest_bytes=SHOWN_BYTES)
     described = describe(station, row)
+    _name_workflows(station, [described])
     last = attempt_rows.get(station.database, request.job, longest_bytes=SHOWN_BYTES)
     described |= end_of(last)
     described["left_out"] += [
@@ -193,6 +205,14 @@ def status(station: Station, call: Call, request: requests.Status) -> dict[str, 
         describe_attempt(station, attempt) for attempt in attempts[-ATTEMPTS_SHOWN:]
     ]
     return described
+
+
+def _name_workflows(station: Station, described: Sequence[dict[str, Any]]) -> None:
+    """Say of which workflows jobs are."""
+    steps = workflow_rows.steps_of(station.database, [job["id"] for job in described])
+    for job in described:
+        if job["id"] in steps:
+            job["workflow"] = steps[job["id"]].workflow
 
 
 def end_of(last: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -286,10 +306,12 @@ def _walk(
             if request.count:
                 count += 1
             elif len(chosen) == request.limit:
+                _name_workflows(station, chosen)
                 return {"jobs": chosen, "next": chosen[-1]["id"]}
             else:
                 chosen.append(describe(station, row))
         if len(rows) < SLICE_ROWS:
+            _name_workflows(station, chosen)
             return {"count": count} if request.count else {"jobs": chosen, "next": None}
         yield
 
@@ -319,6 +341,23 @@ def _filter(request: requests.List, uid: int | None) -> Callable[[Mapping[str, A
     return fits
 
 
+def cause_of(station: Station, row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The job that failed because of which this one was revoked, and how; None for any other reason."""
+    if row["state"] != State.REVOKED:
+        return None
+    cause = dependency_rows.cause(station.database, row["id"])
+    if cause is None:
+        return None
+    last = attempt_rows.get(station.database, cause, longest_bytes=ATTEMPT_TEXT_BYTES)
+    return {
+        "id": cause,
+        "reason": found(station, cause)["reason"],
+        "error": json.loads(last["error"]) if last and last["error"] else None,
+        "exit_code": last["exit_code"] if last else None,
+        "signal": last["signal"] if last else None,
+    }
+
+
 def result(station: Station, call: Call, request: requests.Result) -> dict[str, Any]:
     """What a job came to, now: the one answer that holds a result of any length."""
     row = found(station, request.job)
@@ -332,6 +371,7 @@ def result(station: Station, call: Call, request: requests.Result) -> dict[str, 
         "retries": row["failures"],
         **end_of(last),
         "reason": _reason(station, row),
+        "cause": cause_of(station, row),
         "own_state": own.get("state"),
         "meta": own.get("meta"),
     }

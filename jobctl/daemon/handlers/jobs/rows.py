@@ -19,7 +19,7 @@ from jobctl.arguments import (
 )
 from jobctl.clock import SECOND, Moment
 from jobctl.daemon.station import Pattern
-from jobctl.errors import NotAllowed, UsageError
+from jobctl.errors import InvalidArguments, NotAllowed, UsageError
 from jobctl.job import Reason
 from jobctl.plan.gates import gate_of, is_paced, unique_key_of
 from jobctl.protocol.requests import NewJob
@@ -39,7 +39,7 @@ from jobctl.task.units import InvalidValue, format_span
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jobctl.daemon.server import Call
+    from jobctl.arguments import Parameter
     from jobctl.daemon.station import Station
     from jobctl.plan import ScheduleSpec
     from jobctl.task.keys import Json
@@ -120,7 +120,7 @@ def _payload_of_values(
     return _payload(station, task, with_defaults(Given.exact(args, kwargs), (), task.kwargs))
 
 
-def new_row(station: Station, call: Call, job: NewJob, now: Moment) -> job_rows.NewJob:
+def new_row(station: Station, uid: int, job: NewJob, now: Moment) -> job_rows.NewJob:
     """Judge one job and make its row.
 
     Raises:
@@ -135,12 +135,12 @@ def new_row(station: Station, call: Call, job: NewJob, now: Moment) -> job_rows.
         return new_task_row(
             station,
             station.plan.task(job.task),
-            _given(job),
+            given_of(job),
             now,
-            uid=call.uid,
+            uid=uid,
             options=job,
         )
-    return _new_command_row(station, call, job, now)
+    return _new_command_row(station, uid, job, now)
 
 
 def new_task_row(
@@ -155,8 +155,11 @@ def new_task_row(
 ) -> job_rows.NewJob:
     """The row of a new job of a task."""
     job = options or NewJob(task=task.name)
-    call = _call(station, task, with_defaults(given, task.args, task.kwargs))
     parameters = station.plan.parameters.get(task.name)
+    if job.each is not None:
+        call: Bound | Texts = _call_for_each(task, parameters, job)
+    else:
+        call = _call(station, task, with_defaults(given, task.args, task.kwargs))
     timeout_s = job.timeout_s if job.timeout_s is not None else task.timeout_s
     queue = job.queue if job.queue is not None else task.queue
     kind = task.kind.value
@@ -180,7 +183,7 @@ def new_task_row(
         uid=uid,
         kind=kind,
         task=task.name,
-        payload=_text_of(call),
+        payload=_text_of(call, **_extras(task, job)),
         own_line=task.name if task.has_own_line else None,
         gate=gate_of(task, call.args, call.kwargs, parameters),
         unique_key=unique_key_of(task, call.args, call.kwargs, parameters),
@@ -251,16 +254,16 @@ def behind_earlier(row: job_rows.NewJob, schedule: int) -> job_rows.NewJob:
     return row._replace(line=schedule_line(schedule), reason=Reason.EARLIER.value)
 
 
-def _new_command_row(station: Station, call: Call, job: NewJob, now: Moment) -> job_rows.NewJob:
+def _new_command_row(station: Station, uid: int, job: NewJob, now: Moment) -> job_rows.NewJob:
     assert job.command is not None
     if not job.command or not job.command[0]:
         raise UsageError("the command is empty", hint="jobctl submit -- PROGRAM [ARGUMENT…]")
-    if job.args or job.kwargs:
+    if job.args or job.kwargs or job.headers or job.each:
         raise UsageError("a command of its own takes no further arguments")
-    if station.uid != 0 and call.uid != station.uid:
+    if station.uid != 0 and uid != station.uid:
         # It would have to run as somebody that this daemon cannot become.
         raise NotAllowed(
-            f"this daemon runs as uid {station.uid} and cannot run a command as uid {call.uid}",
+            f"this daemon runs as uid {station.uid} and cannot run a command as uid {uid}",
             hint="Submit as the daemon's user, or define a task.",
         )
     try:
@@ -282,7 +285,7 @@ def _new_command_row(station: Station, call: Call, job: NewJob, now: Moment) -> 
         station,
         job,
         now,
-        uid=call.uid,
+        uid=uid,
         kind="command",
         task=None,
         payload=dumps(payload),
@@ -410,7 +413,8 @@ def _check_stderr(stderr: str, kind: str) -> None:
         )
 
 
-def _given(job: NewJob) -> Given:
+def given_of(job: NewJob) -> Given:
+    """The arguments of a job as it says them. Raises UsageError."""
     if job.typed:
         return Given.exact(job.args or (), job.kwargs)
     raw = set(job.raw or ())
@@ -444,8 +448,45 @@ def _call(station: Station, task: Task, given: Given) -> Bound | Texts:
     return found
 
 
-def _text_of(call: Bound | Texts) -> str:
-    return dumps({"args": list(call.args), "kwargs": dict(call.kwargs)})
+def _text_of(call: Bound | Texts, **extras: Any) -> str:
+    return dumps({"args": list(call.args), "kwargs": dict(call.kwargs), **extras})
+
+
+def _extras(task: Task, job: NewJob) -> dict[str, Any]:
+    """What the payload of a function holds beside its arguments; mostly nothing. Raises UsageError."""
+    extras: dict[str, Any] = {}
+    if job.headers:
+        if task.kind is not Kind.FUNCTION:
+            raise UsageError(
+                f'task "{task.name}" is a command, and headers are for functions',
+                hint="Give it a label, or an argument.",
+            )
+        extras["headers"] = job.headers
+    if job.ignore_result and task.kind is Kind.FUNCTION:
+        extras["ignore_result"] = True
+    if job.each is not None:
+        extras["each"] = job.each
+    return extras
+
+
+def _call_for_each(task: Task, parameters: tuple[Parameter, ...] | None, job: NewJob) -> Bound:
+    """The one argument of a job that calls its function for each of its members. Raises UsageError,
+    InvalidArguments."""
+    if job.each not in ("one", "star"):
+        raise UsageError('each is "one" or "star"')
+    if task.kind is not Kind.FUNCTION:
+        raise UsageError(f'task "{task.name}" is a command, and only functions are called for each')
+    members = job.args[0] if job.typed and job.args and len(job.args) == 1 else None
+    if not isinstance(members, list) or job.kwargs:
+        raise UsageError("a job that calls its function for each has one list as its argument")
+    for member in members:
+        if job.each == "one":
+            bind(parameters, Given.exact((member,), {}))
+        elif isinstance(member, list):
+            bind(parameters, Given.exact(member, {}))
+        else:
+            raise InvalidArguments("starmap takes a list of lists of arguments")
+    return Bound(args=(members,), kwargs={})
 
 
 def check_name(what: str, name: str) -> None:

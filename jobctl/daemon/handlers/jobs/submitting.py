@@ -54,25 +54,25 @@ def submit(station: Station, call: Call, request: requests.Submit) -> Encoded:
     waits: dict[int, list[tuple[int, str]]] = {}
     keys = [key for data in request.jobs if isinstance(key := data.get("key"), str)]
     used = key_rows.find(station.database, uid=uid, keys=[key for key in keys if key.isprintable()])
-    digest_of = _Digests()
+    digest_of = Digests()
     for data in request.jobs:
         check(NewJob, data)
         key = data.get("key")
         digest = b""
         if key is not None:
             digest = digest_of(data)
-            known = bound.get(_checked_key(key))
+            known = bound.get(checked_key(key))
             if known is not None:
-                answers.append(dumps(_duplicate(key, known, digest, _PENDING)))
+                answers.append(dumps(duplicate_of(key, known, digest, _PENDING)))
                 continue
             known = used.get(key)
             if known is not None:
                 state = job_rows.state(station.database, known[0])
-                answers.append(dumps(_duplicate(key, known, digest, state)))
+                answers.append(dumps(duplicate_of(key, known, digest, state)))
                 continue
         row = _plain_row(station, uid, data, now)
         if row is None:
-            row = new_row(station, call, NewJob(**data), now)
+            row = new_row(station, uid, NewJob(**data), now)
         twin = unique.get(row.unique_key) if row.unique_key is not None else None
         if twin is None and row.unique_key is not None:
             twin = twin_of(station, row.task, row.unique_key)
@@ -85,7 +85,7 @@ def submit(station: Station, call: Call, request: requests.Submit) -> Encoded:
             continue
         state = _PENDING
         if row.line == AFTER_LINE:
-            waits[row.id], state = _dependencies_of(station, data)
+            waits[row.id], state = dependencies_of(station, data)
         rows.append(row)
         if key is not None:
             bound[key] = (row.id, digest)
@@ -122,11 +122,11 @@ def submit_one(
     """
     digest = b""
     if key is not None:
-        digest = _Digests()(asked)
-        known = key_rows.find(station.database, uid=uid, keys=[_checked_key(key)]).get(key)
+        digest = Digests()(asked)
+        known = key_rows.find(station.database, uid=uid, keys=[checked_key(key)]).get(key)
         if known is not None:
             state = job_rows.state(station.database, known[0])
-            return _duplicate(key, known, digest, state)
+            return duplicate_of(key, known, digest, state)
     row = make()
     twin = twin_of(station, row.task, row.unique_key) if row.unique_key is not None else None
     if twin is None:
@@ -178,9 +178,7 @@ def _plain_row(
     return plain_task_row(station, station.plan.task(name), args, kwargs, now, uid=uid)
 
 
-def _dependencies_of(
-    station: Station, data: Mapping[str, Any]
-) -> tuple[list[tuple[int, str]], str]:
+def dependencies_of(station: Station, data: Mapping[str, Any]) -> tuple[list[tuple[int, str]], str]:
     """``(id, until)`` of the jobs that a new one waits for, and the state in which it is when its submit is
     answered. Raises NotFound, UsageError."""
     wanted = [(job_id, "success") for job_id in data.get("after") or ()]
@@ -229,7 +227,7 @@ def _twin_answer(task: str | None, twin: tuple[int, str]) -> dict[str, Any]:
     return {"id": job_id, "state": state, "duplicate": True, "reason": reason}
 
 
-class _Digests:
+class Digests:
     """Digests of what was asked for, without its key; remembers the last one.
 
     A bulk request often asks for the same thing a thousand times.
@@ -240,6 +238,7 @@ class _Digests:
         self._digest = b""
 
     def __call__(self, data: Mapping[str, Any]) -> bytes:
+        """The digest of one."""
         asked = {name: value for name, value in data.items() if name != "key"}
         # By text: 1, 1.0 and True are equal, but not the same request.
         if asked != self._asked or not asked.keys() <= _TEXTS:
@@ -248,7 +247,8 @@ class _Digests:
         return self._digest
 
 
-def _checked_key(key: str) -> str:
+def checked_key(key: str) -> str:
+    """The key, if it can be one. Raises UsageError."""
     if 1 <= len(key) <= _SHORT_KEY and key.isprintable():
         return key
     if not 1 <= len(key.encode(errors="surrogatepass")) <= 200 or not key.isprintable():
@@ -258,7 +258,7 @@ def _checked_key(key: str) -> str:
     return key
 
 
-def _duplicate(
+def duplicate_of(
     key: str, known: tuple[int, bytes], digest: bytes, state: str | None
 ) -> dict[str, Any]:
     """The answer for a key that is bound already. Raises Conflict: to another request, or to a job that

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from jobctl.daemon.handlers.jobs.looking import (
     ATTEMPT_TEXT_BYTES,
     REASON_CHARACTERS,
+    cause_of,
     cut,
     end_of,
     state_of,
 )
+from jobctl.daemon.handlers.jobs.wholes import stands_of, state_of_all
 from jobctl.errors import UsageError
 from jobctl.job import FINAL, State
 from jobctl.store import attempts as attempt_rows
@@ -44,7 +46,14 @@ def wait(station: Station, call: Call, request: requests.Wait) -> None:
             f"one request may wait for {MAX_WAIT} jobs, this one names {len(request.jobs)}",
             hint="Wait for them in several requests.",
         )
-    unfinished = [job for job in request.jobs if state_of(station, job) not in FINAL]
+    unfinished = []
+    for id in request.jobs:
+        state = job_rows.state(station.database, id)
+        whole = stands_of(station, id) if state is None else None
+        if whole is not None:
+            unfinished += [stand.id for stand in whole if State(stand.state) not in FINAL]
+        elif state_of(station, id) not in FINAL:
+            unfinished.append(id)
 
     def answer(is_complete: bool) -> None:
         station.go_on(call, _describe_ends(station, request.jobs, is_complete=is_complete))
@@ -77,7 +86,7 @@ def _describe_ends(
 def _describe_end(station: Station, job_id: int, *, is_whole: bool) -> dict[str, Any]:
     row = job_rows.get(station.database, job_id, longest_bytes=0)
     if row is None:
-        return {"id": job_id, "state": None, "reason": "removed"}
+        return _end_of_whole(station, job_id)
     longest = ALL if is_whole else ATTEMPT_TEXT_BYTES
     last = attempt_rows.get(station.database, job_id, longest_bytes=longest)
     if State(row["state"]) not in FINAL:
@@ -91,7 +100,21 @@ def _describe_end(station: Station, job_id: int, *, is_whole: bool) -> dict[str,
         "exit_code": last["exit_code"] if last else None,
         "signal": last["signal"] if last else None,
         "verdict": last["verdict"] if last else None,
+        "cause": cause_of(station, row),
         **end,
+    }
+
+
+def _end_of_whole(station: Station, workflow: int) -> dict[str, Any]:
+    stands = stands_of(station, workflow)
+    if not stands:
+        return {"id": workflow, "state": None, "reason": "removed"}
+    return {
+        "id": workflow,
+        "state": state_of_all(stand.state for stand in stands).value,
+        "reason": None,
+        "kind": "workflow",
+        **dict.fromkeys(("exit_code", "signal", "verdict", "cause", "error", "result")),
     }
 
 

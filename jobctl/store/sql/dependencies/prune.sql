@@ -1,2 +1,2 @@
--- Forgets what a job that is removed waited for.
+-- Forgets what a job waited for.
 DELETE FROM dependencies WHERE job_id = ?

@@ -1,0 +1,2 @@
+-- Adds a workflow.
+INSERT INTO workflows (id, uid, shape, submitted_at) VALUES (?, ?, ?, ?)

@@ -1,0 +1,2 @@
+-- Says anew how the jobs of a workflow belong together.
+UPDATE workflows SET shape = :shape WHERE id = :id
