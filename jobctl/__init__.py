@@ -16,13 +16,23 @@ if TYPE_CHECKING:
 
     from jobctl.api import AsyncResult as AsyncResult
     from jobctl.api import FunctionTask as FunctionTask
+    from jobctl.api import GroupResult as GroupResult
+    from jobctl.api import Signature as Signature
     from jobctl.api import around_attempts as around_attempts
     from jobctl.api import autodiscover as autodiscover
+    from jobctl.api import chain as chain
+    from jobctl.api import chord as chord
+    from jobctl.api import chunks as chunks
     from jobctl.api import configure as configure
+    from jobctl.api import group as group
+    from jobctl.api import maybe_signature as maybe_signature
     from jobctl.api import send_task as send_task
     from jobctl.api import shared_task as shared_task
+    from jobctl.api import signature as signature
     from jobctl.api import submit_many as submit_many
     from jobctl.api import task as task
+    from jobctl.api import xmap as xmap
+    from jobctl.api import xstarmap as xstarmap
     from jobctl.raised import Ignore as Ignore
     from jobctl.raised import MaxRetriesExceeded as MaxRetriesExceeded
     from jobctl.raised import Reject as Reject
@@ -35,20 +45,30 @@ __version__ = "0.1.0"
 __all__ = [
     "AsyncResult",
     "FunctionTask",
+    "GroupResult",
     "Ignore",
     "MaxRetriesExceeded",
     "Reject",
     "Retry",
+    "Signature",
     "SoftTimeout",
     "__version__",
     "around_attempts",
     "autodiscover",
+    "chain",
+    "chord",
+    "chunks",
     "configure",
+    "group",
+    "maybe_signature",
     "progress",
     "send_task",
     "shared_task",
+    "signature",
     "submit_many",
     "task",
+    "xmap",
+    "xstarmap",
 ]
 
 _RAISED = frozenset({"Ignore", "MaxRetriesExceeded", "Reject", "Retry", "SoftTimeout"})

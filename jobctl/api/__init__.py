@@ -20,11 +20,14 @@ library only, because it is imported in the environment of an application. Every
 from __future__ import annotations
 
 from jobctl.api.around import around_attempts, surrounded
-from jobctl.api.calls import Signature, send_task, submit_many
+from jobctl.api.calls import submit_many
+from jobctl.api.canvas import chain, chord, chunks, group, xmap, xstarmap
+from jobctl.api.group_results import GroupResult
 from jobctl.api.results import AsyncResult
 from jobctl.api.running import Request
 from jobctl.api.schedules import registered_schedules, schedule
 from jobctl.api.session import configure
+from jobctl.api.signatures import Signature, maybe_signature, send_task, signature
 from jobctl.api.tasks import (
     FunctionTask,
     autodiscover,
@@ -39,20 +42,29 @@ from jobctl.api.tasks import (
 __all__ = [
     "AsyncResult",
     "FunctionTask",
+    "GroupResult",
     "Request",
     "Signature",
     "around_attempts",
     "autodiscover",
+    "chain",
+    "chord",
+    "chunks",
     "configure",
     "finish_with",
+    "group",
+    "maybe_signature",
     "register_task",
     "registered_schedules",
     "registered_tasks",
     "schedule",
     "send_task",
     "shared_task",
+    "signature",
     "submit_many",
     "surrounded",
     "take_last_steps",
     "task",
+    "xmap",
+    "xstarmap",
 ]

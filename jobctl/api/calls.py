@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, Unpack
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from jobctl.api.options import CallOptions, make_job
 from jobctl.api.results import AsyncResult
@@ -13,47 +13,52 @@ from jobctl.errors import InvalidArguments
 from jobctl.protocol.framing import MAX_FRAME_BYTES
 from jobctl.protocol.key import make_key
 from jobctl.protocol.requests import Submit
-from jobctl.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 _FRAME_JOBS: Final = 1000
 _FRAME_BYTES: Final = MAX_FRAME_BYTES // 4
 
 
-@dataclass(frozen=True)
-class Signature(Generic[R]):
-    """A call that is not made yet: a task's name with arguments and options. Made by `FunctionTask.s`."""
+class Call(Protocol[R_co]):
+    """A call of a task that is not made yet: `jobctl.api.signatures.Signature`."""
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        ...
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """Its arguments."""
+        ...
+
+    @property
+    def kwargs(self) -> Mapping[str, Any]:
+        """Those with names."""
+        ...
+
+    @property
+    def options(self) -> CallOptions:
+        """Its options."""
+        ...
+
+
+class Plain(NamedTuple):
+    """A call with nothing to it: what most of them are."""
 
     task: str
-    args: tuple[Any, ...] = field(default=(), repr=False)
-    kwargs: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
-    options: CallOptions = field(default_factory=CallOptions, repr=False)
-
-    def set(self, **options: Unpack[CallOptions]) -> Signature[R]:
-        """Give the same call with these options added."""
-        together = self.options.copy()
-        together.update(options)
-        return replace(self, options=together)
-
-    def apply_async(self, **options: Unpack[CallOptions]) -> AsyncResult[R]:
-        """Submit it; returns when the job is on stable storage. Raises as `send_task` does."""
-        return submit(self.set(**options))
-
-    def delay(self) -> AsyncResult[R]:
-        """Submit it as it is."""
-        return submit(self)
-
-    async def adelay(self) -> AsyncResult[R]:
-        """`delay` for coroutines."""
-        return await asubmit(self)
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = MappingProxyType({})
+    options: CallOptions = CallOptions()
 
 
-def submit(call: Signature[R]) -> AsyncResult[R]:
-    """Submit one call. Raises as `send_task` does."""
+def submit(call: Call[R]) -> AsyncResult[R]:
+    """Submit one call. Raises as `jobctl.api.send_task` does."""
     if _instead is not None:
         return _instead(call)
     job = _job_of(call)
@@ -64,7 +69,7 @@ def submit(call: Signature[R]) -> AsyncResult[R]:
     return AsyncResult(answer["id"], duplicate=answer["duplicate"])
 
 
-async def asubmit(call: Signature[R]) -> AsyncResult[R]:
+async def asubmit(call: Call[R]) -> AsyncResult[R]:
     """`submit` for coroutines: other tasks of the loop go on meanwhile."""
     import asyncio
 
@@ -81,8 +86,13 @@ async def asubmit(call: Signature[R]) -> AsyncResult[R]:
     return AsyncResult(answer["id"], duplicate=answer["duplicate"])
 
 
-Submitter: TypeAlias = "Callable[[Signature[Any]], AsyncResult[Any]]"
+Submitter: TypeAlias = "Callable[[Call[Any]], AsyncResult[Any]]"
 _instead: Submitter | None = None
+
+
+def instead() -> Submitter | None:
+    """What takes every call instead of a daemon, if anything does."""
+    return _instead
 
 
 def submit_instead(by: Submitter | None) -> Submitter | None:
@@ -95,7 +105,7 @@ def submit_instead(by: Submitter | None) -> Submitter | None:
     return before
 
 
-def submit_many(calls: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
+def submit_many(calls: Iterable[Call[Any]]) -> list[AsyncResult[Any]]:
     """Submit many calls at once: ``submit_many(send.s(to, "hi") for to in addresses)``.
 
     Much faster than one by one, because a thousand share one commit. Gives back the results in the order of
@@ -104,7 +114,7 @@ def submit_many(calls: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
     the earlier ones stand.
 
     Raises:
-        As `send_task` does.
+        As `jobctl.api.send_task` does.
     """
     if _instead is not None:
         return [_instead(call) for call in calls]
@@ -116,33 +126,7 @@ def submit_many(calls: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
     return results
 
 
-def send_task(
-    name: str,
-    args: Sequence[Any] = (),
-    kwargs: Mapping[str, Any] | None = None,
-    **options: Unpack[CallOptions],
-) -> AsyncResult[Any]:
-    """Submit a job of a task by its name, also of a command's; nothing of it need be imported here.
-
-    Args:
-        name: the task's name, or an alias.
-        args, kwargs: its arguments, JSON values.
-        options: see `FunctionTask.apply_async`.
-
-    Raises:
-        NotFound: no such task. InvalidArguments: it does not take these arguments, or they are not JSON.
-        UsageError: an option that cannot be kept.
-        Conflict: the ``task_id`` was used for another request.
-        DaemonNotRunning, Unreachable: no daemon answered within the patience; the job may or may not be
-            submitted (with a ``task_id`` the call can be repeated).
-        StorageError: the daemon could not store it; nothing was submitted.
-    """
-    return submit(
-        Signature(task=name, args=tuple(args), kwargs=dict(kwargs or {}), options=options)
-    )
-
-
-def _job_of(call: Signature[Any]) -> dict[str, Any]:
+def _job_of(call: Call[Any]) -> dict[str, Any]:
     job = make_job(call.task, call.args, call.kwargs, call.options, now=session.clock.now())
     # Made once for each call, and the same when the call is repeated after a broken connection.
     job.setdefault("key", make_key())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from jobctl.api.calls import Signature, submit_instead
+from jobctl.api.calls import submit_instead
 from jobctl.api.inplace import apply
 from jobctl.api.tasks import registered_task
 from jobctl.errors import NotFound
@@ -13,7 +13,7 @@ from jobctl.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jobctl.api.calls import Submitter
+    from jobctl.api.calls import Call, Submitter
     from jobctl.api.results import AsyncResult
 
 
@@ -30,7 +30,7 @@ def eager() -> Iterator[None]:
 def in_place(*, propagates: bool = False) -> Submitter:
     """What makes each job in place, for `submit_instead`. ``propagates``: what it failed with is raised at once."""
 
-    def run(call: Signature[Any]) -> AsyncResult[Any]:
+    def run(call: Call[Any]) -> AsyncResult[Any]:
         task = registered_task(call.task)
         if task is None:
             raise NotFound(

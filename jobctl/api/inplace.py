@@ -36,6 +36,11 @@ _ids: Final = itertools.count(1 << 62)
 """Far from those of any daemon: asked for there, such a job does not exist."""
 
 
+def new_id() -> int:
+    """The id of one more job in place."""
+    return next(_ids)
+
+
 class Declared(Runnable, Protocol):
     """What is needed of a task to make its jobs in place."""
 
@@ -121,13 +126,15 @@ def apply(
             queue=job.get("queue", rules.queue),
             priority=job.get("priority", rules.priority),
             labels=job.get("labels", {}),
+            headers=job.get("headers", {}),
             is_eager=True,
         )
         attempt = Attempt(task, request, facts)
         answer["retries"] = retries
         answer["finished_at"] = session.clock.now()
         try:
-            answer["result"] = json.loads(json.dumps(_value_of(attempt)))
+            value = json.loads(json.dumps(_value_of(attempt)))
+            answer["result"] = None if job.get("ignore_result") else value
         except Exception as error:  # noqa: BLE001 -- whatever the function raises is its outcome
             if isinstance(error, Ignore):
                 ended = {"state": State.REVOKED.value, "reason": Reason.IGNORED.value}

@@ -133,6 +133,10 @@ class CallOptions(TypedDict, total=False):
     labels: Mapping[str, str] | None
     after: JobRef | Sequence[JobRef] | None
     after_any: JobRef | Sequence[JobRef] | None
+    headers: Mapping[str, Any] | None
+    ignore_result: bool | None
+    link: Any
+    link_error: Any
 
 
 class _Unkept(NamedTuple):
@@ -161,9 +165,6 @@ _UNKEPT_OF_TASK: Final[dict[str, _Unkept]] = {
     "routing_key": _Unkept((None,), _NO_BROKER),
 }
 _UNKEPT_OF_CALL: Final[dict[str, _Unkept]] = {
-    "link": _Unkept((None,), "Let the function call delay() of the next task."),
-    "link_error": _Unkept((None,), _NOT_YET),
-    "headers": _Unkept((None,), "Labels are text by name: labels = {…}."),
     "shadow": _Unkept((None,), "Labels are text by name: labels = {…}."),
     "retry": _Unkept((True, None), "A submit is always repeated until patience is over: see configure."),
     "retry_policy": _Unkept((None,), "How long a submit is repeated: configure(patience_s=…)."),
@@ -172,7 +173,6 @@ _UNKEPT_OF_CALL: Final[dict[str, _Unkept]] = {
         name: _UNKEPT_OF_TASK[name]
         for name in ("serializer", "compression", "exchange", "routing_key")
     },
-    "ignore_result": _Unkept((False, None), "Say it once for all jobs, with @task(ignore_result=True)."),
     **{
         name: _Unkept((None,), "There is no broker: say configure(socket=…) once.")
         for name in ("connection", "producer", "publisher", "reply_to")
@@ -479,6 +479,25 @@ def _take_labels(about: str, job: dict[str, Any], value: Any, now: Moment) -> No
     job["labels"] = labels
 
 
+def _take_headers(about: str, job: dict[str, Any], value: Any, now: Moment) -> None:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{about}: headers are values by name", hint='headers={"tenant": "acme"}')
+    job["headers"] = _read_arguments(about, "header", KWARGS.read, value)
+
+
+def _take_ignore_result(about: str, job: dict[str, Any], value: Any, now: Moment) -> None:
+    if value:
+        job["ignore_result"] = True
+
+
+def _take_link(about: str, job: dict[str, Any], value: Any, now: Moment) -> None:
+    if value:
+        raise UsageError(
+            f"{about}: link and link_error make a workflow of a job",
+            hint="Submit it by itself, with apply_async.",
+        )
+
+
 def _take_after(name: str) -> Any:
     def take(about: str, job: dict[str, Any], value: Any, now: Moment) -> None:
         listed = value if isinstance(value, (list, tuple)) else [value]
@@ -516,4 +535,8 @@ _OPTION: Final[dict[str, Any]] = {
     "labels": _take_labels,
     "after": _take_after("after"),
     "after_any": _take_after("after_any"),
+    "headers": _take_headers,
+    "ignore_result": _take_ignore_result,
+    "link": _take_link,
+    "link_error": _take_link,
 }

@@ -24,14 +24,18 @@ class AsyncResult(Generic[R]):
     """A job, by its id. Nothing of it is remembered: each question is put to the daemon.
 
     ``duplicate``: the submit that gave it made no job, because this one was there already: its ``task_id``
-    was used before, or its task is unique.
+    was used before, or its task is unique. Of a job that was submitted with others ``workflow`` is the id of the
+    whole, and ``parent`` the result of the step before it; None otherwise.
 
     Raises, from everything that asks the daemon:
         NotFound: there is no such job (any more); it is never reported as PENDING.
         DaemonNotRunning, Unreachable: no daemon answered within the patience (see `configure`).
     """
 
-    __slots__ = ("duplicate", "id")
+    __slots__ = ("duplicate", "id", "parent", "workflow")
+
+    parent: Any
+    workflow: int | None
 
     def __init__(self, id: int | str, *, duplicate: bool = False) -> None:
         """Take an id, or its digits as they came through a URL or a session: as they were printed."""
@@ -41,6 +45,12 @@ class AsyncResult(Generic[R]):
             raise UsageError(f"{shown(id)} is not the id of a job")
         self.id = number
         self.duplicate = duplicate
+        self.parent = None
+        self.workflow = None
+
+    def as_list(self) -> list[Any]:
+        """Its id, and those of the steps before it."""
+        return [self.id, *(self.parent.as_list() if self.parent is not None else [])]
 
     @property
     def task_id(self) -> int:
@@ -234,19 +244,23 @@ def _value(answer: dict[str, Any]) -> Any:
         case State.SUCCESS:
             return answer["result"]
         case State.REVOKED:
+            if answer.get("cause"):
+                return _failure(answer["cause"], instead_of=answer["id"])
             reason = answer["reason"] or "revoked"
             return JobRevoked(f"job {answer['id']} has no result: {reason}", job=answer["id"])
         case _:
             return _failure(answer)
 
 
-def _failure(answer: dict[str, Any]) -> RemoteError:
+def _failure(answer: dict[str, Any], *, instead_of: int | None = None) -> RemoteError:
+    """What a job failed with; for another one that was never made because of that."""
     job = answer["id"]
+    begin = "" if instead_of is None else f"job {instead_of} was not made: "
     error = answer["error"]
     if error:
         what = f"{error['type']}: {error['message']}" if error["message"] else error["type"]
         return remote_error(
-            f"job {job} failed: {what}",
+            f"{begin}job {job} failed: {what}",
             job=job,
             type=error["type"],
             text=error["message"],
@@ -258,4 +272,6 @@ def _failure(answer: dict[str, Any]) -> RemoteError:
         what = f"exit code {answer['exit_code']}"
     elif answer.get("signal") is not None:
         what = f"signal {answer['signal']}"
-    return RemoteError(f"job {job} failed: {what}", job=job, hint=f"See jobctl status {job}.")
+    return RemoteError(
+        f"{begin}job {job} failed: {what}", job=job, hint=f"See jobctl status {job}."
+    )

@@ -25,7 +25,15 @@ from jobctl.clock import SystemClock
 from jobctl.current import current_job
 from jobctl.errors import UsageError
 from jobctl.job import Change
-from jobctl.raised import Ignore, MaxRetriesExceeded, Reject, Retry, SoftTimeout, kinds_of
+from jobctl.raised import (
+    Ignore,
+    MaxRetriesExceeded,
+    Reject,
+    Replaced,
+    Retry,
+    SoftTimeout,
+    kinds_of,
+)
 from jobctl.result import Outcome, Verdict
 from jobctl.retry import ASKED_RETRIES, RetryRule, decide
 from jobctl.values import dataclass
@@ -51,6 +59,7 @@ class Request:
         eta, expires: when it was to start, and at the latest; with a time zone, None for none. After a
             failed attempt ``eta`` is when this one was due.
         queue, priority, labels: of the job.
+        headers: what the call gave it as ``headers``.
         timelimit: seconds of ``timeout`` and ``soft_timeout``, None for none.
         redelivered: an earlier attempt was lost.
         called_directly: nobody submitted it: there is no job.
@@ -69,6 +78,7 @@ class Request:
     queue: str = "default"
     priority: int = 0
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, Any] = field(default_factory=dict[str, Any])
     timelimit: tuple[float | None, float | None] = (None, None)
     redelivered: bool = False
     called_directly: bool = False
@@ -179,7 +189,8 @@ class Attempt:
 
     def fail(self, error: BaseException) -> BaseException:
         """The function has raised. Gives what its worker shall take for it."""
-        if isinstance(error, (Ignore, Reject)):
+        if isinstance(error, (Ignore, Reject, Replaced)):
+            # Of one that is replaced: what takes its place will succeed or fail.
             return error
         shown = error.__cause__ or error if isinstance(error, Retry) else error
         told: BaseException = error
@@ -315,11 +326,28 @@ def read_attempt(task: Runnable, args: tuple[Any, ...], kwargs: Mapping[str, Any
         queue=facts.get("queue", "default"),
         priority=facts.get("priority", 0),
         labels=facts.get("labels", {}),
+        headers={} if job is None else job[5].get("headers", {}),
         timelimit=(facts.get("timeout_s"), facts.get("soft_timeout_s")),
         redelivered=facts.get("losses", 0) > 0,
         called_directly=job is None,
     )
     return Attempt(task, request, facts)
+
+
+def failure_of(
+    request: Mapping[str, Any], error: Mapping[str, Any], trace: str
+) -> tuple[Request, BaseException, str]:
+    """What a job on an error is called with: the request of the job that failed, its exception, its traceback.
+
+    They come as JSON; the exception is one that `jobctl.api.rebuilt` makes.
+    """
+    from jobctl.api.rebuilt import remote_error
+
+    kind, text = error.get("type", ""), error.get("message", "")
+    names = {field.name for field in dataclasses.fields(Request)}
+    known = {name: value for name, value in request.items() if name in names}
+    rebuilt = remote_error(text, job=known["id"], type=kind, text=text, traceback=trace)
+    return Request(**{**known, "args": tuple(known.get("args", ()))}), rebuilt, trace
 
 
 def refuse_other_call(task: str, given: Mapping[str, Any]) -> None:

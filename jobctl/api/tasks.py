@@ -29,12 +29,15 @@ from typing import (
 )
 
 from jobctl import reports
-from jobctl.api import rebuilt
-from jobctl.api.calls import Signature, asubmit, submit, submit_many
+from jobctl.api import rebuilt, workflows
+from jobctl.api.calls import Plain, asubmit, submit, submit_many
+from jobctl.api.canvas import chunks
 from jobctl.api.options import EVENTS, CallOptions, TaskOptions, read_task_options
 from jobctl.api.running import Entry, ExceptionInfo, Request, attempt_of, refuse_other_call
+from jobctl.api.signatures import Signature, find_tasks_by
 from jobctl.errors import UsageError
 from jobctl.job import State
+from jobctl.raised import Replaced
 from jobctl.task import Source
 from jobctl.task.keys import FUNCTION, NAME
 from jobctl.task.units import InvalidValue
@@ -251,7 +254,7 @@ class FunctionTask(Generic[P, R]):
 
         Raises as `jobctl.api.send_task` does.
         """
-        return submit(Signature(task=self.name, args=args, kwargs=kwargs))
+        return submit(Plain(self.name, args, kwargs))
 
     def apply_async(
         self,
@@ -268,18 +271,20 @@ class FunctionTask(Generic[P, R]):
                 first), ``retries``, ``timeout`` or ``time_limit`` and ``soft_timeout`` or
                 ``soft_time_limit`` of each attempt, ``deadline`` of all together (a span from now): instead of the task's own;
                 ``task_id``: the job's key, the same one gives the same job again, whatever failed in
-                between; ``labels``: text by name, to find the job by.
+                between; ``labels``: text by name, to find the job by; ``headers``: values by name, which its
+                request has; ``ignore_result``: keep nothing of what the function returns; ``link``: a signature
+                or a list of them, whose jobs follow when it has succeeded and are given its result;
+                ``link_error``: likewise when it has failed (`Signature.link_error`).
 
         Raises as `jobctl.api.send_task` does.
         """
-        call: Signature[R] = Signature(
-            task=self.name, args=tuple(args), kwargs=dict(kwargs or {}), options=options
-        )
-        return submit(call)
+        if options.get("link") or options.get("link_error"):
+            return Signature[R](self.name, args, kwargs, options).apply_async()
+        return submit(Plain(self.name, tuple(args), dict(kwargs or {}), options))
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """`delay` for coroutines: other tasks of the loop go on meanwhile."""
-        return await asubmit(Signature(task=self.name, args=args, kwargs=kwargs))
+        return await asubmit(Plain(self.name, args, kwargs))
 
     async def aapply_async(
         self,
@@ -288,10 +293,9 @@ class FunctionTask(Generic[P, R]):
         **options: Unpack[CallOptions],
     ) -> AsyncResult[R]:
         """`apply_async` for coroutines."""
-        call: Signature[R] = Signature(
-            task=self.name, args=tuple(args), kwargs=dict(kwargs or {}), options=options
-        )
-        return await asubmit(call)
+        if options.get("link") or options.get("link_error"):
+            return await Signature[R](self.name, args, kwargs, options).adelay()
+        return await asubmit(Plain(self.name, tuple(args), dict(kwargs or {}), options))
 
     def apply(
         self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -307,12 +311,54 @@ class FunctionTask(Generic[P, R]):
 
     def s(self, *args: Any, **kwargs: Any) -> Signature[R]:
         """Give a call with these arguments that is not made yet."""
-        return Signature(task=self.name, args=args, kwargs=kwargs)
+        return Signature(self.name, args, kwargs)
+
+    def si(self, *args: Any, **kwargs: Any) -> Signature[R]:
+        """The same for a call that takes no result of the step before it."""
+        return Signature(self.name, args, kwargs, immutable=True)
+
+    def signature(
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        immutable: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> Signature[R]:
+        """`s` with options."""
+        return Signature(self.name, args, kwargs, options, immutable=immutable)
+
+    subtask = signature
+
+    def chunks(
+        self, calls: Iterable[Sequence[Any]], n: int, **options: Unpack[CallOptions]
+    ) -> chunks:
+        """Give these calls as a group of jobs that make ``n`` of them each: ``add.chunks(pairs, 10).delay()``.
+
+        Each call is a list of arguments; each job's result is the list of what they return.
+        """
+        return chunks(self.s(), calls, n, **options)
+
+    def replace(self, sig: Signature[Any]) -> Any:
+        """Let other work take the place of this job, and end this attempt: ``raise self.replace(add.s(1, 2))``.
+
+        The job waits again: what it comes to is what ``sig`` comes to, of a group the list of its results; who
+        waits for the job, or takes its result, waits for that. The transaction that ends the attempt stores
+        all of it. Called directly, or in place, ``sig`` is made in place and its result given back.
+
+        Raises:
+            Replaced: always, in a worker. UsageError, InvalidArguments: a signature that cannot be submitted.
+        """
+        request = self.request
+        if request.called_directly or request.is_eager:
+            return workflows.apply(sig, registered_task).get()
+        raise Replaced(workflows.work_of(sig))
 
     def map(self, values: Iterable[Any], **options: Unpack[CallOptions]) -> list[AsyncResult[R]]:
         """Submit a job for each value, which is its one argument: ``send.map(addresses, queue="bulk")``.
 
-        Many share one commit; see `jobctl.api.submit_many`, also for what is raised. Gives back the results
+        They are submitted at once, as jobs that have nothing to do with each other; Celery's ``map`` is
+        `jobctl.xmap`, one job that makes all calls. Many share one commit; see `jobctl.api.submit_many`, also for what is raised. Gives back the results
         in the order of the values. Options as in `apply_async`.
         """
         return self.starmap(((value,) for value in values), **options)
@@ -326,9 +372,7 @@ class FunctionTask(Generic[P, R]):
                 f'task "{self.name}": a task_id belongs to one job',
                 hint="Set it with s(…).set(task_id=…), and submit with submit_many.",
             )
-        return submit_many(
-            Signature(task=self.name, args=tuple(args), options=options) for args in values
-        )
+        return submit_many(Plain(self.name, tuple(args), {}, options) for args in values)
 
     def declaration(self) -> dict[str, Any]:
         """Give ``name``, ``function``, ``options``, ``source``: `jobctl.plan.CodeTask` as JSON without
@@ -474,6 +518,9 @@ _last_steps: list[tuple[str, Callable[[], None]]] = []
 def registered_task(name: str) -> FunctionTask[..., Any] | None:
     """The task of this name that the modules imported so far have declared, None when there is none."""
     return _tasks.get(name)
+
+
+find_tasks_by(registered_task)
 
 
 def registered_tasks() -> tuple[FunctionTask[..., Any], ...]:

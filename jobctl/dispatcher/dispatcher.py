@@ -72,6 +72,20 @@ if TYPE_CHECKING:
     from jobctl.task import Task
     from jobctl.task.keys import Json
 
+    class Workflows(Protocol):
+        """What steps of workflows need of those who know how jobs are made; all of it in this transaction."""
+
+        def replace(
+            self, running: Running, outcome: Outcome, now: Moment
+        ) -> tuple[Outcome, Standing | None]:
+            """Make a job the work that its attempt asks for; where it stands then. None: it did not ask for
+            that, or, as the outcome says, it cannot be done."""
+            ...
+
+        def fail(self, step: Step) -> None:
+            """Make the jobs that a step wants when it fails. Never raises."""
+            ...
+
     class Teller(Protocol):
         """Tells people: makes messages in the transaction of what they tell of. Never raises."""
 
@@ -115,21 +129,6 @@ class Stop(NamedTuple):
     token: int
     verdict: str
     signal: int | None = None
-
-
-class Workflows(Protocol):
-    """What steps of workflows need of those who know how jobs are made; all of it in this transaction."""
-
-    def replace(
-        self, running: Running, outcome: Outcome, now: Moment
-    ) -> tuple[Outcome, Standing | None]:
-        """Make a job the work that its attempt asks for; where it stands then. None: it did not ask for
-        that, or, as the outcome says, it cannot be done."""
-        ...
-
-    def fail(self, step: Step) -> None:
-        """Make the jobs that a step wants when it fails. Never raises."""
-        ...
 
 
 @dataclass

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
 from jobctl import AsyncResult, send_task, submit_many, task
-from jobctl.api import FunctionTask, Signature
+from jobctl.api import FunctionTask, GroupResult, Signature, group
 from jobctl.contrib import celery
 from jobctl.errors import JobFailed
 from jobctl.task import Task
@@ -70,6 +70,11 @@ assert_type(add.delay(1).traceback, str | None)
 assert_type(add.apply_async((1,), countdown=5), AsyncResult[int])
 assert_type(add.apply_async([1], {"y": 2}, eta=datetime.now(UTC), expires="1h"), AsyncResult[int])
 assert_type(add.s(1), Signature[int])
+assert_type(add.si(1), Signature[int])
+assert_type(add.signature((1,), countdown=5), Signature[int])
+assert_type(group(add.s(1), add.s(2)).delay(), GroupResult)
+assert_type(add.chunks([(1, 2)], 10).apply_async(), GroupResult)
+assert_type(add.apply_async((1,), link=add.s(2), headers={"tenant": "acme"}), AsyncResult[int])
 assert_type(add.s(1).set(priority=5).delay(), AsyncResult[int])
 assert_type(add.map([1, 2], priority=5), list[AsyncResult[int]])
 assert_type(add.starmap([(1, 2)]), list[AsyncResult[int]])
@@ -115,7 +120,7 @@ takes_any_task(send)
 add.delay("1")  # type: ignore[arg-type]
 add.delay()  # type: ignore[call-arg]
 send.delay("a@b.c", "hi")  # type: ignore[call-arg]
-send.apply_async(("a@b.c",), link=None)  # type: ignore[call-arg]
+send.apply_async(("a@b.c",), shadow=None)  # type: ignore[call-arg]
 task(bind="yes")  # type: ignore[call-overload]
 
 # The package that the decorator shares its name with is what it was.

@@ -11,10 +11,11 @@ import pytest
 import jobctl.task
 from jobctl import AsyncResult, task
 from jobctl.api import FunctionTask, tasks
-from jobctl.api.calls import Signature, _parts
+from jobctl.api.calls import _parts
 from jobctl.api.options import make_job
 from jobctl.api.results import _value
 from jobctl.api.session import Outage
+from jobctl.api.signatures import Signature
 from jobctl.errors import (
     DaemonNotRunning,
     InvalidArguments,
@@ -381,7 +382,10 @@ def test_options_of_a_call_are_fields_of_the_job(
         ({"queue": "no queue"}, "not a name"),
         ({"timeout": 1, "time_limit": 1}, "one option"),
         ({"soft_timeout": 1, "soft_time_limit": 1}, "one option"),
-        ({"link": send}, "link is not kept"),
+        ({"link": send}, "make a workflow"),
+        ({"headers": "acme"}, "headers are values by name"),
+        ({"headers": {"tenant": object()}}, "header tenant"),
+        ({"shadow": "name"}, "shadow is not kept"),
         ({"retry": False}, "retry is not kept"),
         ({"contdown": 1}, "no option contdown"),
         ({"task_id": 17}, "task_id is text"),

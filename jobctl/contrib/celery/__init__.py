@@ -14,6 +14,18 @@ or an option asks for is done, or refused, or said once to be unused; the manual
 
 from __future__ import annotations
 
+from jobctl.api import (
+    GroupResult,
+    Signature,
+    chain,
+    chord,
+    chunks,
+    group,
+    maybe_signature,
+    signature,
+    xmap,
+    xstarmap,
+)
 from jobctl.contrib.celery.app import (
     AsyncResult,
     Celery,
@@ -32,20 +44,34 @@ from jobctl.contrib.celery.schedules import crontab, schedule, solar
 from jobctl.contrib.celery.settings import Settings
 from jobctl.errors import RemoteError
 
+subtask = signature
+"""Celery's older name for it."""
+
 __all__ = [
     "AsyncResult",
     "Celery",
+    "GroupResult",
     "MaxRetriesExceededError",
     "RemoteError",
     "Retry",
     "Settings",
+    "Signature",
     "SoftTimeLimitExceeded",
     "Task",
     "TimeoutError",
+    "chain",
+    "chord",
+    "chunks",
     "crontab",
     "current_app",
     "current_task",
+    "group",
+    "maybe_signature",
     "schedule",
     "shared_task",
+    "signature",
     "solar",
+    "subtask",
+    "xmap",
+    "xstarmap",
 ]

@@ -14,7 +14,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar, overload
 
 from jobctl.api import AsyncResult as _AsyncResult
-from jobctl.api import autodiscover, finish_with, send_task
+from jobctl.api import (
+    GroupResult,
+    autodiscover,
+    finish_with,
+    send_task,
+    signature,
+    xmap,
+    xstarmap,
+)
 from jobctl.api import task as _task
 from jobctl.api.options import read_task_options
 from jobctl.api.running import running_attempt
@@ -131,6 +139,14 @@ class Task(DjangoTask[P, R]):
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> _AsyncResult[R]:
         """`apply_async` with these arguments."""
         return self.apply_async(args, kwargs)
+
+    def map(self, values: Iterable[Any], **options: Any) -> Any:
+        """One job that calls it for each of these, as a signature: ``add.map(values).delay()``."""
+        return xmap(self.s(), values, **options)
+
+    def starmap(self, values: Iterable[Sequence[Any]], **options: Any) -> Any:
+        """The same with a list of arguments for each call."""
+        return xstarmap(self.s(), values, **options)
 
     @property
     def AsyncResult(self) -> type[AsyncResult[R]]:  # noqa: N802 -- Celery's name
@@ -331,9 +347,17 @@ class Celery:
         """Submit a job of a task by its name."""
         return send_task(name, args or (), kwargs, **options)
 
+    def signature(self, *args: Any, **kwargs: Any) -> Signature[Any]:
+        """A signature of a task, of its name, or of what JSON has made of one."""
+        return signature(*args, **kwargs)
+
     def AsyncResult(self, id: int | str) -> AsyncResult[Any]:  # noqa: N802 -- Celery's name
         """A job by its id."""
         return AsyncResult(id)
+
+    def GroupResult(self, id: int | str) -> GroupResult:  # noqa: N802 -- Celery's name
+        """The last group of a workflow, by the workflow's id."""
+        return GroupResult.restore(id)
 
     # -- schedules --------------------------------------------------------------------------------
 
