@@ -105,6 +105,7 @@ class Beat:
             tell_missed=tell_missed,
         )
         self._succession = Succession(database, boot_id)
+        self.fates = self._serving.fates
         self._entries: dict[str, Entry] = {}
         self._changing: dict[str, Entry | None] = {}
         self._heap: list[tuple[Moment, str]] = []
@@ -521,6 +522,13 @@ class Beat:
         while len(due) < self._slice and (due_at := self.next_due()) is not None and due_at <= now:
             due.append(heapq.heappop(self._heap))
         return due
+
+    def take_fates(self) -> dict[tuple[str, str], int]:
+        """How many instants made no job of their own since the last call, by task and fate. What a
+        transaction has decided that was rolled back is among them until this is called."""
+        fates = dict(self.fates)
+        self.fates.clear()
+        return fates
 
     def recover(self) -> None:
         """A transaction was rolled back: remember what the store says."""

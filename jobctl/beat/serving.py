@@ -82,6 +82,7 @@ class Serving:
         self._following = following
         # Schedules that have no unfinished job, as far as this step has looked.
         self._are_free: set[int] = set()
+        self.fates: dict[tuple[str, str], int] = {}
         self.plan: Plan | None = None
         self.began_at: Moment | None = None
 
@@ -268,6 +269,8 @@ class Serving:
     ) -> None:
         """Instants that make no job of their own; the row before is prolonged if it says the same."""
         count = 1 if first == last else entry.rule.count_between(first - 1, last)
+        told = entry.spec.task, fate
+        self.fates[told] = self.fates.get(told, 0) + count
         is_same = entry.tail is not None and entry.tail[1:] == (fate, reason)
         if entry.tail is not None and is_same:
             if self._ledger.holds(entry.id):

@@ -24,6 +24,7 @@ from jobctl.cli import (
     imports,
     inspect,
     jobs,
+    metrics,
     pausing,
     queues,
     schedule_changes,
@@ -118,6 +119,7 @@ app.add_typer(schedules.app, name="schedule")
 app.add_typer(queues.app, name="queue")
 app.add_typer(workers.app, name="worker")
 app.add_typer(inspect.app, name="inspect")
+app.command("metrics")(metrics.metrics)
 app.command("explain")(explain.explain)
 app.command("check")(config.check)
 app.command("doctor")(doctor.doctor)

@@ -37,6 +37,7 @@ from jobctl.plan.tables import (
     LATER_TABLES,
     TABLES,
     DaemonSettings,
+    MetricsSettings,
     Override,
     Queue,
     Table,
@@ -93,6 +94,7 @@ class _Loading:
         self.loose: list[ScheduleSpec] = []
         self.whole = not files.problems and not any(() in file.damaged for file in files.files)
         self.settings = DaemonSettings()
+        self.metrics = MetricsSettings()
         self.groups: list[WorkerGroup] = []
         self.queues: list[Queue] = []
         self.tasks: list[Task] = []
@@ -189,6 +191,8 @@ class _Loading:
         match table.name:
             case "daemon":
                 self.settings = DaemonSettings(source=source, **values)
+            case "metrics":
+                self.metrics = MetricsSettings(source=source, **values)
             case "workers":
                 self.groups.append(WorkerGroup(name=name, source=source, **values))
             case "queues":
@@ -212,6 +216,7 @@ class _Loading:
         return FilePlan(
             files=tuple(file.path for file in self.files),
             settings=self.settings,
+            metrics=self.metrics,
             groups=tuple(self.groups),
             queues=tuple(self.queues),
             tasks=tuple(self.tasks),

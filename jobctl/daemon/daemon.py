@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from jobctl.clock import Moment
     from jobctl.daemon.alarm import Alarm
     from jobctl.daemon.loop import Loop
+    from jobctl.daemon.metrics.publishing import Publishing
     from jobctl.daemon.notify import Notifier
     from jobctl.daemon.retention import Retention
     from jobctl.daemon.server import Call, Server
@@ -65,6 +66,7 @@ class Daemon:
         alarm: Alarm,
         notifier: Notifier,
         retention: Retention,
+        publishing: Publishing,
         host_timezone: str,
         socket: Path,
         on_ready: Callable[[], None],
@@ -77,6 +79,7 @@ class Daemon:
         self._alarm = alarm
         self._notifier = notifier
         self._retention = retention
+        self._publishing = publishing
         self._on_ready = on_ready
         self._in_container = in_container
         self._slices = Slices(station.clock)
@@ -95,6 +98,7 @@ class Daemon:
             storing=self._storing,
             notifier=notifier,
             retention=retention,
+            publishing=publishing,
             host_timezone=host_timezone,
             socket=socket,
             on_first_plan=self._serve_first_plan,
@@ -117,7 +121,10 @@ class Daemon:
             JobctlError: the daemon could not begin to serve. What it had started is gone.
         """
         try:
-            self._loop.run(self._turn)
+            try:
+                self._loop.run(self._turn)
+            finally:
+                self._publishing.close()
         except JobctlError:
             self._retire()
             self._loop.run(self._wait_for_idle_processes)
@@ -139,6 +146,8 @@ class Daemon:
         station.followers.go_on()
         self._slices.step()
         self._loading.step()
+        if self._publishing.is_used:
+            self._publishing.step(began)
         self._begin_waiting_restarts()
         self._go_on_stopping()
         station.counters.turns += 1
@@ -168,6 +177,10 @@ class Daemon:
         """What a commit allows: acknowledge, start, stop, and tell whoever waits."""
         station = self._station
         engine = station.engine
+        if effects.claims or effects.done or effects.runs:
+            station.counts.take(effects)
+        if station.beat.fates:
+            station.counts.take_fates(station.beat.take_fates())
         for settled in effects.settled:
             engine.acknowledge(settled)
         for worker, attempts in effects.starts:
@@ -275,6 +288,7 @@ class Daemon:
             waits_until,
             self._notifier.deadline(),
             self._retention.deadline(),
+            self._publishing.deadline(monotonic) if self._publishing.is_used else None,
             retry_at,
             self._end_at if self._is_retiring else None,
         )

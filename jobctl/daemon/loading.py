@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from jobctl.beat import Prepared
     from jobctl.daemon.loop import Loop
+    from jobctl.daemon.metrics.publishing import Publishing
     from jobctl.daemon.notify import Notifier
     from jobctl.daemon.retention import Retention
     from jobctl.daemon.server import Call
@@ -98,6 +99,7 @@ class Loading:
         storing: Storing,
         notifier: Notifier,
         retention: Retention,
+        publishing: Publishing,
         host_timezone: str,
         socket: Path,
         on_first_plan: Callable[[], None],
@@ -109,6 +111,7 @@ class Loading:
         self._storing = storing
         self._notifier = notifier
         self._retention = retention
+        self._publishing = publishing
         self._host_timezone = host_timezone
         self._socket = socket
         self._on_first_plan = on_first_plan
@@ -299,6 +302,7 @@ class Loading:
             if decide is not None:
                 decide(False)
             self._notifier.ready(self.status())
+            self._station.counters.is_reload_refused = True
             _refuse_reload(error, answer)
             self._end()
 
@@ -392,6 +396,7 @@ class Loading:
             bring_tasks()
             self._retention.take_settings(plan.settings, plan.tasks)
             self._on_settings(plan.settings)
+            self._publishing.take_settings(plan.metrics)
             station.plan = plan
             station.engine.resize(sizes_of(plan))
             station.patterns.clear()
@@ -400,6 +405,8 @@ class Loading:
             gc.freeze()
             self.has_plan = True
             self.number = number
+            station.counters.reloaded_at = station.clock.now()
+            station.counters.is_reload_refused = False
 
         return after
 

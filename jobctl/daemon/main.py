@@ -34,6 +34,8 @@ from jobctl.daemon.handover import hand_over
 from jobctl.daemon.host_load import ProcLoad
 from jobctl.daemon.lock import serve, take_lock
 from jobctl.daemon.loop import Loop
+from jobctl.daemon.metrics import expose
+from jobctl.daemon.metrics.publishing import Publishing
 from jobctl.daemon.notify import Notifier
 from jobctl.daemon.retention import Retention
 from jobctl.daemon.roles import Access, access_by
@@ -301,6 +303,9 @@ def build(
         uid=uid,
         started_at=clock.now(),
     )
+    publishing = Publishing(
+        loop=loop, clock=clock, expose=lambda is_open: expose(station, is_open=is_open)
+    )
     server = Server(loop, access=Access(owner=uid))
     gid = _gid_of(file.settings.socket_group)
 
@@ -332,6 +337,7 @@ def build(
         alarm=Alarm(loop),
         notifier=notifier,
         retention=retention,
+        publishing=publishing,
         host_timezone=host_timezone,
         socket=listen_at.absolute(),
         on_ready=on_ready,

@@ -83,6 +83,7 @@ RIGHTS: Final[Mapping[type[requests.Request], Right]] = {
     requests.Retry: Right.CHANGE_JOB,
     requests.Inspect: Right.MEMBERSHIP,
     requests.Health: Right.SEE_ALL,
+    requests.Metrics: Right.SEE_ALL,
     requests.Schedules: Right.MEMBERSHIP,
     requests.Next: Right.MEMBERSHIP,
     requests.History: Right.MEMBERSHIP,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jobctl.daemon.counts import Counts
 from jobctl.values import dataclass
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ class Counters:
     commit_seconds: float = 0.0
     longest_commit_s: float = 0.0
     longest_turn_s: float = 0.0
+    reloaded_at: Moment | None = None
+    is_reload_refused: bool = False
+    is_store_refused: bool = False
 
     def note_commit(self, seconds: float) -> None:
         """A commit took this long, the disk's flush included."""
@@ -96,6 +100,7 @@ class Station:
     uid: int
     started_at: Moment
     counters: Counters = field(default_factory=Counters)
+    counts: Counts = field(default_factory=Counts)
     patterns: dict[str, Pattern] = field(default_factory=dict)
     """What is the same in every plain job of a task; forgotten with the plan."""
     go_on: Callable[[Call, Generator[None, None, dict[str, Any]]], None] = _nowhere

@@ -209,6 +209,7 @@ class Storing:
     def _abandon(self) -> None:
         self._station.database.rollback()
         self._station.dispatcher.take_effects()
+        self._station.beat.take_fates()
         self._is_stale = True
 
     # -- refused ------------------------------------------------------------------------------------
@@ -219,12 +220,14 @@ class Storing:
             if self._refusal is None or self._refusal.message != error.message:
                 logger.error(error.message, extra=fields(hint=error.hint))
             self._refusal = error
+            self._station.counters.is_store_refused = True
             self._retry_at = self._station.clock.monotonic() + RETRY_S
 
     def _note_health(self) -> None:
         if self._refusal is not None and self._retry_at is None:
             logger.info("the store takes writes again")
             self._refusal = None
+            self._station.counters.is_store_refused = False
 
     def _piece_by_piece(
         self, calls: Sequence[Call], events: Sequence[Settled], now: Moment

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 
     from jobctl.clock import Clock, Moment
     from jobctl.dispatcher.load import HostLoad
+    from jobctl.engine.base import Done
     from jobctl.plan import Plan
     from jobctl.store.database import Database
     from jobctl.store.workflows import Step
@@ -133,12 +134,16 @@ class Stop(NamedTuple):
 
 @dataclass
 class Effects:
-    """What follows a turn's commit."""
+    """What follows a turn's commit. The last three are for whoever counts: ``(queue, moment, jobs)`` of each
+    claim, batches of functions that returned, and ``(task, change, outcome)`` of every other attempt."""
 
     starts: list[tuple[str, list[Attempt]]] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     stops: list[Stop] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
+    claims: list[tuple[str, Moment, Sequence[Claimed]]] = field(default_factory=list)
+    done: list[Sequence[Done]] = field(default_factory=list)
+    runs: list[tuple[str | None, Change, Outcome]] = field(default_factory=list)
 
 
 class Dispatcher:
@@ -510,6 +515,10 @@ class Dispatcher:
             self._hot.discard(line)
         in_place = claimed if self._walk is None else self._those_in_place(claimed, line)
         prepared = self._prepare(in_place, slot, now)
+        if prepared:
+            is_whole = len(prepared) == len(in_place)
+            begun = in_place if is_whole else _of(prepared, in_place)
+            self.effects.claims.append((owner_of(line)[0], now, begun))
         self._allowances.note(line, len(prepared))
         if len(prepared) < len(claimed) or (prepared and slot.is_shared):
             # Some were put elsewhere, or it takes more than it was given, from this line or another: it has
@@ -681,6 +690,8 @@ class Dispatcher:
             return
         worker = event.worker
         attempt_rows.add_done(self._database, done, worker=worker)
+        if done:
+            self.effects.done.append(done)
         self.effects.ended.extend(row.job_id for row in done)
 
     def _settle_one(self, worker: str, outcome: Outcome, now: Moment) -> None:
@@ -758,6 +769,7 @@ class Dispatcher:
             deadline_at=running.deadline_at,
         )
         reason = decision.reason.value if decision.reason else ""
+        self.effects.runs.append((running.task, decision.change, outcome))
         match decision.change:
             case Change.SUCCEED:
                 job_rows.succeed(self._database, [(outcome.finished_at, running.id, running.token)])
@@ -888,3 +900,9 @@ class Dispatcher:
         """What must follow the commit; empties it."""
         effects, self.effects = self.effects, Effects()
         return effects
+
+
+def _of(prepared: Sequence[Attempt], claimed: Sequence[Claimed]) -> Sequence[Claimed]:
+    """Those of the claimed jobs that became attempts."""
+    kept = {attempt.token for attempt in prepared}
+    return [job for job in claimed if job.token in kept]

@@ -49,7 +49,7 @@ class Changed:
 def difference(old: Plan, new: Plan) -> tuple[Changed, ...]:
     """Give what changes from one plan to the next; empty when nothing does.
 
-    Order: the daemon's settings, worker groups, queues, tasks, schedules, routes, each by name. Raises `PlanError`
+    Order: the daemon's settings, those of metrics, worker groups, queues, tasks, schedules, routes, each by name. Raises `PlanError`
     when something changes that cannot while the daemon runs.
     """
     return at_once(differing(old, new))
@@ -66,6 +66,8 @@ def differing(old: Plan, new: Plan) -> Steps[tuple[Changed, ...]]:
     changes = (
         [Changed(noun="daemon", name="", what="changed", details=settings)] if settings else []
     )
+    if metrics := details(old.metrics, new.metrics):
+        changes.append(Changed(noun="metrics", name="", what="changed", details=metrics))
     for noun, were, become in (
         ("worker group", old.groups, new.groups),
         ("queue", old.queues, new.queues),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.plan.routes import Route
 from jobctl.plan.schedule_table import ScheduleSpec
-from jobctl.plan.tables import DaemonSettings, Override, Queue, WorkerGroup
+from jobctl.plan.tables import DaemonSettings, MetricsSettings, Override, Queue, WorkerGroup
 from jobctl.task import Source, Task
 from jobctl.task.keys import NAME, Json, keys_of, read_values, write_values
 from jobctl.values import dataclass
@@ -29,6 +29,7 @@ class FilePlan:
 
     files: tuple[str, ...] = ()
     settings: DaemonSettings = field(default_factory=DaemonSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     groups: tuple[WorkerGroup, ...] = ()
     queues: tuple[Queue, ...] = ()
     tasks: tuple[Task, ...] = ()
@@ -46,7 +47,7 @@ class FilePlan:
         return tuple(dict.fromkeys(named))
 
     def to_json(self) -> dict[str, Json]:
-        """Give ``files``, ``daemon`` (its keys and ``source``), and lists of named objects: ``workers``,
+        """Give ``files``, ``daemon`` and ``metrics`` (their keys and ``source``), and lists of named objects: ``workers``,
         ``queues``, ``notify``, ``tasks``, ``overrides``, ``schedules``. Keys that have their default are left out: this
         is read by the same version at once, not kept."""
         return {
@@ -54,6 +55,10 @@ class FilePlan:
             "daemon": {
                 "source": self.settings.source.to_json(),
                 **write_values(self.settings, brief=True),
+            },
+            "metrics": {
+                "source": self.metrics.source.to_json(),
+                **write_values(self.metrics, brief=True),
             },
             "workers": [_named(group) for group in self.groups],
             "queues": [_named(queue) for queue in self.queues],
@@ -64,12 +69,16 @@ class FilePlan:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> FilePlan:
         """Take what `to_json` gave. Raises `InvalidValue` or ``KeyError`` for anything else."""
-        daemon = data["daemon"]
+        daemon, metrics = data["daemon"], data["metrics"]
         return cls(
             files=tuple(str(path) for path in data["files"]),
             settings=DaemonSettings(
                 source=Source.from_json(daemon["source"]),
                 **read_values(keys_of(DaemonSettings), _without(daemon, "source")),
+            ),
+            metrics=MetricsSettings(
+                source=Source.from_json(metrics["source"]),
+                **read_values(keys_of(MetricsSettings), _without(metrics, "source")),
             ),
             groups=tuple(
                 WorkerGroup(**_read_named(WorkerGroup, group)) for group in data["workers"]

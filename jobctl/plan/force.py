@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jobctl.errors import NotFound
 from jobctl.plan.routes import hidden
 from jobctl.plan.senders import is_ours
-from jobctl.plan.tables import Queue, WorkerGroup, implicit_queue
+from jobctl.plan.tables import MetricsSettings, Queue, WorkerGroup, implicit_queue
 from jobctl.task import DEFAULT_MISSED_LIMIT
 from jobctl.task.keys import Json, keys_of, nearest, read_values, write_values
 from jobctl.values import dataclass
@@ -39,6 +39,7 @@ class Plan:
     Attributes:
         files: what was read, the main file first.
         settings: ``timezone`` is always set.
+        metrics: where metrics go besides the socket.
         groups: worker groups by name, at least one.
         queues: every queue that something names, by name.
         tasks: by name; those of the code included.
@@ -65,6 +66,7 @@ class Plan:
     unavailable: Mapping[str, str]
     bound: frozenset[str] = frozenset()
     routes: Mapping[str, Route] = field(default_factory=dict)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     declared_queues: Mapping[str, Queue] = field(default_factory=dict)
     declared_groups: Mapping[str, WorkerGroup] = field(default_factory=dict)
 
@@ -203,7 +205,7 @@ class Plan:
         return dataclasses.replace(self, schedules=MappingProxyType(schedules))
 
     def to_json(self) -> dict[str, Json]:
-        """Give the plan for people (``inspect conf``): ``files``, ``daemon``, and by name ``workers``,
+        """Give the plan for people (``inspect conf``): ``files``, ``daemon``, ``metrics``, and by name ``workers``,
         ``queues``, ``tasks``, ``schedules``, ``notify``; ``unavailable``. What is there for routes is left out.
 
         Values of arguments and of environments may be secrets and are hidden; their names are shown.
@@ -211,6 +213,7 @@ class Plan:
         return {
             "files": list(self.files),
             "daemon": write_values(self.settings),
+            "metrics": write_values(self.metrics),
             "workers": {
                 name: _hidden(write_values(part))
                 for name, part in self.groups.items()

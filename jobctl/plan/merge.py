@@ -178,6 +178,7 @@ class _Merge:
         return Plan(
             files=self.file.files,
             settings=settings,
+            metrics=self.file.metrics,
             groups=MappingProxyType(groups),
             queues=MappingProxyType(queues),
             tasks=MappingProxyType(self.tasks),

@@ -8,6 +8,7 @@ walk it.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
@@ -60,6 +61,30 @@ from jobctl.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
+def _read_loopback(value: object) -> str:
+    hint = 'Write it as "127.0.0.1:9750" or "[::1]:9750".'
+    host, sign, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if not sign or not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 65536:
+        raise InvalidValue(f"{shown(value)} is no address with a port", hint=hint)
+    plain = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    # A name could be given another address by anybody who answers for names.
+    is_loopback = plain == "::1" if ":" in plain else _LOOPBACK_V4.fullmatch(plain) is not None
+    if not is_loopback or (":" in plain) is (plain == host):
+        raise InvalidValue(
+            f"{shown(value)} is no loopback address",
+            hint=f"{hint} For scrapes from elsewhere use textfile, or a proxy that asks who comes.",
+        )
+    return str(value)
+
+
+_LOOPBACK_V4: Final = re.compile(r"127(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}")
+_LOOPBACK: Final = Mark(
+    word="loopback address",
+    read=_read_loopback,
+    write=str,
+    schema={"type": "string", "examples": ["127.0.0.1:9750"]},
+)
 _MODULES: Final = list_of(MODULE, distinct=True)
 _PEOPLE: Final = list_of(PERSON, distinct=True, hint='Write a list: ["alice", "@operators"].')
 _COUNT: Final = whole(1, 1_000_000)
@@ -229,6 +254,36 @@ class DaemonSettings:
     def has_load_limit(self) -> bool:
         """How busy the host is says when jobs begin, whatever their queue."""
         return self.max_load is not None or self.min_free_memory_bytes is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsSettings:
+    """The ``[metrics]`` table."""
+
+    listen: str | None = field(
+        default=None,
+        metadata=key(
+            "listen",
+            _LOOPBACK,
+            "Where Prometheus finds `/metrics`: a loopback address and a port, such as `127.0.0.1:9750`. "
+            "Every user of the host can read it.",
+            default_text="no listener",
+        ),
+    )
+    textfile: str | None = field(
+        default=None,
+        metadata=key(
+            "textfile",
+            FOLDER,
+            "A file for the textfile collector of node_exporter, ending in `.prom`.",
+            default_text="no file",
+        ),
+    )
+    textfile_every_s: float = field(
+        default=60.0,
+        metadata=key("textfile_every", POSITIVE_SPAN, "How often the file is written."),
+    )
+    source: Source = field(default=UNKNOWN_SOURCE, compare=False)
 
 
 POOLS: Final = ("prefork", "async", "threads")
@@ -496,7 +551,13 @@ TABLES: Final[Mapping[str, Table]] = {
             named=False,
             help="The daemon itself.",
             keys=keys_of(DaemonSettings),
-            later=frozenset({"metrics"}),
+        ),
+        Table(
+            name="metrics",
+            noun="[metrics]",
+            named=False,
+            help="Metrics for Prometheus. `jobctl metrics` prints them without any of this.",
+            keys=keys_of(MetricsSettings),
         ),
         Table(
             name="workers",

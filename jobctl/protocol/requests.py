@@ -319,6 +319,17 @@ class Health(Request):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Metrics(Request):
+    """What the daemon counts, for Prometheus. Answer: ``content_type``, ``text``.
+
+    ``openmetrics``: in OpenMetrics 1.0 instead of the text format 0.0.4.
+    """
+
+    do: ClassVar[str] = "metrics"
+    openmetrics: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Schedules(Request):
     """The schedules in force, by name. Answer: ``schedules``: ``name``, ``task``, ``kind``,
     ``expression``, ``normal``, ``timezone``, ``enabled``, ``state``, ``paused_until``, ``next``, ``last``
@@ -595,6 +606,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
         Retry,
         Inspect,
         Health,
+        Metrics,
         Schedules,
         Next,
         History,

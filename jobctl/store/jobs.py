@@ -14,13 +14,15 @@ from jobctl.store.statements import statement
 from jobctl.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from jobctl.clock import Moment
     from jobctl.store.database import Database
 
 ETA_LINE = "eta"
 AFTER_LINE = "after"
+_ABOVE_ALL: Final = 2**62
+_MOST_PRIORITIES: Final = 20
 ALL: Final = 2**62
 """No limit."""
 
@@ -107,7 +109,10 @@ class NewJob(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """A job that was just taken for a worker, as `claim` gives it back. A tuple as `NewJob` is."""
+    """A job that was just taken for a worker, as `claim` gives it back. A tuple as `NewJob` is.
+
+    ``ready_at`` is since when it could have started but for limits and pauses: its submission or its ETA.
+    """
 
     id: int
     priority: int
@@ -123,6 +128,7 @@ class Claimed(NamedTuple):
     uid: int
     started_at: Moment
     deadline_at: Moment | None
+    ready_at: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,10 +467,18 @@ def gates_of(database: Database, ids: Iterable[int]) -> set[str]:
     return {row[0] for row in database.rows(statement("jobs/gates_of"), (dumps([*ids]),))}
 
 
-def waits_since(database: Database, *, line: str, priority: int) -> Moment | None:
-    """Since when the first job of one priority in a line waits, or None when there is none."""
-    row = database.row(statement("jobs/waits_since"), {"line": line, "priority": priority})
-    return None if row is None else int(row[0])
+def waiting_since(database: Database, line: str) -> Iterator[Moment]:
+    """Since when the first job of each priority in a line waits: lower ones may wait for ever. Of very many
+    priorities the highest."""
+    below = _ABOVE_ALL
+    for _ in range(_MOST_PRIORITIES):
+        priority = next_priority(database, line=line, below=below)
+        if priority is None:
+            return
+        row = database.row(statement("jobs/waits_since"), {"line": line, "priority": priority})
+        if row is not None:
+            yield int(row[0])
+        below = priority
 
 
 def next_line(database: Database, *, after: str, below: str) -> str | None:

@@ -227,6 +227,7 @@ def test_the_page_of_the_protocol_names_every_key_of_the_answers() -> None:
             requests.Result(job=job),
             requests.Cancel(job=job),
             requests.Health(late_s=300.0, waiting_s=0.0),
+            requests.Metrics(),
             requests.Schedules(),
             requests.Next(),
             requests.History(schedule="tick"),

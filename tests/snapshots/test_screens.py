@@ -334,6 +334,14 @@ CASES = [
     ),
     case("status-check", "status --check", health=WELL),
     case("status-check-bad", "status --check --critical failed", "status-check", health=UNWELL),
+    case(
+        "metrics",
+        "metrics",
+        metrics={
+            "content_type": "text/plain; version=0.0.4; charset=utf-8",
+            "text": "# HELP jobctl_up A daemon runs.\n# TYPE jobctl_up gauge\njobctl_up 1\n",
+        },
+    ),
     case("list", "list", list={"jobs": JOBS, "next": 9}),
     case("list-empty", "list --state failure", "list", list={"jobs": [], "next": None}),
     case("count", "list --count", list={"count": 12345}),
@@ -695,7 +703,7 @@ def test_the_screen_is_the_kept_one(
         Draft202012Validator(schema).validate(json.loads(shown.out))
     elif mode.isdecimal():
         lines = re.sub(r"\x1b\[\d*m", "", shown.out).splitlines()
-        is_page = case.words[0] == "status" or case.words[:2] == ("schedule", "show")
+        is_page = case.words[0] in ("status", "metrics") or case.words[:2] == ("schedule", "show")
         assert is_page or all(len(line) <= int(mode) for line in lines)
         # A moment that is cut is worth nothing.
         assert not re.search(r"[0-9]{4}-[0-9: -]*…", shown.out)

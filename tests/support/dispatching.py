@@ -39,6 +39,14 @@ class FakeEngine:
         self.working: set[int] = set()
         self.paused: set[str] = set()
 
+    def busy(self) -> int:
+        """How many attempts have begun."""
+        return len(self.working)
+
+    def workers(self) -> list[dict[str, Any]]:
+        """No processes."""
+        return []
+
     def is_paused(self, worker: str) -> bool:
         """The command of a worker stands still, because a test says so by ``paused``."""
         return worker in self.paused

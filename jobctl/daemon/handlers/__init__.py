@@ -54,6 +54,7 @@ HANDLERS: dict[type[requests.Request], Handler] = {
     requests.Logs: logs.logs,
     requests.Inspect: inspect.inspect,
     requests.Health: _at_first_use("health", "health"),
+    requests.Metrics: _at_first_use("metrics", "metrics"),
     requests.Schedules: schedules.schedules,
     requests.Next: schedules.next_fires,
     requests.History: schedules.history,

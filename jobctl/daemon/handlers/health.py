@@ -12,17 +12,17 @@ from jobctl.beat.entry import State as ScheduleState
 from jobctl.beat.rules import due_by_row
 from jobctl.clock import SECOND
 from jobctl.daemon.handlers.schedules import SLICE_ROWS, schedules_named
+from jobctl.daemon.last_runs import looking_back
 from jobctl.errors import UsageError
 from jobctl.job import Reason, State
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import daemons as daemon_rows
-from jobctl.store import fires as fire_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import schedules as schedule_rows
 from jobctl.store.jobs import is_ready_line, owner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from jobctl.clock import Moment
     from jobctl.daemon.server import Call
@@ -37,12 +37,6 @@ KINDS: Final = ("late", "missed", "failed", "waiting", "unavailable")
 
 MOST_NAMED: Final = 10
 """So many findings of each kind are told by name; the others are counted."""
-
-_LOOKED_BACK: Final = 20
-"""So many rows of a schedule's fates are searched for its last run: those before are old news."""
-
-_MOST_PRIORITIES: Final = 20
-_NEVER: Final = 2**62
 
 _MEANT_SO: Final = frozenset({Reason.CANCELLED.value, Reason.IGNORED.value, Reason.PURGED.value})
 """A person has ended the job, or its function by its own wish: that is no failure."""
@@ -135,31 +129,19 @@ class _Look:
     def _look_at_last_run(self, name: str, schedule: int) -> None:
         """The newest instant that was served or missed, and how its job ended. One that still runs has the
         run before it tell."""
-        database = self._station.database
-        before = (_NEVER, _NEVER)
-        # Most end with the first row.
-        for limit in (1, _LOOKED_BACK):
-            rows = fire_rows.page(database, schedule=schedule, before=before, limit=limit)
-            for fire in rows:
-                before = fire["first"], fire["rule"]
-                if fire["fate"] == "missed":
-                    self._find("missed", name, fire["last"], said=str(fire["reason"] or ""))
-                    return
-                if fire["job_id"] is not None and self._has_judged(name, fire["job_id"]):
-                    return
-
-    def _has_judged(self, name: str, job_id: int) -> bool:
-        """False: the job has not ended, or it was removed."""
-        job = job_rows.get(self._station.database, job_id, longest_bytes=0)
-        if job is None or job["finished_at"] is None:
-            return False
+        past = next(looking_back(self._station.database, schedule), None)
+        if past is None:
+            return
+        fire, job = past
+        if job is None:
+            self._find("missed", name, fire["last"], said=str(fire["reason"] or ""))
+            return
         is_failure = job["state"] == State.FAILURE or (
             job["state"] == State.REVOKED and job["reason"] not in _MEANT_SO
         )
         if is_failure:
-            said = self._how_it_ended(job_id, str(job["reason"] or ""))
-            self._find("failed", name, job["finished_at"], job=job_id, said=said)
-        return True
+            said = self._how_it_ended(job["id"], str(job["reason"] or ""))
+            self._find("failed", name, job["finished_at"], job=job["id"], said=said)
 
     def _how_it_ended(self, job_id: int, reason: str) -> str:
         last = attempt_rows.get(self._station.database, job_id, longest_bytes=0)
@@ -184,7 +166,7 @@ class _Look:
             if is_ready_line(line):
                 ready += count
                 queue, _ = owner_of(line)
-                for since in self._waiting_since(line):
+                for since in job_rows.waiting_since(self._station.database, line):
                     oldest[queue] = min(since, oldest.get(queue, since))
             if number % SLICE_ROWS == 0:
                 yield
@@ -195,15 +177,3 @@ class _Look:
                 self._find("waiting", queue, since, said="paused" if queue in paused else "")
         age_us = self._now - min(oldest.values()) if oldest else 0
         return {"ready": ready, "oldest_s": max(age_us, 0) / SECOND}
-
-    def _waiting_since(self, line: str) -> Iterator[Moment]:
-        """Since when the first job of each priority waits: in a line, lower ones may wait for ever."""
-        database = self._station.database
-        priority = job_rows.next_priority(database, line=line, below=_NEVER)
-        for _ in range(_MOST_PRIORITIES):
-            if priority is None:
-                return
-            since = job_rows.waits_since(database, line=line, priority=priority)
-            if since is not None:
-                yield since
-            priority = job_rows.next_priority(database, line=line, below=priority)

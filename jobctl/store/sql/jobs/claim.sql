@@ -7,4 +7,4 @@ SET state = 'STARTED', line = :worker_line, token = random() & 0x7ffffffffffffff
 WHERE id IN (SELECT id FROM jobs WHERE line = :line ORDER BY priority DESC, id LIMIT :limit)
   AND state IN ('PENDING', 'RETRY')
 RETURNING id, priority, kind, task, queue, payload, overrides, token, number, failures, losses, uid,
-          started_at, deadline_at
+          started_at, deadline_at, ifnull(eta, submitted_at)
