@@ -207,11 +207,6 @@ class Database:
         self.connection.close()
 
 
-def sqlite_version() -> str:
-    """The version of SQLite that is used: the one that comes with apsw."""
-    return apsw.sqlite_lib_version()
-
-
 def open_database(path: Path, *, is_read_only: bool = False) -> Database:
     """Open the store, make or upgrade it where that is needed, and verify its settings.
 
