@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 RECOVERY_S = 2.0
 """The budget, for a machine that does nothing else."""
 
-_COMMAND = (
+COMMAND = (
     'exec 9>>"$1/lock-$2"; '
     'flock -n 9 || { echo "twice $2" >>"$1/ledger"; exit 1; }; '
     'echo "begin $2" >>"$1/ledger"; '
@@ -63,7 +63,7 @@ on_lost = "retry"
 max_lost = 1000
 retry_delay = "0s"
 [tasks.command]
-shell = '''{_COMMAND}'''
+shell = '''{COMMAND}'''
 on_lost = "retry"
 max_lost = 1000
 retry_delay = "0s"
