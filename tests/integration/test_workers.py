@@ -402,6 +402,28 @@ def test_after_a_reboot_everything_claimed_is_lost_and_nobody_is_killed_by_numbe
             innocent.wait()
 
 
+@pytest.mark.slow
+def test_what_a_power_cut_left_of_a_worker_is_lost_and_not_run_again() -> None:
+    """Folder and lock have reached the disk, what was written into them has not."""
+    with running_daemon(functions()) as daemon:
+        job, _, _ = hold(daemon)
+        command = daemon.shell("echo $$ >> began; exec sleep 3600")
+        daemon.until("the command to run", lambda: pids_in(daemon.folder / "began"))
+        daemon.kill()
+        until("everything to be gone", lambda: end_all(daemon))
+        for path in daemon.state_dir.glob("run/*/*/*"):
+            if path.is_file():
+                path.write_bytes(b"")
+
+        daemon.start()
+
+        for lost in (job, command):
+            (attempt,) = attempts(daemon, lost)
+            assert attempt["outcome"] == "lost"
+            assert "nothing of what it had noted is left" in attempt["error"]["message"]
+        assert len(pids_in(daemon.folder / "began")) == 1
+
+
 def end_all(daemon: Daemon) -> bool:
     """Kill what there is, also what was being forked at the last look; True when nothing was left."""
     found = daemon.processes()

@@ -98,6 +98,8 @@ class Adoption:
             # It is being born: it has its lock and has not written its name there yet.
             self._house.timers.after(_BIRTH_PROBE_S, lambda: self.look_at(worker))
             return
+        # It wrote its name before it was given anything: what is lost of that was lost with the power.
+        worker.is_nameless = found is None
         if found is not None:
             worker.kind, worker.group = found.kind, found.group
             worker.concurrency = found.concurrency

@@ -128,6 +128,10 @@ class Deaths:
             # Marks and notes need not have reached the disk: everything that was claimed is lost.
             cause = "the computer was restarted"
             return [burial.lost(a, now, proof="boot", cause=cause) for a in held]
+        if worker.is_nameless:
+            # Nothing here tells that they had not begun: a power cut takes what was not flushed.
+            cause = "its worker is dead, and nothing of what it had noted is left"
+            return [burial.lost(a, now, proof=proof, cause=cause) for a in held]
         if worker.kind == "function":
             try:
                 marks = read_marks(str(worker.directory))

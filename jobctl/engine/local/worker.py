@@ -98,6 +98,7 @@ class Worker:
         # The job for which this daemon has ended it, because that did not end alone.
         self.ended_for: int | None = None
         self.is_from_earlier_boot = False
+        self.is_nameless = False
         self.born_at: float | None = None
         self.idle_since = 0.0
         self._tickets = -1
