@@ -27,7 +27,7 @@ PYRIGHT_READY := .venv/.installed-pyright
 # Each test is in one of the two, never in both: tests/conftest.py marks what lies in tests/faults.
 SLOW := slow or celery or fault
 PROCESS_TESTS := $(wildcard $(addprefix tests/,integration e2e faults))
-CHECKED := $(wildcard jobctl tests benchmarks examples)
+CHECKED := $(wildcard jobctl tests benchmarks examples supervisor)
 
 .PHONY: help setup demo run test test-slow flaky kill restarts kill-beat lint types layers docs bench bench-smoke bench-guard
 

@@ -54,7 +54,7 @@ class Supervisor:
             f"[supervisorctl]\nserverurl=unix://{folder}/supervisor.sock\n"
             f"[supervisord]\nnodaemon=true\nlogfile={folder}/supervisord.log\n"
             f"childlogdir={folder}\npidfile={folder}/supervisord.pid\n"
-            f"[include]\nfiles={folder}/jobctl.conf\n"
+            f"[include]\nfiles={folder}/jobctl*.conf\n"
         )
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -286,6 +286,35 @@ def test_a_daemon_whose_supervisord_was_killed_is_named_and_never_joined_by_a_se
         assert "entered RUNNING" not in (supervisor.folder / "supervisord.log").read_text()
         supervisor.daemon.call(requests.Stop())
         supervisor.until_it_runs()
+
+
+def test_the_event_listener_tells_when_the_daemon_has_ended_and_when_it_is_well_again() -> None:
+    supervisor = Supervisor(Path(tempfile.mkdtemp(prefix="jobctl-")), "", 1)
+    told = supervisor.folder / "told"
+    section, count = re.subn(
+        r"(?m)^command=.*$",
+        f"command={sys.executable} {SECTION.parent}/listener.py "
+        f'--check "{BIN}/jobctl status --check --only daemon" -- /usr/bin/tee -a {told}',
+        (SECTION.parent / "listener.conf").read_text(),
+    )
+    assert count == 1
+    # No test waits for a minute.
+    section = section.replace("TICK_60", "TICK_5")
+    (supervisor.folder / "jobctl-watch.conf").write_text(section)
+    try:
+        supervisor.launch()
+        supervisor.until_it_runs()
+
+        supervisor.daemon.call(requests.Stop())
+
+        ended = "jobctl has ended, and supervisord does not start it again\n"
+        supervisor.until("the end to be told", lambda: told.exists() and told.read_text() == ended)
+        supervisor.reconnect()
+        supervisor.ctl("start", "jobctl")
+        again = f"{ended}jobctl is well again\n"
+        supervisor.until("that to be told", lambda: told.read_text() == again)
+    finally:
+        supervisor.clean_up()
 
 
 def test_the_log_has_no_prefixes_for_a_journal_to_which_it_does_not_go() -> None:
