@@ -64,7 +64,7 @@ def check(
     for finding in found["remarks"]:
         session.screen.note(f"remark: {finding['message']}")
     if found["ok"]:
-        session.screen.line(f"ok: {found['jobs']} jobs, schema {found['schema']}")
+        session.screen.line(f"ok: jobs {found['jobs']}, schema {found['schema']}")
     return 0 if found["ok"] else 1
 
 

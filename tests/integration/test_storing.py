@@ -12,8 +12,10 @@ import pytest
 from jobctl.daemon.retention import Retention
 from jobctl.daemon.station import Counters
 from jobctl.daemon.storing import RETRY_S, Storing
+from jobctl.daemon.telling import Queueing
 from jobctl.engine.base import Settled
 from jobctl.errors import JobctlError, StorageError
+from jobctl.notify.notifications import Notifications
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import jobs as job_rows
 from jobctl.store import meta
@@ -55,6 +57,14 @@ class Bench:
             dispatcher=self.dispatching.dispatcher,
             beat=self.beating.beat,
             counters=Counters(),
+        )
+        station.notifications = Notifications(
+            database=self.database,
+            queueing=Queueing(lambda: station),
+            clock=self.clock,
+            host="",
+            instance="",
+            output_dir=folder / "output",
         )
         self.retention = Retention(
             database=self.database, clock=self.clock, output_dir=folder / "output"
