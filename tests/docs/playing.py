@@ -77,7 +77,7 @@ _VARYING = (
     (r"\b[0-9a-f]{16}\b", "<instance>"),
     (r"\b(socket|state_dir)=\S+", r"\1=<path>"),
     (r'listens on "[^"]+"', "listens on <path>"),
-    (r"\b(pid|uptime_s|uid)([ =]+)[\d.]+", r"\1\2<number>"),
+    (r"\b(pid|uptime_s|uid|schema)([ =]+)[\d.]+", r"\1\2<number>"),
     (r"(\b(?:process|id|[Jj]ob)|--before)( +)\d+\b", r"\1\2<id>"),
     (r"\bJOBCTL_JOB_ID=\d+", "JOBCTL_JOB_ID=<id>"),
     (r"(set by command: )[^,]+", r"\1<user>"),
