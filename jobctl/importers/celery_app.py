@@ -220,7 +220,6 @@ _UNUSED: Final = {
     "task_remote_tracebacks": "tracebacks come as text, always",
     "worker_prefetch_multiplier": "what waits behind a long job is taken back",
     "worker_disable_rate_limits": "a rate holds where one is written",
-    "worker_hijack_root_logger": "nobody touches the loggers of a worker",
     "beat_max_loop_interval": "the daemon wakes when something is due",
     "beat_schedule_filename": "the daemon's store knows what was due",
     "beat_sync_every": "each instant is stored with its job",

@@ -25,6 +25,8 @@ USED: Final[dict[str, Any]] = {
     "task_always_eager": False,
     "task_eager_propagates": False,
     "result_expires": None,
+    "worker_hijack_root_logger": True,
+    "worker_task_log_format": None,
 }
 """What is used, and what it is when nobody sets it."""
 

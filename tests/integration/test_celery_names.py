@@ -104,8 +104,13 @@ PROJECT = {
     """,
     "extra.py": """
         from jobctl.contrib.celery import shared_task
+        from jobctl.contrib.celery.utils.log import get_task_logger
+        logger = get_task_logger(__name__)
         @shared_task
-        def extra(): return "extra"
+        def extra():
+            logger.info("seen")
+            logger.debug("not seen")
+            return "extra"
     """,
 }
 
@@ -116,7 +121,10 @@ def test_a_project_of_celery_runs_with_its_imports_changed(shop: Shop) -> None:
     shop.configure("[queues.mail]\n", daemon='imports = ["proj.celery"]', group="processes = 1")
     shop.daemon.start()
     assert shop.value("proj.tasks.add", 2, 3) == 5
-    assert shop.value("extra.extra") == "extra"
+    extra = send_task("extra.extra")
+    assert extra.get(timeout=LIMIT_S) == "extra"
+    written = shop.daemon.output(extra.id)
+    assert re.fullmatch(rf"\[.*: INFO\] extra\.extra\[{extra.id}\]: seen\n", written)
     assert shop.value("mail.tasks.send", "a@b.c") == ["a@b.c", "mail", "proj"]
     with pytest.raises(RemoteError, match="ValueError: 1") as caught:
         send_task("flaky", ["raise"]).get(timeout=LIMIT_S)

@@ -31,6 +31,7 @@ from jobctl.api.tasks import registered_task
 from jobctl.contrib.celery.schedules import table_of
 from jobctl.contrib.celery.settings import Settings
 from jobctl.contrib.django import DjangoTask, prepare_worker
+from jobctl.contrib.logs import JobFilter, JobHandler
 from jobctl.errors import UsageError
 from jobctl.task import Source
 
@@ -45,6 +46,7 @@ R = TypeVar("R")
 
 _log: Final = logging.getLogger("jobctl.contrib.celery")
 
+_LOG_FORMAT: Final = "[%(asctime)s: %(levelname)s] %(task_name)s[%(task_id)s]: %(message)s"
 _FOREVER: Final = 1_000_000
 """Retries of a task with ``max_retries=None``."""
 _RETRIES: Final = 3
@@ -388,6 +390,8 @@ class Celery:
 
     def _finish(self) -> None:
         """Declare what ``beat_schedule`` holds, when all that adds to it has been imported."""
+        if self.conf.worker_hijack_root_logger:
+            _set_up_logging(self.conf.worker_task_log_format or _LOG_FORMAT)
         self.on_after_configure.send(self)
         self.on_after_finalize.send(self)
         for name, entry in self.conf.beat_schedule.items():
@@ -431,6 +435,21 @@ _apps: Final[list[Celery]] = []
 def _latest() -> Celery:
     """The application that was made last; one without settings when there is none."""
     return _apps[0] if _apps else Celery("default")
+
+
+def _set_up_logging(log_format: str) -> None:
+    """As a worker of Celery does: what tasks log from INFO on is seen, in the output of their jobs.
+
+    Not where the application has set up logging itself.
+    """
+    root = logging.getLogger()
+    if root.handlers:
+        return
+    handler = JobHandler()
+    handler.addFilter(JobFilter())
+    handler.setFormatter(logging.Formatter(log_format))
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
 
 
 def _can_run(name: str, entry: Mapping[str, Any]) -> bool:
