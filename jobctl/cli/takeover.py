@@ -145,6 +145,7 @@ def _take(
         program_of(said),
         host=host_facts(),
         taken=[*(task.name for task in plan.tasks), *(each.name for each in plan.schedules)],
+        taken_routes=[route.name for route in plan.routes],
     )
     found = replace(judged, about_files=(*about, *judged.about_files))
     intent = takeover.intent_of(name, config, sources, found)

@@ -7,6 +7,9 @@ import hashlib
 import hmac
 import json
 import stat
+import subprocess
+import sys
+import tomllib
 from email import policy
 from typing import TYPE_CHECKING, Any
 
@@ -200,3 +203,32 @@ def test_mail_goes_by_smtp_with_a_login(tmp_path: Path) -> None:
     assert mail["From"] == "jobs@example.org"
     assert "out: Grüße" in mail.get_content()
     assert all(byte < 128 for byte in mailbox.raw[0])
+
+
+def test_mailto_of_an_imported_crontab_just_works(sendmail: Path) -> None:
+    table = sendmail.with_name("shop")
+    table.write_text(
+        "MAILTO=ops@example.org\n0 5 1 1 * echo printed; exit 1\n0 5 1 1 * true silent\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "jobctl", "import", "crontab", "--dialect", "cronie", str(table)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    # Where the mail of this host goes is the only thing that differs from a host with a mail server.
+    config = done.stdout.replace("enabled = false\n", "")
+    config = config.replace('kind = "mail"', f'kind = "mail"\nsendmail = "{sendmail}"')
+    names = list(tomllib.loads(config)["tasks"])
+    with running_daemon(config) as daemon:
+        for name in reversed(names):
+            daemon.ended(daemon.submit(task=name))
+        daemon.until("a mail", lambda: mails_of(sendmail))
+        for message in messages(daemon):
+            daemon.ended(message["id"])
+
+    (mail,) = mails_of(sendmail)
+    assert mail["To"] == "ops@example.org"
+    assert mail["Subject"].startswith("Cron <")
+    assert mail["Subject"].endswith("> echo printed; exit 1")
+    assert mail.get_content() == "printed\n"

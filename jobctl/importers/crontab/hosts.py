@@ -67,6 +67,7 @@ def host_facts() -> Host:
         ),
         has_anacron=os.access("/usr/sbin/anacron", os.X_OK),
         has_systemd=Path("/run/systemd/system").is_dir(),
+        has_sendmail=os.access("/usr/sbin/sendmail", os.X_OK),
         scripts=scripts_of,
     )
 

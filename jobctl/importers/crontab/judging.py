@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jobctl.importers.crontab import anacron
 from jobctl.importers.crontab.commands import remarks_on
 from jobctl.importers.crontab.kinds import Form
+from jobctl.importers.crontab.mailing import Mailing, remarks_on_mail
 from jobctl.importers.crontab.names import Names
 from jobctl.importers.crontab.programs import Zone
 from jobctl.importers.crontab.reading import Entry, Flaw, Line, Variable, read_table
@@ -63,13 +64,14 @@ class Host:
     """What a host knows that its tables do not say.
 
     ``users`` are the names of all users, ``people`` of those who may have tables and are no daemons; None
-    when it is not known. ``scripts`` lists a folder's programs by name, None when it cannot be read.
+    when it is not known. ``has_sendmail``: what cron mails can leave it. ``scripts`` lists a folder's programs by name, None when it cannot be read.
     """
 
     users: frozenset[str] | None = None
     people: frozenset[str] = frozenset()
     has_anacron: bool = False
     has_systemd: bool = True
+    has_sendmail: bool = True
     scripts: Callable[[str], Sequence[str] | None] = _no_scripts
 
 
@@ -87,7 +89,8 @@ class Judged:
     """One line. ``kind`` is ``entry``, ``variable`` or ``other``.
 
     ``tables`` are pairs of a path (``("tasks", "backup")``) and its keys, in the order in which they are to be
-    written: as they are, or with `Verdict.DECISION` as a comment. Empty for what is not written.
+    written: as they are, or with `Verdict.DECISION` as a comment. Empty for what is not written. ``route`` is the
+    name and the table of the route that they name, which several lines may share.
     """
 
     file: str
@@ -95,6 +98,7 @@ class Judged:
     kind: str
     remarks: tuple[Remark, ...] = ()
     tables: tuple[tuple[tuple[str, str], Mapping[str, Any]], ...] = ()
+    route: tuple[str, Mapping[str, Any]] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -127,13 +131,17 @@ def judge(
     host: Host | None = None,
     wishes: Wishes | None = None,
     taken: Sequence[str] = (),
+    taken_routes: Sequence[str] = (),
 ) -> Import:
-    """Judge the lines of some tables, in their order. ``taken`` are names that no task may have."""
+    """Judge the lines of some tables, in their order. ``taken`` are names that no task may have,
+    ``taken_routes`` those that no route may have."""
     lines: list[Judged] = []
     about: list[tuple[str, Remark]] = []
-    names = Names(taken)
+    names, routes = Names(taken), set(taken_routes)
+    host = host or Host()
     for source in sources:
-        table = _Table(source, program, host or Host(), wishes or Wishes(), names)
+        mailing = Mailing(source.path, routes, has_sendmail=host.has_sendmail)
+        table = _Table(source, program, host, wishes or Wishes(), names, mailing)
         lines.extend(table.judge())
         about.extend((source.path, remark) for remark in table.about)
     return Import(lines=tuple(lines), about_files=tuple(about))
@@ -159,6 +167,7 @@ class _Table:
     host: Host
     wishes: Wishes
     names: Names
+    mailing: Mailing
     about: list[Remark] = field(default_factory=list)
     _seen: dict[tuple[str, str | None, str], int] = field(default_factory=dict)
     _has_carriage_return: bool = False
@@ -172,21 +181,22 @@ class _Table:
                     "it is a template of another program: import what comes out of that program"
                 )
             )
-        mailed = False
+        to_owner = False
         for read in self._reads():
             judged = self._judged(read)
-            mailed = mailed or (
+            to_owner = to_owner or (
                 judged.kind == "entry"
                 and isinstance(read, Entry)
-                and read.env.get("MAILTO") != ""
+                and "MAILTO" not in read.env
                 and judged.verdict is not Verdict.DEAD
             )
             yield judged
-        if mailed:
+        self.about.extend(self.mailing.about())
+        if to_owner:
             self.about.append(
                 note(
-                    "cron mails what its jobs print; jobctl keeps it (jobctl logs) and sends no mail yet, "
-                    "MAILTO goes into the environment only"
+                    "without MAILTO cron mails what its jobs print to their user; jobctl keeps it (jobctl logs) "
+                    "and mails it where MAILTO stands above the line"
                 )
             )
 
@@ -204,7 +214,9 @@ class _Table:
             return self._of_entry(read)
         return self._made(read.line, "other", [*self._of_line(read.line), *self._of_broken(read)])
 
-    def _made(self, line: Line, kind: str, remarks: list[Remark], tables: Any = ()) -> Judged:
+    def _made(
+        self, line: Line, kind: str, remarks: list[Remark], tables: Any = (), route: Any = None
+    ) -> Judged:
         if self._is_template:
             # What its lines would be is not known: whatever else was said is about the template's own text.
             remarks = [decision("the file is a template of another program")]
@@ -214,6 +226,7 @@ class _Table:
             kind=kind,
             remarks=tuple(remarks),
             tables=tuple(tables),
+            route=route,
         )
 
     # -- lines --------------------------------------------------------------------------------------
@@ -273,6 +286,8 @@ class _Table:
                     yield note(said, f'jitter = "{_jitter(value)}"')
                 else:
                     yield note("it is no number of minutes up to a day: cron passes over it")
+            case "MAILTO" | "MAILFROM":
+                yield from remarks_on_mail(name, value)
             case "SHELL" if not value.startswith("/"):
                 yield note("a SHELL that is no absolute path cannot be started")
             case _:
@@ -343,7 +358,13 @@ class _Table:
         if not (times.cron or times.every) or verdict_of(remarks) is Verdict.DEAD:
             return self._made(entry.line, "entry", remarks)
         tables, more = self._tables(entry, times)
-        return self._made(entry.line, "entry", [*remarks, *more], tables)
+        route = self.mailing.route_of(entry)
+        if route is not None:
+            tables = [
+                (path, {**keys, "notify": [route[0]]} if path[0] == "tasks" else keys)
+                for path, keys in tables
+            ]
+        return self._made(entry.line, "entry", [*remarks, *more], tables, route)
 
     def _repaired(self, times: Times, remarks: list[Remark]) -> tuple[Times, list[Remark]]:
         """With ``--fix`` dead times as they were meant, if nothing else is dead."""
@@ -363,7 +384,7 @@ class _Table:
         if entry.is_quiet and entry.user is None and self.source.owner != "root":
             yield note("cronie takes a leading - from root only, and refuses the line to others")
         if "n" in entry.options:
-            yield info("-n: cron mails only what it prints when it fails")
+            yield info("-n: mailed is only what it prints when it fails")
         if (
             self.program.longest_bytes
             and len(entry.written.encode(errors="replace")) > self.program.longest_bytes

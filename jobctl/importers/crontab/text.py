@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 def text_of(found: Import) -> str:
     """All of it as TOML, ending with a line end; empty when there is nothing to write.
 
-    Above each table stands the line that it comes from, and what was said about it. What waits for a decision
+    The routes by which the tasks tell come first. Above each other table stands the line that it comes from, and what was said about it. What waits for a decision
     is a comment as a whole, and of what is dead only the line and the reason are left.
     """
-    parts = [_of_line(line) for line in found.lines if line.kind != "variable"]
+    routes = {line.route[0]: line.route[1] for line in found.lines if line.route is not None}
+    parts = [_visible(table_text(("notify", name), keys)) for name, keys in routes.items()]
+    parts += [_of_line(line) for line in found.lines if line.kind != "variable"]
     return "\n".join(part for part in parts if part)
 
 
