@@ -17,7 +17,7 @@ import pytest
 
 from jobctl.protocol import requests
 from tests.support.daemon import Daemon, running_daemon
-from tests.support.receivers import Hook, Mailbox
+from tests.support.receivers import Hook, Mailbox, Place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,7 +183,8 @@ def test_pings_pair_start_and_end_by_their_run(tmp_path: Path) -> None:
     assert [request.body for request in hook.requests] == [b"", b"ran\n", b"", b"ran\n"]
 
 
-def test_mail_goes_by_smtp_with_a_login(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_mail_goes_by_smtp(tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("pa ss\n")
     # The certificate and the refusal of a login in the clear are tested without a daemon.
@@ -232,3 +233,107 @@ def test_mailto_of_an_imported_crontab_just_works(sendmail: Path) -> None:
     assert mail["Subject"].startswith("Cron <")
     assert mail["Subject"].endswith("> echo printed; exit 1")
     assert mail.get_content() == "printed\n"
+
+
+@pytest.mark.slow
+def test_a_command_gets_the_message_as_json_and_as_variables(tmp_path: Path) -> None:
+    script = tmp_path / "tell"
+    script.write_text(
+        f'#!/bin/sh\ncat > {tmp_path}/stdin; env > {tmp_path}/env\necho "$1" > {tmp_path}/told\n'
+    )
+    script.chmod(0o755)
+    route = f'[notify.pager]\nkind = "command"\ncommand = ["{script}", "on call"]\n'
+    with running_daemon(TASKS + route) as daemon:
+        job = daemon.submit(task="work", args=["3", "x"])
+        daemon.until("it to be told", (tmp_path / "told").exists)
+        (message,) = messages(daemon)
+        daemon.ended(message["id"])
+
+    said = json.loads((tmp_path / "stdin").read_text())
+    variables = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
+    assert (said["event"], said["id"], said["output"]) == ("failure", job, "out: x\n")
+    assert variables["JOBCTL_EVENT"] == "failure"
+    assert variables["JOBCTL_TASK"] == "work"
+    assert variables["JOBCTL_JOB_ID"] == str(job)
+    assert "FAILED (exit 3)" in variables["JOBCTL_TEXT"]
+    assert "JOBCTL_ARG_NOTICE" not in variables
+    assert (tmp_path / "told").read_text() == "on call\n"
+
+
+RETRYING = 'timeout = "1s"\nretry_delay = "100ms"\nretry_delay_max = "200ms"\n'
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_while_both_servers_are_down_and_no_job_waits(tmp_path: Path) -> None:
+    # One refuses the connection, the other one takes it and never says a word; the daemon is killed meanwhile.
+    mails, silent = Place(), Place()
+    silent.hang()
+    routes = (
+        f'[notify.ops]\nkind = "mail"\nto = ["ops@example.org"]\nsmtp = "127.0.0.1:{mails.port}"\n'
+        f'tls = "none"\n{RETRYING}'
+        f'[notify.chat]\nkind = "webhook"\nurl = "http://127.0.0.1:{silent.port}/"\n{RETRYING}'
+        '[notify.many]\nkind = "webhook"\non = ["success"]\n'
+        f'url = "http://127.0.0.1:{silent.port}/many"\n{RETRYING}'
+    )
+    with mails, silent, running_daemon(TASKS + routes) as daemon:
+        jobs = [daemon.submit(task="work", args=["3", str(number)]) for number in range(4)]
+        daemon.until("a first try to fail", lambda: messages(daemon, states=["RETRY"]))
+        daemon.kill()
+        daemon.start()
+        # Twice as many as there are senders hang; jobs run all the same.
+        ok = [daemon.submit(task="plain") for _ in range(8)]
+        assert {job["state"] for job in daemon.wait(*jobs, *ok)} == {"FAILURE", "SUCCESS"}
+        assert not messages(daemon, states=["SUCCESS", "FAILURE", "REVOKED"])
+        with Hook(place=silent) as hook, Mailbox(place=mails) as mailbox:
+            waiting = [message["id"] for message in messages(daemon)]
+            assert len(waiting) == 4 + 4 + 8
+            ended = daemon.wait(*waiting, limit_s=120.0)
+
+    assert {message["state"] for message in ended} == {"SUCCESS"}
+    told = [json.loads(request.body)["id"] for request in hook.requests]
+    assert sorted(set(told)) == sorted(jobs + ok)
+    assert sorted(int(mail["X-Jobctl-Job"]) for mail in mailbox.mails) == sorted(jobs)
+
+
+@pytest.mark.slow
+def test_a_service_hears_how_a_task_is_and_not_how_it_was() -> None:
+    away = Place()
+    route = (
+        f'[notify.hc]\nkind = "ping"\nurl = "http://127.0.0.1:{away.port}/x"\n'
+        f'on = ["success", "failure"]\n{RETRYING}'
+    )
+    with away, running_daemon(TASKS + route) as daemon:
+        for code in ("3", "0", "4", "0"):
+            daemon.ended(daemon.submit(task="work", args=[code]))
+        daemon.until(
+            "only the newest one to be left",
+            lambda: len(messages(daemon, states=["PENDING", "RETRY", "STARTED"])) == 1,
+        )
+        with Hook(place=away) as hook:
+            daemon.wait(*[message["id"] for message in messages(daemon)])
+
+    assert [request.path.partition("?")[0] for request in hook.requests] == ["/x"]
+
+
+@pytest.mark.slow
+def test_what_a_server_refuses_for_good_is_given_up_and_said() -> None:
+    def refuse(address: str) -> str | None:
+        return "550 5.1.1 no such user" if address.startswith("nobody") else None
+
+    with Mailbox(refuse=refuse) as mailbox, Hook(answer=lambda _: 413) as hook:
+        routes = (
+            '[notify.gone]\nkind = "mail"\nto = ["nobody@example.org"]\n'
+            f'smtp = "127.0.0.1:{mailbox.port}"\ntls = "none"\n'
+            f'[notify.big]\nkind = "webhook"\nurl = "{hook.url}"\n'
+        )
+        with running_daemon(TASKS + routes) as daemon:
+            daemon.submit(task="work", args=["3"])
+            daemon.until("both", lambda: len(messages(daemon)) == 2)
+            ended = daemon.wait(*[message["id"] for message in messages(daemon)])
+            log = daemon.until("the log", lambda: "given up" in daemon.log() and daemon.log())
+            said = [daemon.output(message["id"]) for message in ended]
+
+    assert {message["state"] for message in ended} == {"FAILURE"}
+    assert "550 5.1.1 no such user" in "".join(said)
+    assert "answered 413" in "".join(said)
+    assert "5ec4e7" not in log + "".join(said)

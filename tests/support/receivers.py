@@ -19,11 +19,24 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
 
-def free_port() -> int:
-    """A port at which nobody listens now, and that no test is given soon again."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+class Place:
+    """A port that is this test's own before anything serves there: it refuses connections, or takes them and
+    never says a word."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = int(self.socket.getsockname()[1])
+
+    def hang(self) -> None:
+        """Take connections from now on, and say nothing."""
+        self.socket.listen(100)
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
 
 
 class Mailbox:
@@ -32,12 +45,12 @@ class Mailbox:
     def __init__(
         self,
         *,
-        port: int = 0,
+        place: Place | None = None,
         login: tuple[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
         refuse: Callable[[str], str | None] = lambda _: None,
     ) -> None:
-        self._port, self._login, self._tls, self._refuse = port, login, tls, refuse
+        self._place, self._login, self._tls, self._refuse = place, login, tls, refuse
         self.raw: list[bytes] = []
         self.recipients: list[list[str]] = []
         self.logins: list[tuple[str, str]] = []
@@ -69,7 +82,8 @@ class Mailbox:
                 loop=self._loop,
             )
 
-        return await self._loop.create_server(protocol, "127.0.0.1", self._port)
+        place = self._place or Place()
+        return await self._loop.create_server(protocol, sock=place.socket)
 
     def _authenticate(self, _s: Any, _ss: Any, _e: Any, _m: str, data: Any) -> AuthResult:
         given = (data.login.decode(), data.password.decode())
@@ -121,7 +135,7 @@ class Request:
 class Hook:
     """An HTTP server. ``answer`` gives the status of each request by its path."""
 
-    port: int = 0
+    place: Place = field(default_factory=Place)
     answer: Callable[[str], int] = lambda _: 200
     requests: list[Request] = field(default_factory=list)
 
@@ -141,9 +155,11 @@ class Hook:
             def log_message(self, format: str, *args: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        self._server.socket.close()
+        self._server.socket = self.place.socket
+        self._server.server_activate()
         self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         return self
@@ -151,23 +167,9 @@ class Hook:
     @property
     def url(self) -> str:
         """Its address, with a path that is a secret."""
-        return f"http://127.0.0.1:{self.port}/hook/5ec4e7"
+        return f"http://127.0.0.1:{self.place.port}/hook/5ec4e7"
 
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(20)
-
-
-class Hanging:
-    """A port that takes connections and never says a word."""
-
-    def __init__(self, port: int = 0) -> None:
-        self._socket = socket.create_server(("127.0.0.1", port))
-        self.port = int(self._socket.getsockname()[1])
-
-    def __enter__(self) -> Hanging:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
