@@ -25,6 +25,7 @@ from jobctl.cli import (
     inspect,
     jobs,
     metrics,
+    notify,
     pausing,
     queues,
     schedule_changes,
@@ -118,6 +119,7 @@ schedules.app.command("run")(schedule_changes.run)
 app.add_typer(schedules.app, name="schedule")
 app.add_typer(queues.app, name="queue")
 app.add_typer(workers.app, name="worker")
+app.add_typer(notify.app, name="notify")
 app.add_typer(inspect.app, name="inspect")
 app.command("metrics")(metrics.metrics)
 app.command("explain")(explain.explain)

@@ -541,6 +541,19 @@ class Scale(Request):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TestRoute(Request):
+    """Send a message by routes that says that it is a test. Answer: ``messages``: ``route``, ``kind``, ``id``
+    (of the job that sends it, and is not tried again).
+
+    ``route`` None: by each.
+    """
+
+    __test__: ClassVar[bool] = False  # no class of tests, whatever pytest makes of its name
+    do: ClassVar[str] = "test_route"
+    route: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Restart(Request):
     """Replace the processes of a worker group, with its code as it is now. Answer, when the code has been
     imported: ``group``, ``replaced`` (how many workers), ``template`` (the pid of the new one); an error
@@ -623,6 +636,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
         Limit,
         Purge,
         Scale,
+        TestRoute,
         Restart,
         Backup,
         StoreStats,

@@ -200,6 +200,10 @@ function = "math:floor"
 [tasks.tick]
 command = ["true"]
 every = "1s"
+[notify.nobody]
+kind = "command"
+command = ["true"]
+on = ["cancelled"]
 """
 
 
@@ -244,6 +248,7 @@ def test_the_page_of_the_protocol_names_every_key_of_the_answers() -> None:
             requests.Limit(queue="default"),
             requests.Purge(queue="default"),
             requests.Scale(group="default"),
+            requests.TestRoute(),
             requests.Restart(group="default"),
             requests.Backup(),
             requests.StoreStats(),

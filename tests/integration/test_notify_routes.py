@@ -337,3 +337,50 @@ def test_what_a_server_refuses_for_good_is_given_up_and_said() -> None:
     assert "550 5.1.1 no such user" in "".join(said)
     assert "answered 413" in "".join(said)
     assert "5ec4e7" not in log + "".join(said)
+
+
+@pytest.mark.slow
+def test_a_test_tells_what_came_of_each_route(tmp_path: Path) -> None:
+    with Place() as away, Hook() as hook, Mailbox() as mailbox:
+        config = (
+            f'[notify.a-mail]\nkind = "mail"\nto = ["root"]\n'
+            f'smtp = "127.0.0.1:{mailbox.port}"\ntls = "none"\n'
+            f'[notify.b-hook]\nkind = "webhook"\nurl = "{hook.url}"\n'
+            f'[notify.c-ping]\nkind = "ping"\nurl = "{hook.url}/{{task}}"\n'
+            f'[notify.d-away]\nkind = "webhook"\nurl = "http://127.0.0.1:{away.port}/5ec4e7"\n'
+        )
+        with running_daemon(config) as daemon:
+            line = [
+                sys.executable,
+                "-m",
+                "jobctl",
+                "--socket",
+                str(daemon.socket),
+                "notify",
+                "test",
+            ]
+            all_of_them = subprocess.run(line, capture_output=True, text=True, check=False)
+            (one,) = json.loads(
+                subprocess.run([*line, "b-hook", "--json"], capture_output=True, check=True).stdout
+            )["messages"]
+            unknown = subprocess.run([*line, "a-mial"], capture_output=True, text=True, check=False)
+            tried_again = messages(daemon, states=["RETRY"])
+
+    assert all_of_them.returncode == 1
+    rows = [row.split("\t") for row in all_of_them.stdout.splitlines()[1:]]
+    assert [(row[0], row[3]) for row in rows] == [
+        ("a-mail", "yes"),
+        ("b-hook", "yes"),
+        ("c-ping", "yes"),
+        ("d-away", "no"),
+    ]
+    assert "Connection refused" in rows[3][4]
+    assert "5ec4e7" not in all_of_them.stdout
+    assert tried_again == []
+    assert (one["sent"], one["said"]) == (True, f"http://127.0.0.1:{hook.place.port} answered 200")
+    assert (unknown.returncode, 'Did you mean "a-mail"?' in unknown.stderr) == (4, True)
+    assert "this is a test of the route a-mail" in mailbox.mails[0]["Subject"]
+    # A test must not turn an alarm off.
+    assert [request.path for request in hook.requests if "jobctl" in request.path] == [
+        "/hook/5ec4e7/jobctl/log"
+    ]

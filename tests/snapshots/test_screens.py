@@ -599,6 +599,17 @@ CASES = [
             "growth_bytes_per_day": 520_000,
         },
     ),
+    case(
+        "notify-test",
+        "notify test",
+        test_route={"messages": [{"route": "ops", "kind": "mail", "id": 21}]},
+        wait={"jobs": [], "timed_out": False},
+        status=a_job(
+            21,
+            state="FAILURE",
+            attempts=[answers.an_attempt(output_tail="mail.example.org:587: Connection refused\n")],
+        ),
+    ),
     case("worker-list", "worker list", inspect={"groups": GROUPS}),
     case(
         "scale",

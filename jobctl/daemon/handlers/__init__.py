@@ -71,6 +71,7 @@ HANDLERS: dict[type[requests.Request], Handler] = {
     requests.Limit: queues.limit,
     requests.Purge: queues.purge,
     requests.Scale: workers.scale,
+    requests.TestRoute: _at_first_use("routes", "test_route"),
     requests.Restart: workers.restart,
     requests.Backup: _at_first_use("store", "backup"),
     requests.StoreStats: _at_first_use("store", "store_stats"),
@@ -91,6 +92,7 @@ WRITING: frozenset[type[requests.Request]] = frozenset(
         requests.Purge,
         requests.Limit,
         requests.Scale,
+        requests.TestRoute,
     }
 )
 """Requests that are part of the turn's durable step."""
