@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobctl import AsyncResult, send_task
-from jobctl.errors import Conflict, InvalidArguments, NotFound, RemoteError
+from jobctl import AsyncResult, chain, send_task, signature
+from jobctl.errors import Conflict, InvalidArguments, JobRevoked, NotFound, RemoteError
 from tests.support.shop import LIMIT_S, Shop
 
 if TYPE_CHECKING:
@@ -342,13 +342,16 @@ def test_a_function_ignores_or_rejects_its_job(shop: Shop, group: str) -> None:
     assert (ignored["state"], ignored["reason"]) == ("REVOKED", "ignored by its function")
     (attempt,) = ignored["attempts"]
     assert (attempt["outcome"], attempt["error"]["message"]) == ("cancelled", "nothing to do")
+    after = chain(signature("refuse", [path, "ignore"]), signature("next", immutable=True)).delay()
+    with pytest.raises(JobRevoked):
+        after.get(timeout=LIMIT_S)
     rejected = shop.ended(send_task("refuse", [path, "reject"]))
     assert (rejected["state"], len(rejected["attempts"])) == ("FAILURE", 1)
     assert (rejected["error"]["type"], rejected["error"]["message"]) == (
         "jobctl.Reject",
         "will not",
     )
-    assert noted(shop) == [["ignore", 0], ["reject", 0]]
+    assert noted(shop) == [["ignore", 0], ["ignore", 0], ["reject", 0]]
     # More often than its retries say: only the function knows when it is enough.
     assert send_task("refuse", [path, "requeue"]).get(timeout=LIMIT_S) == "done"
-    assert noted(shop)[2:7] == [["requeue", number] for number in range(5)]
+    assert noted(shop)[3:8] == [["requeue", number] for number in range(5)]

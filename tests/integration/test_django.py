@@ -154,7 +154,8 @@ def count_open(): return Order.objects.count()
         config.replace("jobctl.contrib.django.worker", "bookshop.celery")
     )
     project.daemon.start()
-    counted = "from django.db import transaction; from orders.tasks import count_open as count; transaction.atomic()(lambda: print(count.delay_on_commit()))(); print(count.delay().get(60))"
+    counted = "from django.db import transaction; from orders.tasks import count_open as count; transaction.atomic()(lambda: print(count.apply_async_on_commit(link=count.si())))(); print(count.delay().get(60))"
     assert project.manage("shell", "-v0", "-c", counted) == "None\n0\n"
-    assert len(project.daemon.call(requests.List())["jobs"]) == 2
+    # The one that was submitted at the commit, the one that follows it, and the one at once.
+    assert len(project.daemon.call(requests.List())["jobs"]) == 3
     assert project.holders() == []

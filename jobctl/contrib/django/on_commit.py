@@ -14,6 +14,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
+    Final,
     Literal,
     ParamSpec,
     Protocol,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_OF_WORKFLOWS: Final = ("link", "link_error")
+"""Options that make more than one job of a call; they are judged when it is submitted."""
 
 
 class DjangoTask(FunctionTask[P, R]):
@@ -62,7 +66,8 @@ class DjangoTask(FunctionTask[P, R]):
         Raises:
             InvalidArguments, UsageError: what `apply_async` would refuse without asking the daemon.
         """
-        make_job(self.name, tuple(args), dict(kwargs or {}), options, now=session.clock.now())
+        plain = {name: value for name, value in options.items() if name not in _OF_WORKFLOWS}
+        make_job(self.name, tuple(args), dict(kwargs or {}), plain, now=session.clock.now())
         # The caller may change a list before the commit.
         kept_args, kept_kwargs = json.loads(json.dumps([list(args), dict(kwargs or {})]))
         submit = functools.partial(self.apply_async, kept_args, kept_kwargs, **options)
