@@ -75,6 +75,11 @@ class StateDirectory:
         return self.root / "daemon.pid"
 
     @property
+    def ballast(self) -> Path:
+        """A reserve that is given up when the disk is full."""
+        return self.root / "ballast"
+
+    @property
     def backups(self) -> Path:
         """Copies of the store that were given no other place."""
         return self.root / "backups"

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from jobctl.clock import Moment
     from jobctl.daemon.alarm import Alarm
+    from jobctl.daemon.ballast import Ballast
     from jobctl.daemon.loop import Loop
     from jobctl.daemon.metrics.publishing import Publishing
     from jobctl.daemon.notify import Notifier
@@ -69,6 +70,7 @@ class Daemon:
         publishing: Publishing,
         host_timezone: str,
         socket: Path,
+        ballast: Ballast,
         on_ready: Callable[[], None],
         on_settings: Callable[[DaemonSettings], None],
         in_container: bool,
@@ -84,8 +86,13 @@ class Daemon:
         self._in_container = in_container
         self._slices = Slices(station.clock)
         self._storing = Storing(
-            station=station, retention=retention, handle=self._handle, follow=self._follow
+            station=station,
+            retention=retention,
+            handle=self._handle,
+            follow=self._follow,
+            ballast=ballast,
         )
+        self._slices.on_trouble = self._storing.note_read
         self._stop_mode: str | None = None
         self._stopped_at: Moment | None = None
         self._is_retiring = False
@@ -110,6 +117,7 @@ class Daemon:
         station.ask_stop = self.stop
         station.go_on = self._slices.add
         station.change = self._storing.change
+        station.trouble = lambda: self._storing.trouble
         station.engine.on_output = station.followers.grown
         server.on_close(station.waiters.forget)
         server.on_close(station.followers.forget)
@@ -244,7 +252,9 @@ class Daemon:
         except JobctlError as error:
             call.refuse(error)
         except Refused as error:
-            call.refuse(storage_error(error))
+            trouble = storage_error(error)
+            self._storing.note_read(trouble)
+            call.refuse(trouble)
         except Exception:  # noqa: BLE001 -- a fault of ours in one handler is not everybody's
             refuse_fault(call)
 
@@ -270,7 +280,7 @@ class Daemon:
         if self._slices.wants_turn or self._server.has_calls or self._loading.wants_turn:
             return monotonic
         retry_at = self._storing.deadline()
-        if retry_at is None:
+        if not self._storing.is_held:
             due = earliest(
                 station.dispatcher.next_due(),
                 station.beat.next_due(),
@@ -449,7 +459,7 @@ class Daemon:
     def _note_end(self) -> None:
         """Let the next daemon tell since when none served. Who was killed says nothing."""
         number = self._loading.number
-        if number is None or self._stopped_at is None:
+        if number is None or self._stopped_at is None or self._storing.is_damaged:
             return
         database = self._station.database
         try:

@@ -26,6 +26,7 @@ from jobctl.clock import SECOND, HostClock, Moment, SystemClock
 from jobctl.config import load_in_child, problems_text
 from jobctl.daemon import activation, first_process
 from jobctl.daemon.alarm import Alarm
+from jobctl.daemon.ballast import Ballast
 from jobctl.daemon.daemon import Daemon
 from jobctl.daemon.due import due_row
 from jobctl.daemon.following import Followers
@@ -309,6 +310,8 @@ def build(
     server = Server(loop, access=Access(owner=uid))
     gid = _gid_of(file.settings.socket_group)
 
+    ballast = Ballast(state.ballast)
+    ballast.take()
     made_with = (os.getegid() if gid is None else gid, file_mode(file.settings))
     if listener is not None:
         # The service manager's socket has the group and the mode of its unit.
@@ -340,6 +343,7 @@ def build(
         publishing=publishing,
         host_timezone=host_timezone,
         socket=listen_at.absolute(),
+        ballast=ballast,
         on_ready=on_ready,
         on_settings=take_access,
         in_container=in_container or first_process.is_first(),

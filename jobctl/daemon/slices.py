@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.daemon.storing import refuse_fault
 from jobctl.errors import JobctlError
+from jobctl.store.database import Refused, storage_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobctl.clock import Clock
     from jobctl.daemon.server import Call, Connection
+    from jobctl.errors import StorageError
 
 Slice = Generator[None, None, dict[str, Any]]
 """Yields between slices; its return value is the answer (an empty one: somebody else answers)."""
@@ -30,6 +34,8 @@ class Slices:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.on_trouble: Callable[[StorageError], None] = lambda _error: None
+        """Told when the store refused to be read."""
         self._works: dict[Connection, deque[tuple[Call, Slice]]] = {}
         self._turns: deque[Connection] = deque()
 
@@ -78,6 +84,10 @@ class Slices:
                 call.answer(end.value)
         except JobctlError as error:
             call.refuse(error)
+        except Refused as error:
+            trouble = storage_error(error)
+            self.on_trouble(trouble)
+            call.refuse(trouble)
         except Exception:  # noqa: BLE001 -- a fault of ours in one answer is not everybody's
             refuse_fault(call)
         else:

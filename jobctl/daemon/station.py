@@ -81,6 +81,10 @@ def _never(work: Callable[[], list[Callable[[], None]]]) -> None:
     raise AssertionError("nothing is changed here")
 
 
+def _none() -> None:
+    return None
+
+
 @dataclass(kw_only=True)
 class Station:
     """The parts. ``plan`` is the only one that is exchanged while the daemon runs."""
@@ -108,6 +112,8 @@ class Station:
     change: Callable[[Callable[[], list[Callable[[], None]]]], None] = _never
     """Do work in a durable step of its own and, after the commit, what it gave back. Raises StorageError,
     and what the work raises; then nothing of it has happened."""
+    trouble: Callable[[], str | None] = _none
+    """What is wrong with the store; None: it takes writes."""
     ask_reload: Callable[[Callable[[list[str] | Exception], None]], None] | None = None
     ask_restart: Callable[[str, Callable[[int | JobctlError], None]], None] | None = None
     ask_stop: Callable[[str | None], str] | None = None

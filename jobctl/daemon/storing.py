@@ -8,20 +8,36 @@ A store in trouble (full, read-only, damaged, gone) is said once, loudly. Until 
 nothing is claimed and no instant is served; requests that write are refused, others are answered;
 outcomes wait with their workers and are offered again every `RETRY_S`. Nobody has to do anything but to
 mend the disk.
+
+Two kinds of trouble have more to them. On a *full* disk the reserve (`jobctl.daemon.ballast`) is released:
+what runs ends and is recorded, and nothing new is taken until there is room for the reserve again. A
+*damaged* store heals by no retry: nothing is written any more, so that nothing is acknowledged on top of the
+damage and file and log stay as they were found, until a backup is restored (`jobctl db restore`). What can
+still be read is answered; what runs goes on, and its outcomes wait on disk.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from jobctl.clock import earliest
 from jobctl.errors import JobctlError, StorageError
 from jobctl.logs import fields, logger
-from jobctl.store.database import CHECKPOINT_BYTES, Refused, is_trouble, storage_error
+from jobctl.protocol.requests import Cancel
+from jobctl.store.database import (
+    CHECKPOINT_BYTES,
+    Refused,
+    is_damage,
+    is_full,
+    is_trouble,
+    storage_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jobctl.clock import Moment
+    from jobctl.daemon.ballast import Ballast
     from jobctl.daemon.retention import Retention
     from jobctl.daemon.server import Call
     from jobctl.daemon.station import Station
@@ -53,11 +69,14 @@ class Storing:
         retention: Retention,
         handle: Callable[[Call], Callable[[], None]],
         follow: Callable[[Effects], None],
+        ballast: Ballast,
     ) -> None:
         self._station = station
         self._retention = retention
         self._handle = handle
         self._follow = follow
+        self._ballast = ballast
+        self._heal_at: float | None = None
         self._waiting: list[Settled] = []
         self._impossible: list[Settled] = []
         self._refusal: StorageError | None = None
@@ -69,15 +88,37 @@ class Storing:
 
     @property
     def has_waiting(self) -> bool:
-        """Outcomes wait for the store."""
-        return bool(self._waiting)
+        """Outcomes wait for the store. For a damaged one nobody waits: they are on disk."""
+        return bool(self._waiting) and not self.is_damaged
+
+    @property
+    def is_damaged(self) -> bool:
+        """Nothing is written any more."""
+        return self._station.database.damage is not None
+
+    @property
+    def is_held(self) -> bool:
+        """The store is refused: nothing of our own is done, however long it has been due."""
+        return self._retry_at is not None or self._heal_at is not None or self.is_damaged
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the store; None: it takes writes."""
+        return self._refusal.message if self.is_held and self._refusal is not None else None
 
     def deadline(self) -> float | None:
-        """When a refused store is tried again, on the monotonic clock; None: it is not refused."""
-        return self._retry_at
+        """When a refused store is tried again, on the monotonic clock; None: it is not."""
+        if self.is_damaged:
+            return None
+        return earliest(self._retry_at, self._heal_at)
 
     def offer(self, events: Sequence[Settled], monotonic: float) -> Sequence[Settled]:
         """What this turn settles: what has ended, and what was refused before if its time has come."""
+        if self.is_damaged:
+            self._waiting.extend(events)
+            return []
+        if self._heal_at is not None and monotonic >= self._heal_at:
+            self._heal(monotonic)
         if self._retry_at is not None and monotonic >= self._retry_at:
             self._retry_at = None
         if self._retry_at is not None:
@@ -90,7 +131,7 @@ class Storing:
 
     def wants_turn(self, now: Moment, monotonic: float) -> bool:
         """Something of our own is due."""
-        if self._retry_at is not None:
+        if self.is_held:
             return False
         station = self._station
         return (
@@ -107,6 +148,10 @@ class Storing:
 
     def step(self, calls: Sequence[Call], events: Sequence[Settled], now: Moment) -> None:
         """One transaction for everything; or, if that fails, one for each piece. Raises nothing."""
+        if self._refusal is not None:
+            calls = self._refuse_new(calls)
+            if self.is_damaged:
+                return
         try:
             answers = self._transact(lambda: self._all(calls, events, now))
         except StorageError as error:
@@ -123,14 +168,15 @@ class Storing:
         self, calls: Sequence[Call], events: Sequence[Settled], now: Moment
     ) -> list[Callable[[], None]]:
         station = self._station
-        if self._retry_at is not None:
+        if self._retry_at is not None or (self._heal_at is not None and not events):
             return [self._handle(call) for call in calls]
         if self._is_stale:
             self._forget()
         station.dispatcher.settle(events, now)
         answers = [self._handle(call) for call in calls]
-        for chore in self._chores(now):
-            chore()
+        if self._heal_at is None:
+            for chore in self._chores(now):
+                chore()
         return answers
 
     def _chores(self, now: Moment) -> tuple[Callable[[], None], ...]:
@@ -167,6 +213,9 @@ class Storing:
         Raises:
             StorageError: refused; nothing of it has happened. Whatever ``work`` raises: likewise.
         """
+
+        if self._heal_at is not None and self._refusal is not None:
+            raise self._refusal
 
         def begin() -> list[Callable[[], None]]:
             if self._is_stale and self._retry_at is None:
@@ -216,15 +265,61 @@ class Storing:
 
     def _note_refusal(self, error: StorageError) -> None:
         """Say it once for each kind of trouble, not once for each client that tries."""
+        if self.is_damaged:
+            return
         if is_trouble(error):
             if self._refusal is None or self._refusal.message != error.message:
                 logger.error(error.message, extra=fields(hint=error.hint))
             self._refusal = error
             self._station.counters.is_store_refused = True
             self._retry_at = self._station.clock.monotonic() + RETRY_S
+        if is_damage(error):
+            self._latch(error)
+        elif is_full(error) and self._ballast.release():
+            logger.warning("the reserve is released for what runs; nothing new is taken meanwhile")
+            self._heal_at, self._retry_at = self._retry_at, None
+
+    def _latch(self, error: StorageError) -> None:
+        database = self._station.database
+        if database.damage is None:
+            told = StorageError(
+                f"{error.message}; nothing is written any more",
+                hint="Stop the daemon, then put a backup in the store's place: jobctl db restore FILE.",
+            )
+            told.__cause__ = error.__cause__
+            logger.critical(told.message, extra=fields(hint=told.hint))
+            self._refusal = database.damage = told
+
+    def note_read(self, error: StorageError) -> None:
+        """What was read could not be: damage is no less damage for being found by a reader."""
+        if is_damage(error):
+            self._latch(error)
+
+    def _refuse_new(self, calls: Sequence[Call]) -> Sequence[Call]:
+        """Refuse what would take room that is not there; gives back the rest."""
+        assert self._refusal is not None
+        if not self.is_damaged and self._heal_at is None:
+            return calls
+        kept = []
+        for call in calls:
+            if self.is_damaged or type(call.request) is not Cancel:
+                call.refuse(self._refusal)
+            else:
+                kept.append(call)
+        return kept
+
+    def _heal(self, monotonic: float) -> None:
+        """Take the reserve again; go on as before when there is room for it."""
+        if self._ballast.take():
+            self._heal_at = None
+            self._is_stale = True
+            if self._retry_at is None:
+                self._note_health()
+        else:
+            self._heal_at = monotonic + RETRY_S
 
     def _note_health(self) -> None:
-        if self._refusal is not None and self._retry_at is None:
+        if self._refusal is not None and self._retry_at is None and self._heal_at is None:
             logger.info("the store takes writes again")
             self._refusal = None
             self._station.counters.is_store_refused = False
@@ -234,9 +329,9 @@ class Storing:
     ) -> None:
         for event in events:
             self._try_event(event, now)
-        for call in calls:
+        for call in calls if self._refusal is None else self._refuse_new(calls):
             self._try_call(call)
-        if self._retry_at is None:
+        if self._retry_at is None and self._heal_at is None:
             self._try_chores(now)
 
     def _try_event(self, event: Settled, now: Moment) -> None:
@@ -320,6 +415,7 @@ class Storing:
                 self._station.database.checkpoint(truncate=True)
         except StorageError as error:
             logger.error(error.message, extra=fields(hint=error.hint))
+            self.note_read(error)
 
 
 def refuse_fault(call: Call) -> None:

@@ -69,6 +69,8 @@ class Database:
         self.path = path
         self.log_pages = 0
         """How long the write-ahead log is, in pages, as of the last commit."""
+        self.damage: StorageError | None = None
+        """Why nothing is written any more: the file was found to be damaged."""
         self._is_open = False
         self._names = (str(path), f"{path}-wal")
         self._places: dict[str, tuple[int, int]] = {}
@@ -105,6 +107,8 @@ class Database:
         """Begin the turn's transaction unless it has begun. Raises StorageError."""
         if self._is_open:
             return
+        if self.damage is not None:
+            raise self.damage
         try:
             self.execute("BEGIN IMMEDIATE")
         except apsw.Error as error:
@@ -201,6 +205,11 @@ class Database:
     def close(self) -> None:
         """Write the log back and close. Raises nothing: what is committed is safe either way."""
         self.rollback()
+        if self.damage is not None:
+            # File and log stay as they were found.
+            self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            self.connection.close(True)
+            return
         # A full disk refuses this; the log stays and is read at the next open.
         with suppress(apsw.Error):
             self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -529,6 +538,16 @@ _TROUBLE: Final = (
     apsw.NoMemError,
     apsw.PermissionsError,
 )
+
+
+def is_damage(error: StorageError) -> bool:
+    """The file is not what was written into it. It will not heal by itself."""
+    return isinstance(error.__cause__, (apsw.CorruptError, apsw.NotADBError))
+
+
+def is_full(error: StorageError) -> bool:
+    """There is no room on the disk."""
+    return isinstance(error.__cause__, apsw.FullError)
 
 
 def is_trouble(error: StorageError) -> bool:

@@ -12,6 +12,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from jobctl.beat import Beat
+from jobctl.daemon.ballast import Ballast
 from jobctl.daemon.due import due_row
 from jobctl.daemon.following import Followers
 from jobctl.daemon.handlers import HANDLERS
@@ -203,6 +204,7 @@ class ModelDaemon:
             retention=self.retention,
             handle=self._handle,  # type: ignore[arg-type]
             follow=self._follow,
+            ballast=Ballast(self.folder / "ballast"),
         )
         self.dispatcher.recover()
         self.take(plan)

@@ -134,10 +134,42 @@ def test_trouble_is_said_once_and_not_for_each_client(small: Daemon) -> None:
     assert small.log().count("the disk is full") == 1
 
 
+def test_an_outcome_is_stored_on_a_full_disk_and_nothing_new_is_taken(small: Daemon) -> None:
+    ballast = small.state_dir / "ballast"
+    assert ballast.stat().st_blocks * 512 >= 64 << 10
+    go = small.folder / "go"
+    job = small.shell(f"until [ -e {go} ]; do sleep 0.01; done; echo done; exit 7")
+    small.until("the job to run", lambda: small.status(job)["state"] == "STARTED")
+    waits = small.submit(command=["/bin/true"], cwd="/", delay_s=9999.0)
+    fill_until_refused(small)
+    assert not ballast.exists()
+    assert "disk is full" in small.call(requests.Inspect(what="ping"))["trouble"]
+    with pytest.raises(StorageError, match="disk is full"):
+        small.call(requests.Health(late_s=60.0, waiting_s=60.0))
+
+    go.touch()
+
+    # By the room that was kept for it: the disk is as full as before.
+    ended = small.ended(job)
+    assert ended["state"] == "FAILURE"
+    (attempt,) = ended["attempts"]
+    assert (attempt["exit_code"], attempt["output_tail"]) == (7, "done\n")
+    assert small.call(requests.Cancel(job=waits))["state"] == "REVOKED"
+    # What it has left is not for new jobs.
+    with pytest.raises(StorageError):
+        small.submit(command=["/bin/true"], cwd="/", delay_s=9999.0)
+    free(small)
+    small.until("a store that takes writes", lambda: takes_writes(small))
+    assert ballast.exists()
+    assert small.call(requests.Inspect(what="ping"))["trouble"] is None
+
+
 def test_an_outcome_waits_for_space_and_is_stored_when_there_is_some(small: Daemon) -> None:
     go = small.folder / "go"
     job = small.shell(f"until [ -e {go} ]; do sleep 0.01; done; echo done; exit 7")
     small.until("the job to run", lambda: small.status(job)["state"] == "STARTED")
+    # Somebody has removed the reserve, and filled its place.
+    (small.state_dir / "ballast").unlink()
     fill_until_refused(small)
 
     go.touch()

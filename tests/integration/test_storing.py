@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jobctl.daemon.ballast import Ballast
 from jobctl.daemon.retention import Retention
 from jobctl.daemon.station import Counters
 from jobctl.daemon.storing import RETRY_S, Storing
@@ -57,6 +58,10 @@ class Bench:
             dispatcher=self.dispatching.dispatcher,
             beat=self.beating.beat,
             counters=Counters(),
+            # Nobody is to be told of anything.
+            notifications=SimpleNamespace(
+                is_due=lambda _now: False, step=lambda _now: None, recover=lambda: None
+            ),
         )
         station.notifications = Notifications(
             database=self.database,
@@ -74,6 +79,7 @@ class Bench:
             retention=self.retention,
             handle=self._handle,
             follow=self.followed.append,
+            ballast=Ballast(folder / "ballast"),
         )
 
     @staticmethod

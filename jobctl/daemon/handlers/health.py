@@ -13,7 +13,7 @@ from jobctl.beat.rules import due_by_row
 from jobctl.clock import SECOND
 from jobctl.daemon.handlers.schedules import SLICE_ROWS, schedules_named
 from jobctl.daemon.last_runs import looking_back
-from jobctl.errors import UsageError
+from jobctl.errors import StorageError, UsageError
 from jobctl.job import Reason, State
 from jobctl.store import attempts as attempt_rows
 from jobctl.store import daemons as daemon_rows
@@ -46,6 +46,10 @@ def health(station: Station, call: Call, request: requests.Health) -> Slice:
     """See the module."""
     if request.late_s < 0 or request.waiting_s < 0:
         raise UsageError("late_s and waiting_s are no less than 0")
+    trouble = station.trouble()
+    if trouble is not None:
+        # Nothing begins any more: that is worse than whatever else could be told.
+        raise StorageError(trouble, hint="See the daemon's log.")
     return _Look(station, request).slices()
 
 

@@ -49,6 +49,7 @@ def _ping(station: Station, limit: int) -> dict[str, Any]:
         "pid": os.getpid(),
         "uptime_s": (station.clock.now() - station.started_at) / SECOND,
         "daemon": "up" if station.ask_stop is not None else "down",
+        "trouble": station.trouble(),
     }
 
 
