@@ -11,6 +11,7 @@ from jobctl.cli.bar import short
 from jobctl.cli.page import error_lines, job_page, name_of
 from jobctl.cli.render import Column
 from jobctl.cli.session import session_of
+from jobctl.cli.tree import took
 from jobctl.cli.waiting import follow_output, wait_for
 from jobctl.errors import Conflict, DaemonNotRunning, JobctlError, Unreachable, UsageError
 from jobctl.job import State
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 _SCREENFUL = 50
+_MOST_WORKFLOWS = 100
 
 
 def status(
@@ -160,6 +162,9 @@ def list_jobs(
         bool, typer.Option("--all", help="All of them, without a limit.")
     ] = False,
     count: Annotated[bool, typer.Option("--count", help="Only count them.")] = False,
+    workflows: Annotated[
+        bool, typer.Option("--workflows", help="Whole workflows, each as a tree of its jobs.")
+    ] = False,
     as_json: options.Json = False,
 ) -> int:
     """List jobs, newest first.
@@ -170,6 +175,13 @@ def list_jobs(
     from jobctl.protocol.requests import List
 
     session = session_of(ctx, as_json=as_json)
+    if workflows:
+        if states or task or queue or labels or everything or count:
+            raise UsageError(
+                "--workflows lists them whole: only --limit and --before go with it",
+                hint="Leave the other options out.",
+            )
+        return _list_workflows(session, before, min(limit, _MOST_WORKFLOWS))
 
     def page(cursor: int | None, size: int) -> Request:
         return List(
@@ -200,6 +212,36 @@ def list_jobs(
             session.screen.json({"jobs": [shapes.job(one) for one in jobs], "next": following})
             return 0
         _job_table(session, jobs, following)
+    return 0
+
+
+def _list_workflows(session: Session, before: int | None, limit: int) -> int:
+    from jobctl.cli.tree import workflow_rows
+    from jobctl.protocol.requests import Workflows
+
+    screen = session.screen
+    with session.reader() as client:
+        answer = client.call(Workflows(before=before, limit=limit))
+    found, following = answer["workflows"], answer["next"]
+    if session.as_json:
+        screen.json({"workflows": [shapes.workflow(one) for one in found], "next": following})
+        return 0
+    columns = [
+        Column("ID", is_number=True),
+        Column("WORKFLOW", may_be_cut=True),
+        Column("STATE"),
+        Column("SUBMITTED", may_be_left_out=True),
+        Column("TOOK", is_number=True),
+        Column("REASON", may_be_cut=True),
+    ]
+    screen.table(
+        columns,
+        workflow_rows(found, exact=not screen.is_terminal),
+        empty="no workflows",
+        caption=f"times: {times.zone_shown(session.clock.now())}",
+    )
+    if following is not None:
+        screen.note(f"there are more: --before {following}")
     return 0
 
 
@@ -235,7 +277,7 @@ def _job_table(session: Session, jobs: Iterable[dict[str, Any]], following: int 
                 job["state"],
                 job.get("queue"),
                 None if job.get("submitted_at") is None else moment(job["submitted_at"]),
-                _took(job, exact=not screen.is_terminal),
+                took(job, exact=not screen.is_terminal),
                 job.get("reason") or (short(job["progress"]) if job.get("progress") else None),
             )
             for job in jobs
@@ -245,14 +287,6 @@ def _job_table(session: Session, jobs: Iterable[dict[str, Any]], following: int 
     )
     if following is not None:
         screen.note(f"there are more: --before {following}, or --all")
-
-
-def _took(job: dict[str, Any], *, exact: bool) -> str | None:
-    begin, end = job.get("started_at"), job.get("finished_at")
-    if begin is None or end is None:
-        return None
-    seconds = (end - begin) / 1_000_000
-    return f"{seconds:.6f}" if exact else times.span_shown(seconds)
 
 
 def logs(
@@ -384,7 +418,7 @@ def cancel(
     ] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Cancel jobs, until no process of them is left.
+    """Cancel jobs, until no process of them is left; a workflow with all of its jobs.
 
     Should something remain all the same, it is named.
     """
@@ -423,7 +457,7 @@ def retry(
 ) -> int:
     """Begin a fresh round of jobs that have ended.
 
-    Their history is kept.
+    A workflow goes on from those of its jobs that have not succeeded. Their history is kept.
     """
     from jobctl.protocol.requests import Retry
 

@@ -17,17 +17,23 @@ _TAIL_LINES = 20
 
 
 def job_page(job: dict[str, Any], *, exact: bool) -> list[tuple[str, str]]:
-    """Labels and texts of a job that the daemon answered to ``status``.
+    """Labels and texts of a job, or of a workflow, that the daemon answered to ``status``.
 
     A label that follows itself continues: the text is its next line. ``exact`` gives moments as ISO
     8601 with offset, for programs; otherwise they are local times to the second.
     """
+    if "shape" in job:
+        from jobctl.cli.tree import workflow_page
+
+        return workflow_page(job, exact=exact)
     moment = iso if exact else shown
     lines = [("id", str(job["id"])), ("task", name_of(job)), ("state", _state(job))]
     lines.append(("queue", str(job.get("queue"))))
     if job.get("priority"):
         lines.append(("priority", str(job["priority"])))
     lines += [(label, job[label]) for label in ("schedule", "key") if job.get(label)]
+    if job.get("workflow"):
+        lines.append(("workflow", f"{job['workflow']} (jobctl status {job['workflow']} shows it)"))
     lines += argument_lines(job)
     left_out = job.get("left_out") or []
     if left_out:

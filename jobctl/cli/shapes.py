@@ -36,8 +36,10 @@ _JOB = (
     "paused",
     "command",
     "schedule",
+    "workflow",
     "left_out",
 )
+_STAND = ("id", "task", "state", "reason", "submitted_at", "started_at", "finished_at")
 _JOB_MOMENTS = ("submitted_at", "eta", "expires_at", "deadline_at", "started_at", "finished_at")
 _ATTEMPT = (
     "number",
@@ -105,10 +107,23 @@ def job(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def job_whole(data: dict[str, Any]) -> dict[str, Any]:
-    """A job as ``status`` shows it: with ``attempts``, the oldest first."""
+    """A job as ``status`` shows it: with ``attempts``, the oldest first; or a workflow."""
+    if "shape" in data:
+        return workflow(data)
     waits = [_pick(one, ("id", "until", "status")) for one in data.get("after") or ()]
     attempts = [attempt(one) for one in data.get("attempts") or ()]
     return {**job(data), "after": waits, "attempts": attempts}
+
+
+def workflow(data: dict[str, Any]) -> dict[str, Any]:
+    """A workflow: ``id state submitted_at shape jobs``. ``shape`` says how the jobs belong together: a job is its
+    id, ``["chain", …]``, ``["group", …]``, ``["chord", header, body]``, ``["link", first, …]``."""
+    jobs = [_pick(one, _STAND) for one in data["jobs"]]
+    for one in jobs:
+        for name in ("submitted_at", "started_at", "finished_at"):
+            one[name] = iso_or_none(one[name])
+    shape = _pick(data, ("id", "state", "submitted_at", "shape"))
+    return {**shape, "submitted_at": iso_or_none(shape["submitted_at"]), "jobs": jobs}
 
 
 def attempt(data: dict[str, Any]) -> dict[str, Any]:

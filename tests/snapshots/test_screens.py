@@ -67,6 +67,55 @@ JOBS = [
     a_job(9, state="REVOKED", reason="cancelled", queue="a-queue-with-quite-a-long-name"),
     a_job(2**63 - 1, task="t" * 200, state="RETRY", reason="waits before the next attempt"),
 ]
+
+
+def a_stand(id: int, task: str, state: str = "SUCCESS", **others: Any) -> dict[str, Any]:
+    """A job of a workflow."""
+    times: dict[str, int | None] = {
+        "submitted_at": T0,
+        "started_at": T0 + 10 * id,
+        "finished_at": T0 + 2_000_000 * id,
+    }
+    if state in ("PENDING", "REVOKED"):
+        times["started_at"] = None
+    if state in ("PENDING", "STARTED"):
+        times["finished_at"] = None
+    return {"id": id, "task": task, "state": state, "reason": None, **times, **others}
+
+
+TREE = {
+    "id": 30,
+    "state": "FAILURE",
+    "submitted_at": T0,
+    "shape": [
+        "chain",
+        31,
+        ["chord", ["group", 32, ["chain", 33, 34], ["link", 35, 36]], 37],
+        38,
+    ],
+    "jobs": [
+        a_stand(31, "shop.fetch"),
+        a_stand(32, "shop.parse"),
+        a_stand(33, "shop.resize", "FAILURE", reason="failed"),
+        a_stand(34, "shop.store", "REVOKED", reason="job 33 is FAILURE"),
+        a_stand(35, "shop.a_task_with_quite_a_long_name_that_does_not_end_soon"),
+        a_stand(36, "shop.note"),
+        a_stand(37, "shop.merge", "REVOKED", reason="job 34 is REVOKED"),
+        a_stand(38, "shop.tell", "REVOKED", reason="job 37 is REVOKED"),
+        a_stand(39, "shop.alarm"),
+    ],
+}
+MANY = {
+    "id": 40,
+    "state": "STARTED",
+    "submitted_at": T0,
+    "shape": ["chord", ["group", *range(41, 71)], 71],
+    "jobs": [
+        *(a_stand(n, "shop.parse") for n in range(41, 60)),
+        *(a_stand(n, "shop.parse", "STARTED") for n in range(60, 62)),
+        *(a_stand(n, "shop.parse", "PENDING") for n in range(62, 72)),
+    ],
+}
 A_FIRE = {
     "schedule": "backup",
     "task": "backup",
@@ -343,6 +392,16 @@ CASES = [
         },
     ),
     case("list", "list", list={"jobs": JOBS, "next": 9}),
+    case("list-workflows", "list --workflows", workflows={"workflows": [MANY, TREE], "next": 30}),
+    case(
+        "list-no-workflows",
+        "list --workflows",
+        "list-workflows",
+        workflows={"workflows": [], "next": None},
+    ),
+    case("status-workflow", "status 30", status=TREE),
+    case("status-workflow-many", "status 40", "status-workflow", status=MANY),
+    case("status-step", "status 17", "status", status=a_job(17, workflow=12)),
     case("list-empty", "list --state failure", "list", list={"jobs": [], "next": None}),
     case("count", "list --count", list={"count": 12345}),
     case(

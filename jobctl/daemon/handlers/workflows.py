@@ -13,7 +13,7 @@ from jobctl.daemon.handlers.jobs.submitting import (
     twin_of,
 )
 from jobctl.daemon.handlers.jobs.wholes import describe_workflow
-from jobctl.errors import Conflict, NotFound, UsageError
+from jobctl.errors import Conflict, InvalidArguments, NotFound, UsageError
 from jobctl.protocol.compact import dumps
 from jobctl.protocol.requests import NewJob, NewStep, check, read
 from jobctl.store import dependencies as dependency_rows
@@ -122,7 +122,11 @@ def make_steps(
         step: NewStep = read(NewStep, said)
         if is_replacement:
             _refuse_others(data)
-        row = new_row(station, uid, NewJob(**data), now)
+        try:
+            row = new_row(station, uid, NewJob(**data), now)
+        except InvalidArguments as refused:
+            where = f'task "{data.get("task")}", job {place + 1} of the workflow'
+            raise InvalidArguments(f"{where}: {refused.message}", hint=refused.hint) from None
         _check_alone(station, row, data, step, unique)
         waits = _waits(step, place)
         takes = None if step.takes is None else shape_of(step.takes, ids)
