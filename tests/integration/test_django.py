@@ -129,6 +129,16 @@ def test_a_module_of_tasks_that_cannot_be_imported_is_named_and_hinders_no_other
     project.daemon.start()
     assert "broken.tasks" in project.daemon.log()
     assert project.manage("jobctl", "submit", "orders.tasks.count_open", "--wait")
+    # Somebody else's module that needs what is not installed can be left out.
+    assert "nothing_of_this_name" in project.manage("jobctl", "reload", code=78)
+    with settings.open("a") as file:
+        file.write('JOBCTL_TASKS_OF = ["order"]\n')
+    told = project.manage("jobctl", "reload", code=78)
+    assert (
+        'bookshop.settings cannot be imported: SettingError: JOBCTL_TASKS_OF names "order"' in told
+    )
+    settings.write_text(settings.read_text().replace('["order"]', '["orders"]'))
+    project.manage("jobctl", "reload")
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ from jobctl.api.schedules import declare
 from jobctl.api.tasks import registered_task
 from jobctl.contrib.celery.schedules import table_of
 from jobctl.contrib.celery.settings import Settings
-from jobctl.contrib.django import DjangoTask, prepare_worker
+from jobctl.contrib.django import DjangoTask, set_up
 from jobctl.contrib.logs import JobFilter, JobHandler
 from jobctl.errors import UsageError
 from jobctl.task import Source
@@ -261,7 +261,7 @@ class Celery:
         if set_as_current or not _apps:
             _apps.insert(0, self)
         if os.environ.get("DJANGO_SETTINGS_MODULE") and importlib.util.find_spec("django"):
-            finish_with(prepare_worker, module=self._module)
+            finish_with(set_up, module=self._module)
         finish_with(self._import_named, module=self._module)
         finish_with(self._finish, module=self._module)
 

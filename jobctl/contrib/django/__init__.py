@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from jobctl.contrib.django.on_commit import DjangoTask, shared_task, task
 from jobctl.contrib.django.settings import SettingError
-from jobctl.contrib.django.workers import Connections, autodiscover, prepare_worker
+from jobctl.contrib.django.workers import Connections, autodiscover, prepare_worker, set_up
 
 __all__ = [
     "Connections",
@@ -28,6 +28,7 @@ __all__ = [
     "SettingError",
     "autodiscover",
     "prepare_worker",
+    "set_up",
     "shared_task",
     "task",
 ]

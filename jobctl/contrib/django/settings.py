@@ -38,6 +38,7 @@ class Settings:
         always_eager: jobs are made in place, at once, without a daemon.
         eager_propagates: what such a job raises is raised to its caller.
         tasks_module: the module of each application that has its tasks.
+        tasks_of: the applications in which it is looked for, by the names of their packages; None: in all.
         schedules: tables as in ``[schedules.X]``, by name. ``timezone`` is Django's ``TIME_ZONE`` unless said.
     """
 
@@ -48,6 +49,7 @@ class Settings:
     always_eager: bool = False
     eager_propagates: bool = False
     tasks_module: str = "tasks"
+    tasks_of: tuple[str, ...] | None = None
     schedules: Mapping[str, Mapping[str, Any]]
 
 
@@ -96,6 +98,14 @@ def _module(value: object) -> str | None:
     return value if isinstance(value, str) and value.replace(".", "_").isidentifier() else None
 
 
+def _names(value: object) -> tuple[str, ...] | None:
+    if not isinstance(value, (list, tuple)):
+        return None
+    named = cast("list[object] | tuple[object, ...]", value)
+    names = tuple(name for name in named if isinstance(name, str))
+    return names if len(names) == len(named) else None
+
+
 def _tables(value: object) -> Mapping[str, Mapping[str, Any]] | None:
     if not isinstance(value, Mapping):
         return None
@@ -113,5 +123,6 @@ _READ: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
     "always_eager": ("True or False", _flag),
     "eager_propagates": ("True or False", _flag),
     "tasks_module": ("the name of a module", _module),
+    "tasks_of": ("a list of applications", _names),
     "schedules": ('a dictionary of tables: {"nightly": {"task": …, "cron": …}}', _tables),
 }

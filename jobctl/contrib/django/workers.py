@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from jobctl.api import around_attempts, finish_with
 from jobctl.api import autodiscover as _autodiscover
 from jobctl.api.schedules import declare
-from jobctl.contrib.django.settings import SettingError, read_settings
+from jobctl.contrib.django.settings import SettingError, Settings, read_settings
 from jobctl.errors import UsageError
 from jobctl.task import Source
+from jobctl.task.keys import nearest
+from jobctl.task.units import shown
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -64,7 +66,16 @@ class Connections:
 def prepare_worker() -> None:
     """Set Django up and have the tasks and schedules of the project declared. Safe to repeat.
 
-    For a module that the daemon's ``imports`` name; `jobctl.contrib.django.worker` is one.
+    For a module that the daemon's ``imports`` name; `jobctl.contrib.django.worker` is one. Raises as
+    `set_up` does.
+    """
+    set_up()
+    # What it finds wrong stands in the settings.
+    finish_with(_find_tasks, module=os.environ[VARIABLE])
+
+
+def set_up() -> None:
+    """Set Django up in a worker's template: what attempts need, and no tasks. Safe to repeat.
 
     Raises:
         UsageError: the environment does not name the module of settings.
@@ -78,23 +89,24 @@ def prepare_worker() -> None:
     django: Any = importlib.import_module("django")
     django.setup()
     around_attempts(Connections)
-    finish_with(_find_tasks, module=__name__)
+    finish_with(_close_all, module=__name__)
 
 
 def autodiscover(related_name: str | None = None) -> list[str]:
-    """Import the module ``tasks`` of each installed application; gives the names of those that were there.
+    """Import the module ``tasks`` of each installed application, or of those that ``JOBCTL_TASKS_OF`` names;
+    gives the names of those that were there.
 
     ``related_name`` is another name of such modules than the setting ``JOBCTL_TASKS_MODULE`` says. What a
     module raises goes through.
     """
-    name = related_name or read_settings(_settings()).tasks_module
-    return _autodiscover(_applications(), name)
+    read = read_settings(_settings())
+    return _autodiscover(_applications(read), related_name or read.tasks_module)
 
 
 def _find_tasks() -> None:
     settings = _settings()
     read = read_settings(settings)
-    for application in _applications():
+    for application in _applications(read):
         # One by one: a module that cannot be imported is named, and keeps no other one from its workers.
         finish_with(
             functools.partial(_find_in, application, read.tasks_module),
@@ -105,6 +117,7 @@ def _find_tasks() -> None:
         finish_with(
             functools.partial(_declare, name, dict(table), settings.TIME_ZONE), module=module
         )
+    # Once more, when all of these have been imported.
     finish_with(_close_all, module=__name__)
 
 
@@ -130,9 +143,20 @@ def _close_all() -> None:
     importlib.import_module("django.db").connections.close_all()
 
 
-def _applications() -> list[str]:
+def _applications(read: Settings) -> list[str]:
+    """The packages of the applications in which tasks are looked for. Raises SettingError."""
     apps: Any = importlib.import_module("django.apps").apps
-    return [config.name for config in apps.get_app_configs()]
+    installed = [config.name for config in apps.get_app_configs()]
+    if read.tasks_of is None:
+        return installed
+    for name in read.tasks_of:
+        if name not in installed:
+            near = nearest(name, installed)
+            raise SettingError(
+                f"JOBCTL_TASKS_OF names {shown(name)}, which is no installed application",
+                hint=f'Did you mean "{near}"?' if near else "See INSTALLED_APPS.",
+            )
+    return list(read.tasks_of)
 
 
 def _settings() -> Any:

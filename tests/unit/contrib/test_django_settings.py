@@ -32,12 +32,14 @@ def test_settings_are_read_and_those_of_others_are_left_alone() -> None:
         JOBCTL_ALWAYS_EAGER=True,
         JOBCTL_SCHEDULES={"nightly": table},
         JOBCTL_STATE_DIR=None,
+        JOBCTL_TASKS_OF=["orders"],
     )
     assert found == Settings(
         socket=Path("/run/jobctl.sock"),
         config=Path("/etc/jobctl.toml"),
         patience_s=3.0,
         always_eager=True,
+        tasks_of=("orders",),
         schedules={"nightly": table},
     )
 
@@ -64,6 +66,8 @@ def test_an_unknown_setting_is_refused_with_the_nearest_one() -> None:
         ("PATIENCE_S", float("nan")),
         ("ALWAYS_EAGER", 1),
         ("TASKS_MODULE", "my tasks"),
+        ("TASKS_OF", "orders"),
+        ("TASKS_OF", ["orders", 3]),
         ("SCHEDULES", ["nightly"]),
         ("SCHEDULES", {"nightly": "30 2 * * *"}),
         ("SCHEDULES", {5: {}}),
