@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobctl.cli import options  # noqa: TC001 -- Typer reads the annotations
+from jobctl.cli import numbers, options
 from jobctl.cli.child import run_child
 from jobctl.cli.session import session_of
 
@@ -64,7 +64,7 @@ def check(
     for finding in found["remarks"]:
         session.screen.note(f"remark: {finding['message']}")
     if found["ok"]:
-        session.screen.line(f"ok: jobs {found['jobs']}, schema {found['schema']}")
+        session.screen.line(f"ok: jobs {found['jobs']}")
     return 0 if found["ok"] else 1
 
 
@@ -141,6 +141,44 @@ def restore(
         lines.append(("not known", f"jobs with an outcome on disk, and no row: {ids}"))
     lines.append(("old store", told["aside"] or "in its place: nothing was changed"))
     session.screen.page(lines)
+    return 0
+
+
+@app.command()
+def prune(
+    ctx: typer.Context,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep", metavar="SPAN", help="Jobs that ended longer ago go; else as configured."
+        ),
+    ] = None,
+    keep_jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--keep-jobs",
+            metavar="N",
+            parser=numbers.parser(0, 1_000_000_000),
+            help="All but so many jobs go; else as configured.",
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> int:
+    """Remove old jobs that have ended, with attempts and outputs, now.
+
+    The daemon does so by itself every ten minutes. What is configured is never exceeded: this removes more,
+    never less. In small batches: nobody waits for it.
+    """
+    from jobctl.cli.times import parse_span
+    from jobctl.protocol.requests import Prune
+
+    session = session_of(ctx, as_json=as_json)
+    keep_s = None if keep is None else parse_span(keep, option="--keep")
+    answer = session.call(Prune(keep_s=keep_s, keep_jobs=keep_jobs), timeout_s=None)
+    if session.as_json:
+        session.screen.json(answer)
+    else:
+        session.screen.line(f"jobs removed: {answer['removed']}")
     return 0
 
 

@@ -112,6 +112,7 @@ class Daemon:
             on_settings=on_settings,
             is_stopping=lambda: self._stop_mode is not None,
         )
+        station.ask_prune = retention.run_now
         station.ask_reload = self._loading.reload
         station.ask_restart = self.restart
         station.ask_stop = self.stop

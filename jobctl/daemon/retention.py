@@ -12,7 +12,7 @@ a bound. A job that waits or runs is never removed, and counts as none of those 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jobctl.clock import SECOND, Clock, Moment
 from jobctl.daemon.output_retention import OutputRetention
@@ -29,7 +29,7 @@ from jobctl.store import schedules as schedule_rows
 from jobctl.store import workflows as workflow_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from jobctl.plan import DaemonSettings
@@ -55,6 +55,12 @@ def newest_removed(database: Database) -> int:
     return int(meta.get(database, _REMOVED) or 0)
 
 
+class _Asked(NamedTuple):
+    keep_s: float | None
+    keep_jobs: int | None
+    answer: Callable[[int], None]
+
+
 class Retention:
     """Walks the store from its oldest job on, a slice a turn, then rests."""
 
@@ -64,6 +70,9 @@ class Retention:
         self._output_dir = output_dir
         self._keep_s = 30 * 86_400.0
         self._keep_jobs = 1_000_000
+        self._asked: list[_Asked] = []
+        self._removed = 0
+        self._removing = 0
         self._next_at = clock.monotonic() + PAUSE_S
         self._files: list[Path] = []
         self._outputs = OutputRetention(database=database, clock=clock, output_dir=output_dir)
@@ -79,6 +88,33 @@ class Retention:
         self._outputs.take_settings(settings)
         self._results.take(settings.result_expires_s, tasks)
 
+    def run_now(
+        self, keep_s: float | None, keep_jobs: int | None, answer: Callable[[int], None]
+    ) -> None:
+        """Begin a walk now, a slice a turn as always; ``answer`` gets how many jobs it has removed.
+
+        ``keep_s`` and ``keep_jobs`` bound what is kept for this once, where they are less than the settings.
+        """
+        self._asked.append(_Asked(keep_s, keep_jobs, answer))
+        self._begin()
+        self._removed = self._removing = 0
+        self._next_at = self._clock.monotonic()
+
+    @property
+    def _kept_s(self) -> float:
+        return min([self._keep_s, *(one.keep_s for one in self._asked if one.keep_s is not None)])
+
+    @property
+    def _kept_jobs(self) -> int:
+        asked = (one.keep_jobs for one in self._asked if one.keep_jobs is not None)
+        return min([self._keep_jobs, *asked])
+
+    def _tell(self) -> None:
+        """The walk is over, and every slice of it is committed."""
+        asked, self._asked = self._asked, []
+        for one in asked:
+            one.answer(self._removed)
+
     def deadline(self) -> float:
         """When the next slice is due, on the monotonic clock."""
         return self._clock.monotonic() if self._files else self._next_at
@@ -90,6 +126,7 @@ class Retention:
     def recover(self) -> None:
         """The transaction of the last step failed: what it removed is still there."""
         self._files = []
+        self._removing = 0
         self._outputs.recover()
         self._results.recover()
 
@@ -113,6 +150,7 @@ class Retention:
         if monotonic < self._next_at:
             return
         self._next_at = monotonic
+        self._removed, self._removing = self._removed + self._removing, 0
         if self._job is not None:
             self._job = self._prune_jobs(self._job, now)
         elif self._key is not None:
@@ -131,6 +169,8 @@ class Retention:
         else:
             self._begin()
             self._next_at = monotonic + PAUSE_S
+            self._tell()
+            self._removed = 0
 
     def _has_results(self) -> bool:
         if not self._results_begun:
@@ -152,7 +192,7 @@ class Retention:
             return None
         if self._surplus_until is None:
             self._surplus_until = self._find_surplus(rows[0][0])
-        before = now - int(self._keep_s * SECOND)
+        before = now - int(self._kept_s * SECOND)
         removed = [
             id
             for id, _, finished_at in rows
@@ -163,6 +203,7 @@ class Retention:
             wanted = dependency_rows.wanted(self._database, removed)
             removed = [id for id in removed if id not in wanted]
         self._remove(removed)
+        self._removing = len(removed)
         last, submitted_at, _ = rows[-1]
         # Ids rise with time: what follows was submitted later, and ended later still.
         is_over = len(rows) < BATCH or (submitted_at >= before and last > self._surplus_until)
@@ -174,10 +215,10 @@ class Retention:
         Ids have gaps, so there may be fewer jobs than ids: never more are removed than are too many.
         """
         highest = job_rows.highest_id(self._database)
-        if highest - lowest + 1 <= self._keep_jobs:
+        if highest - lowest + 1 <= self._kept_jobs:
             return 0
         unfinished = sum(job_rows.count_lines(self._database).values())
-        return max(highest - self._keep_jobs - unfinished, 0)
+        return max(highest - self._kept_jobs - unfinished, 0)
 
     def _remove(self, job_ids: list[int]) -> None:
         if not job_ids:
@@ -211,7 +252,7 @@ class Retention:
 
     def _prune_fires(self, after: int, now: Moment) -> int | None:
         """Remove old fates of the next schedules; gives back where to go on, None at the end."""
-        before = now - int(self._keep_s * SECOND)
+        before = now - int(self._kept_s * SECOND)
         for schedule in schedule_rows.ids(self._database, after=after, limit=BATCH):
             removed = fire_rows.prune(self._database, schedule=schedule, before=before, limit=BATCH)
             if removed:

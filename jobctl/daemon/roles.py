@@ -102,6 +102,8 @@ RIGHTS: Final[Mapping[type[requests.Request], Right]] = {
     requests.Scale: Right.ADMINISTER,
     requests.Restart: Right.ADMINISTER,
     requests.Backup: Right.ADMINISTER,
+    requests.Prune: Right.ADMINISTER,
+    requests.TestRoute: Right.ADMINISTER,
     requests.StoreStats: Right.SEE_ALL,
     requests.Reload: Right.ADMINISTER,
     requests.Stop: Right.ADMINISTER,

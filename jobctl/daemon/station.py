@@ -114,6 +114,7 @@ class Station:
     and what the work raises; then nothing of it has happened."""
     trouble: Callable[[], str | None] = _none
     """What is wrong with the store; None: it takes writes."""
+    ask_prune: Callable[[float | None, int | None, Callable[[int], None]], None] | None = None
     ask_reload: Callable[[Callable[[list[str] | Exception], None]], None] | None = None
     ask_restart: Callable[[str, Callable[[int | JobctlError], None]], None] | None = None
     ask_stop: Callable[[str | None], str] | None = None

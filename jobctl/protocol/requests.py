@@ -576,6 +576,20 @@ class Backup(Request):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Prune(Request):
+    """Remove old jobs that have ended now, in small batches. Answer, when all of them are gone: ``removed``
+    (how many).
+
+    ``keep_s``: those that ended longer ago; ``keep_jobs``: all but so many. None, or more than the
+    configuration keeps: as configured.
+    """
+
+    do: ClassVar[str] = "prune"
+    keep_s: float | None = None
+    keep_jobs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StoreStats(Request):
     """How much is in the store. Answer: ``file_bytes``, ``free_bytes``, ``log_bytes``, ``page_bytes``,
     ``disk_free_bytes``, ``tables`` (rows by name), ``jobs`` (by state), ``submitted_in_day``,
@@ -639,6 +653,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
         TestRoute,
         Restart,
         Backup,
+        Prune,
         StoreStats,
         Reload,
         Stop,

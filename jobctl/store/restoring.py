@@ -142,13 +142,22 @@ def _take_highest(connection: apsw.Connection) -> int | None:
         return None
 
 
+TOGETHER: Final = ("schedules", "rules", "fires", "daemons", "sqlite_sequence")
+"""Tables whose rows refer to each other: all of the old store or all of the backup."""
+
+ALONE: Final = ("queues", "worker_groups", "rates", "workflows", "troubles", "notices")
+"""Tables that are taken whole, each by itself."""
+
+BY_JOB: Final = ("jobs", "attempts", "dependencies", "steps", "keys")
+"""Tables of which the rows of single jobs are taken."""
+
+
 def _take_all(connection: apsw.Connection, merged: Merged, known: int) -> bool:
     """Bring in what can be read; True when that was everything."""
-    merged.has_schedules = _whole(
-        connection, "schedules", "rules", "fires", "daemons", "sqlite_sequence"
-    )
+    merged.has_schedules = _whole(connection, *TOGETHER)
     is_whole = merged.has_schedules
-    is_whole &= _whole(connection, "queues", "worker_groups", "rates")
+    for name in ALONE:
+        is_whole &= _whole(connection, name)
     with suppress(apsw.Error):
         for row in connection.execute("SELECT name, value FROM old.meta").fetchall():
             if row[0] != "highest_id":
@@ -201,6 +210,7 @@ _JOBS: Final = "INSERT OR REPLACE INTO main.jobs SELECT * FROM old.jobs WHERE id
 _OF_JOBS: Final = (
     "INSERT OR REPLACE INTO main.attempts SELECT * FROM old.attempts WHERE job_id BETWEEN ? AND ?",
     "INSERT OR REPLACE INTO main.dependencies SELECT * FROM old.dependencies WHERE job_id BETWEEN ? AND ?",
+    "INSERT OR REPLACE INTO main.steps SELECT * FROM old.steps WHERE job_id BETWEEN ? AND ?",
     "INSERT OR IGNORE INTO main.keys SELECT * FROM old.keys WHERE job_id BETWEEN ? AND ?",
 )
 

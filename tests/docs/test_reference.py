@@ -251,6 +251,7 @@ def test_the_page_of_the_protocol_names_every_key_of_the_answers() -> None:
             requests.TestRoute(),
             requests.Restart(group="default"),
             requests.Backup(),
+            requests.Prune(),
             requests.StoreStats(),
             requests.Reload(),
             requests.Logs(job=job),

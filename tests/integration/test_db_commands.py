@@ -39,7 +39,7 @@ def db(daemon: Daemon, *words: str, code: int = 0) -> dict[str, Any]:
     """What ``jobctl db … --json`` answers."""
     line = [sys.executable, "-m", "jobctl", "--json", "--socket", str(daemon.socket)]
     line += ["--config", str(daemon.config), "db", *words]
-    if words[0] != "stats":
+    if words[0] not in ("stats", "prune"):
         line += ["--state-dir", str(daemon.state_dir)]
     ended = subprocess.run(line, capture_output=True, text=True, check=False, cwd="/")
     assert ended.returncode == code, ended.stderr + ended.stdout
@@ -119,6 +119,18 @@ def test_a_client_that_goes_away_leaves_no_copy(daemon: Daemon) -> None:
             daemon.call(requests.Inspect(what="ping")) and not list(daemon.folder.glob("copy*"))
         ),
     )
+
+
+@pytest.mark.slow
+def test_prune_removes_now_what_is_older_and_leaves_what_waits(daemon: Daemon) -> None:
+    jobs = [daemon.shell("true") for _ in range(3)]
+    daemon.wait(*jobs)
+    waits = daemon.submit_many(waiting(1))[0]
+
+    assert db(daemon, "prune", "--keep", "1d") == {"removed": 0}
+    assert db(daemon, "prune", "--keep-jobs", "0") == {"removed": 3}
+
+    assert [job["id"] for job in daemon.call(requests.List())["jobs"]] == [waits]
 
 
 @pytest.mark.slow

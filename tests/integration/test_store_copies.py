@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from jobctl.errors import Conflict, StorageError
-from jobctl.store import checks, counts
+from jobctl.store import checks, counts, restoring
 from jobctl.store.copying import UNFINISHED, Copy, copy_whole, keep, verify
 from jobctl.store.database import Database, open_database
 from tests.support.builders import a_job, in_state, rows, submitted
@@ -212,6 +212,12 @@ def sound(database: Database) -> Database:
 def test_a_sound_store_passes(sound: Database) -> None:
     assert checks.integrity(sound.connection) == []
     assert checks.relations(sound.connection) == ([], [])
+
+
+def test_a_restore_knows_what_to_do_with_every_table(database: Database) -> None:
+    known = {*restoring.TOGETHER, *restoring.ALONE, *restoring.BY_JOB, "meta"}
+
+    assert known - {"sqlite_sequence"} == set(counts.tables(database))
 
 
 def test_there_is_a_broken_store_for_every_check() -> None:

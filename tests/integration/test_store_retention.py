@@ -51,6 +51,56 @@ class Walker:
         return [row["id"] for row in rows(self.database, "jobs", "id")]
 
 
+def test_a_walk_that_is_asked_for_begins_now_and_tells_what_it_removed(
+    database: Database, tmp_path: Path
+) -> None:
+    walker = Walker(database, tmp_path)
+    for id in range(1, 2 * BATCH + 51):
+        in_state(database, "REVOKED", id=id)
+    waits = in_state(database, "PENDING", id=9000)
+    walker.clock.advance(DAY)
+    young = in_state(database, "REVOKED", id=9001, now=walker.clock.now())
+    told: list[int] = []
+
+    walker.retention.run_now(DAY / 2, None, told.append)
+    assert walker.retention.is_due(walker.clock.monotonic())
+    rolled_back = False
+    while not told:
+        database.begin()
+        walker.retention.step(walker.clock.now(), walker.clock.monotonic())
+        if rolled_back:
+            database.commit()
+        else:
+            # What a refused commit did not remove is not counted.
+            database.rollback()
+            walker.retention.recover()
+            walker.retention.run_now(DAY / 2, None, told.append)
+            rolled_back = True
+
+    assert told == [2 * BATCH + 50] * 2
+    assert walker.kept() == [waits, young]
+    # What was asked for holds for this once.
+    in_state(database, "REVOKED", id=9002, now=START)
+    walker.walk()
+    assert walker.kept() == [waits, young, 9002]
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(2, 2), (10, 4)])
+def test_no_more_is_kept_than_is_configured(
+    database: Database, tmp_path: Path, asked: int, kept: int
+) -> None:
+    walker = Walker(database, tmp_path, keep_jobs=4)
+    for id in range(1, 9):
+        in_state(database, "REVOKED", id=id)
+    told: list[int] = []
+
+    walker.retention.run_now(None, asked, told.append)
+    walker.walk()
+
+    assert told == [8 - kept]
+    assert len(walker.kept()) == kept
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     opened = open_database(tmp_path / "jobctl.db")

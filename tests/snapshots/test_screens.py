@@ -641,6 +641,7 @@ CASES = [
         "queue purge mail",
         purge=lambda frame: {"queue": frame["queue"], "revoked": 3, "until": 9, "next": None},
     ),
+    case("db-prune", "db prune --keep 1d --keep-jobs 5", prune={"removed": 12}),
     case(
         "db-stats",
         "db stats",

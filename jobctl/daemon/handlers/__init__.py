@@ -74,6 +74,7 @@ HANDLERS: dict[type[requests.Request], Handler] = {
     requests.TestRoute: _at_first_use("routes", "test_route"),
     requests.Restart: workers.restart,
     requests.Backup: _at_first_use("store", "backup"),
+    requests.Prune: _at_first_use("store", "prune"),
     requests.StoreStats: _at_first_use("store", "store_stats"),
     requests.Reload: control.reload,
     requests.Stop: control.stop,

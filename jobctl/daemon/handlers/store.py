@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.clock import SECOND, iso
-from jobctl.errors import StorageError, UsageError
+from jobctl.errors import NotAllowed, StorageError, UsageError
 from jobctl.store import counts
 from jobctl.store.copying import UNFINISHED, Copy
 
@@ -98,6 +98,20 @@ def refuse_without_room(folder: Path, size_bytes: int) -> None:
             f'"{folder}" has {free >> 20} MiB left, and a copy of the store takes {size_bytes >> 20} MiB',
             hint="Free some space, or name a file on another disk.",
         )
+
+
+def prune(station: Station, call: Call, request: requests.Prune) -> None:
+    """Begin a walk of the retention; answered at its end."""
+    if (request.keep_s or 0) < 0 or (request.keep_jobs or 0) < 0:
+        raise UsageError("what is kept is no less than nothing")
+    trouble = station.trouble()
+    if trouble is not None:
+        raise StorageError(trouble, hint="See the daemon's log.")
+    if station.ask_prune is None:
+        raise NotAllowed("no daemon is running; it removes what is old when it starts")
+    station.ask_prune(
+        request.keep_s, request.keep_jobs, lambda removed: call.answer({"removed": removed})
+    )
 
 
 def store_stats(
