@@ -31,4 +31,5 @@ def due_row(
     if waits:
         row = behind_earlier(row, schedule)
     announce(station, row)
+    station.notifications.scheduled(row.task, row.id, instant)
     return row

@@ -17,6 +17,7 @@ import math
 from typing import TYPE_CHECKING, Final, Protocol
 
 from jobctl.clock import SECOND
+from jobctl.plan.senders import QUEUE as MESSAGES
 from jobctl.store import jobs as job_rows
 from jobctl.store.jobs import owner_of
 from jobctl.task.units import format_size
@@ -199,6 +200,9 @@ class LoadLimits:
 
     def _find(self, queue: str, name: str | None) -> tuple[LoadLimit, ...]:
         assert self._plan is not None
+        if queue == MESSAGES:
+            # That a host is busy is no reason to tell nobody of it.
+            return ()
         task = self._plan.find(name) if name is not None else None
         tables: list[tuple[str, DaemonSettings | Queue | Task]]
         tables = [("[daemon]", self._plan.settings), (f'queue "{queue}"', self._plan.queue(queue))]

@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 _FINAL: Final = frozenset({400, 410, 413, 422})
 """What a service says of a message that it will never take. Others (401, 404, 429, 5xx) may be mended."""
 _RUNS: Final = uuid.UUID("6a6f6263-746c-5f72-756e-000000000001")
-_MOMENTS: Final = ("at", "submitted_at", "started_at", "finished_at", "next_at", "first", "last")
+_MOMENTS: Final = (
+    "at",
+    "due_at",
+    "submitted_at",
+    "started_at",
+    "finished_at",
+    "next_at",
+    "first",
+    "last",
+)
 _TEXT_OUTPUT: Final = 500
 
 

@@ -35,7 +35,12 @@ _POLICY: Final = policy.SMTP.clone(cte_type="7bit")
 def compose(notice: Mapping[str, Any], settings: Mapping[str, Any]) -> EmailMessage:
     """The mail of a notice."""
     mail = EmailMessage(policy=_POLICY)
-    is_cron = settings["form"] == "cron" and notice["event"] not in ("digest", "test", "missed")
+    is_cron = settings["form"] == "cron" and notice["event"] not in (
+        "digest",
+        "test",
+        "missed",
+        "late",
+    )
     mail["From"] = _sender(notice, settings, is_cron=is_cron)
     mail["To"] = ", ".join(settings["to"])
     mail["Subject"] = _cron_subject(notice) if is_cron else _subject(notice)
@@ -122,6 +127,8 @@ def _next_lines(notice: Mapping[str, Any]) -> list[str]:
     if notice.get("id") is not None:
         job = notice["id"]
         commands = [f"jobctl status {job}", f"jobctl logs {job}"]
+        if notice["event"] == "late":
+            commands.append(f"jobctl why {job}")
         if notice["event"] == "failure":
             commands.append(f"jobctl retry {job}")
     elif notice["event"] == "missed":

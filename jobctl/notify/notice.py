@@ -4,7 +4,7 @@ Keys: ``event``, ``route``, ``host``, ``instance``, ``message_id``, ``at``, and 
 ``id``, ``attempt``, ``state``, ``reason``, ``queue``, ``command``, ``user``, ``exit_code``, ``signal``,
 ``error`` (``type``, ``message``), ``submitted_at``, ``started_at``, ``finished_at``, ``duration_s``, ``next_at``,
 ``failures``, ``untold``, ``thread``, ``output``, ``output_bytes``; of missed instants ``schedule``, ``first``,
-``last``, ``count``. A digest has ``items``, a list of notices, and ``count``, how many there were. Moments are
+``last``, ``count``; of a late job ``due_at``, ``late_s``. A digest has ``items``, a list of notices, and ``count``, how many there were. Moments are
 whole microseconds, UTC.
 
 Everything in it that a user's job has said is text without control characters (of output: but tabs and line

@@ -27,8 +27,10 @@ from jobctl.paths import output_file
 from jobctl.plan.senders import route_of
 from jobctl.store import dependencies as dependency_rows
 from jobctl.store import jobs as job_rows
+from jobctl.store import lates as late_rows
 from jobctl.store import notices as notice_rows
 from jobctl.store import troubles as trouble_rows
+from jobctl.store.lates import Late
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 
 MOST_ITEMS: Final = 100
 """What one digest tells one by one; of the rest it tells how many they are."""
+MOST_LATE: Final = 500
+"""Jobs that are late and looked at in one turn."""
 _ITEM_OUTPUT_BYTES: Final = 500
 _LONGEST_MESSAGE: Final = 4096
 _MISSED_S: Final = 10.0
@@ -100,6 +104,7 @@ class Notifications:
         self._routes: tuple[Route, ...] = ()
         self._chosen: dict[tuple[str | None, str], tuple[Route, ...]] = {}
         self._lasting: frozenset[str] = frozenset()
+        self._tells_late = False
         self.starts: frozenset[str] = frozenset()
         self.watched: frozenset[str] = frozenset()
         self.recover()
@@ -111,6 +116,7 @@ class Notifications:
         self._plan = plan
         self._routes = tuple(plan.routes.values())
         self._chosen.clear()
+        self._tells_late = any("late" in route.events for route in self._routes)
         starts: set[str] = set()
         lasting: set[str] = set()
         if self._routes:
@@ -128,6 +134,7 @@ class Notifications:
         """Read what the store knows: at start, and after a transaction that was rolled back."""
         self._troubles = trouble_rows.all(self._database)
         self._due = notice_rows.due(self._database)
+        self._next_late = late_rows.next(self._database)
         self._watch()
 
     def _watch(self) -> None:
@@ -205,6 +212,38 @@ class Notifications:
         for name in [name for name in known if name not in routes]:
             self._note_trouble(task.name, name, None)
 
+    def scheduled(self, name: str | None, job_id: int, instant: Moment) -> None:
+        """A job of a task was made for an instant, in this transaction."""
+        task = self._plan.find(name) if self._plan and name and self._tells_late else None
+        if task is None:
+            return
+        for route in self._of(task, task.queue):
+            if "late" in route.events and route.late_after_s is not None:
+                due_at = instant + round(route.late_after_s * SECOND)
+                late_rows.add(self._database, Late(due_at, job_id, route.name, instant))
+                self._next_late = earliest(self._next_late, due_at)
+
+    def _tell_late(self, now: Moment) -> None:
+        for late in late_rows.take(self._database, now=now, limit=MOST_LATE):
+            route = self._plan.routes.get(late.route) if self._plan else None
+            row = job_rows.get(self._database, late.job_id, longest_bytes=0)
+            if route is None or row is None or not _is_late(row):
+                continue
+            notice = self._notice("late", route, now, task=row["task"], queue=row["queue"])
+            notice |= {
+                "id": row["id"],
+                "attempt": max(row["number"], 1),
+                "state": row["state"],
+                "reason": one_line(str(row["reason"] or "")) or None,
+                "submitted_at": row["submitted_at"],
+                "started_at": row["started_at"],
+                "due_at": late.instant_at,
+                "late_s": (now - late.instant_at) / SECOND,
+                "message_id": self._message_id(row["id"], row["number"], "late"),
+            }
+            self._tell(route, notice, now, gather_s=_MISSED_S)
+        self._next_late = late_rows.next(self._database)
+
     def missed(
         self,
         spec: ScheduleSpec,
@@ -238,15 +277,18 @@ class Notifications:
     # -- digests ------------------------------------------------------------------------------------
 
     def next_due(self) -> Moment | None:
-        """When a digest is due."""
-        return earliest(*self._due.values()) if self._due else None
+        """When a digest is due, or a job is late."""
+        return earliest(self._next_late, *self._due.values())
 
     def is_due(self, now: Moment) -> bool:
-        """A digest is due."""
-        return any(due_at <= now for due_at in self._due.values())
+        """A digest is due, or a job is late."""
+        due_at = self.next_due()
+        return due_at is not None and due_at <= now
 
     def step(self, now: Moment) -> None:
-        """Send the digests that are due."""
+        """Tell of jobs that are late, and send the digests that are due."""
+        if self._next_late is not None and self._next_late <= now:
+            self._tell_late(now)
         for name in [name for name, due_at in self._due.items() if due_at <= now]:
             del self._due[name]
             texts, count = notice_rows.of_route(self._database, route=name, limit=MOST_ITEMS)
@@ -426,6 +468,14 @@ class Notifications:
             return ""
         finally:
             os.close(fd)
+
+
+def _is_late(row: Mapping[str, Any]) -> bool:
+    """A job that is still to succeed, or that was given up because its time was over. What has failed was told
+    as a failure, and who cancelled it knows."""
+    if row["state"] == State.REVOKED:
+        return row["reason"] in (Reason.EXPIRED, Reason.DEADLINE)
+    return row["state"] not in (State.SUCCESS, State.FAILURE)
 
 
 def _queue_of(running: Running, task: Task) -> str:

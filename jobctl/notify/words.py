@@ -35,6 +35,8 @@ def headline(notice: Mapping[str, Any]) -> str:
         case "missed":
             runs = "run" if notice["count"] == 1 else "runs"
             return f"{about(notice)} MISSED {notice['count']} {runs}"
+        case "late":
+            return f"{about(notice)} is LATE: {_standing(notice)} {span(notice['late_s'])} after it was due"
         case "start":
             return f"{about(notice)} has begun"
         case "recovery":
@@ -51,6 +53,12 @@ def headline(notice: Mapping[str, Any]) -> str:
             return f"{about(notice)} succeeded{_span(notice)}"
         case _:
             return f"output of {about(notice)}"
+
+
+def _standing(notice: Mapping[str, Any]) -> str:
+    """Where a late job stands, in a word."""
+    words = {"STARTED": "still running", "RETRY": "still failing", "REVOKED": "given up"}
+    return words.get(str(notice["state"]), "still waiting")
 
 
 def _headline_of_digest(notice: Mapping[str, Any]) -> str:
@@ -124,7 +132,7 @@ def facts(notice: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append(("in a row", f"{notice['failures']} failures"))
     if notice.get("untold"):
         found.append(("not told before", f"{notice['untold']} failures"))
-    moments = ("submitted", "started", "finished")
+    moments = ("due", "submitted", "started", "finished")
     found += [(name, _moment(notice.get(f"{name}_at"))) for name in moments]
     if notice.get("duration_s") is not None:
         found.append(("took", span(notice["duration_s"])))

@@ -46,6 +46,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "cancelled": "a running job was cancelled, or ended at its deadline",
     "output": "an attempt has ended and has printed something, whatever became of it",
     "missed": "instants of a schedule have passed unserved",
+    "late": "the job of an instant has not succeeded within `late_after`",
 }
 """What can be told, by the words of ``on``."""
 _ON: Final[Mapping[str, tuple[str, ...]]] = {
@@ -166,6 +167,16 @@ class Route:
             POSITIVE_SPAN,
             "How long nothing more is told of a task that goes on failing.",
             default_text="every failure is told",
+        ),
+    )
+    late_after_s: float | None = field(
+        default=None,
+        metadata=key(
+            "late_after",
+            POSITIVE_SPAN,
+            "How long after its instant a scheduled job may take to succeed; past it, it is late. It goes with "
+            '`"late"` in `on`.',
+            default_text="nothing is late",
         ),
     )
     digest_s: float | None = field(
@@ -398,6 +409,9 @@ def _faults(values: Mapping[str, Any]) -> Iterator[Fault]:
                 yield Fault(path=("on", position), message=message, hint=hint)
     elif values.get("url") is not None and "{" in values["url"]:
         yield Fault(path=("url",), message="only a ping has places", hint="Remove the braces.")
+    if (values.get("late_after_s") is not None) != ("late" in values.get("on", ())):
+        message = 'late_after and "late" in on go together'
+        yield Fault(message=message, hint='Write on = ["failure", "late"] and late_after = "2h".')
     if values.get("digest_s") is not None and "start" in values.get("on", ()):
         yield Fault(path=("digest",), message="a start is told at once or not at all")
     if (values.get("output_bytes") or 0) > MOST_OUTPUT_BYTES:

@@ -19,6 +19,7 @@ from jobctl.store import (
     dependencies,
     fires,
     keys,
+    lates,
     meta,
     notices,
     queues,
@@ -29,6 +30,7 @@ from jobctl.store import (
 )
 from jobctl.store.database import Database, open_database
 from jobctl.store.fires import Fire
+from jobctl.store.lates import Late
 from jobctl.store.statements import migrations
 from jobctl.store.troubles import Trouble
 from tests.support.builders import in_state
@@ -104,6 +106,7 @@ def fill(database: Database) -> None:
         fill_schedules(database)
         trouble = Trouble(failures=3, untold=1, told_at=START, thread="<first@host>")
         troubles.put(database, task="backup", route="ops", trouble=trouble)
+        lates.add(database, Late(START + HOUR, 1, "ops", START))
         notices.add(database, route="ops", due_at=START + HOUR, notice='{"event":"failure"}')
         for name, value in (("state_id", "0123abcd"), ("highest_id", "40")):
             meta.set(database, name, value)

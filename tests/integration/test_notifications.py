@@ -10,9 +10,11 @@ import pytest
 
 from jobctl.beat import Beat
 from jobctl.dispatcher import Dispatcher
+from jobctl.dispatcher.allowances import Allowances
 from jobctl.dispatcher.orders import Orders
 from jobctl.engine.base import Done, Settled
 from jobctl.notify.notifications import Notifications
+from jobctl.plan import DaemonSettings
 from jobctl.plan.routes import Route, build_route
 from jobctl.plan.senders import NOTICE, QUEUE, task_name
 from jobctl.result import Verdict
@@ -377,3 +379,48 @@ def test_what_was_missed_is_one_message(database: Database, tmp_path: Path) -> N
         ("two", 5),
     ]
     assert {item["event"] for item in digest["items"]} == {"missed"}
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [(None, ["late"]), (Verdict.SUCCESS, []), (Verdict.FAILURE, ["failure"]), ("cancel", [])],
+)
+def test_a_scheduled_job_that_has_not_succeeded_in_time_is_late(
+    database: Database, tmp_path: Path, end: Verdict | str | None, told: list[str]
+) -> None:
+    bench = telling(database, tmp_path, a_route(on=("failure", "late"), late_after_s=3600.0))
+    job = bench.ask("backup")
+    bench.settle()
+    with database.transaction():
+        bench.notifications.scheduled("backup", job, bench.clock.now())
+    if isinstance(end, Verdict):
+        bench.turn(bench.ended(bench.engine.started["k1"][-1], end))
+    elif end == "cancel":
+        bench.dispatcher.cancel(job, bench.clock.now())
+        bench.turn(bench.ended(bench.engine.started["k1"][-1], Verdict.CANCELLED))
+    bench.start(bench.plan)
+    bench.clock.advance(3599)
+    assert not bench.notifications.is_due(bench.clock.now())
+    bench.clock.advance(1)
+    bench.digest()
+    bench.clock.advance(10)
+    if end is None:
+        bench.digest()
+
+    assert bench.events() == told
+    assert bench.notifications.next_due() is None
+    if end is None:
+        (notice,) = bench.told()
+        assert (notice["id"], notice["state"], notice["late_s"]) == (job, "STARTED", 3600.0)
+
+
+def test_a_busy_host_tells_all_the_same(database: Database, tmp_path: Path) -> None:
+    plan = a_plan(routes=(a_route(),), settings=DaemonSettings(max_load=1.0))
+    bench = Telling(database, tmp_path, plan)
+    bench.host.load = 99.0
+    allowances = Allowances(database, bench.host)
+    allowances.take(bench.plan)
+    allowances.begin(bench.clock.now())
+
+    assert allowances.of(ready_line("command", "default")) == 0
+    assert allowances.of(ready_line("command", QUEUE)) > 0

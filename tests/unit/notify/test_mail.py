@@ -67,6 +67,10 @@ def test_the_subject_says_what_happened_where_and_how_long_it_took() -> None:
         ({"event": "success"}, "backup succeeded after 3m41s"),
         ({"event": "cancelled"}, "backup was cancelled after 3m41s"),
         ({"event": "output"}, "output of backup"),
+        (
+            {"event": "late", "state": "RETRY", "late_s": 7200.0},
+            "backup is LATE: still failing 2h0m after it was due",
+        ),
         ({"event": "missed", "count": 3}, "backup MISSED 3 runs"),
         ({"event": "output", "task": None, "command": "ls -l"}, "output of ls -l"),
     ],
