@@ -135,6 +135,7 @@ class Notifications:
         self._troubles = trouble_rows.all(self._database)
         self._due = notice_rows.due(self._database)
         self._next_late = late_rows.next(self._database)
+        self._find_due()
         self._watch()
 
     def _watch(self) -> None:
@@ -222,6 +223,7 @@ class Notifications:
                 due_at = instant + round(route.late_after_s * SECOND)
                 late_rows.add(self._database, Late(due_at, job_id, route.name, instant))
                 self._next_late = earliest(self._next_late, due_at)
+                self._find_due()
 
     def _tell_late(self, now: Moment) -> None:
         for late in late_rows.take(self._database, now=now, limit=MOST_LATE):
@@ -278,15 +280,20 @@ class Notifications:
 
     def next_due(self) -> Moment | None:
         """When a digest is due, or a job is late."""
-        return earliest(self._next_late, *self._due.values())
+        return self._due_at
 
     def is_due(self, now: Moment) -> bool:
         """A digest is due, or a job is late."""
-        due_at = self.next_due()
-        return due_at is not None and due_at <= now
+        return self._due_at is not None and self._due_at <= now
+
+    def _find_due(self) -> None:
+        # Asked for several times in every turn: it is worked out when it changes.
+        self._due_at = earliest(self._next_late, *self._due.values())
 
     def step(self, now: Moment) -> None:
         """Tell of jobs that are late, and send the digests that are due."""
+        if self._due_at is None or self._due_at > now:
+            return
         if self._next_late is not None and self._next_late <= now:
             self._tell_late(now)
         for name in [name for name, due_at in self._due.items() if due_at <= now]:
@@ -304,6 +311,7 @@ class Notifications:
             digest |= {"items": items, "count": count}
             digest["message_id"] = f"<jobctl.{self._instance}.digest.{now}@{self._host}>"
             self._send(route, digest)
+        self._find_due()
 
     # -- messages -----------------------------------------------------------------------------------
 
@@ -319,6 +327,7 @@ class Notifications:
         due_at = now + round(gather_s * SECOND)
         notice_rows.add(self._database, route=route.name, due_at=due_at, notice=to_text(notice))
         self._due.setdefault(route.name, due_at)
+        self._find_due()
 
     def _send(self, route: Route, notice: Mapping[str, Any]) -> None:
         row = self._queueing.make(route.name, to_text(notice))
