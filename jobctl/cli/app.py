@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from jobctl import __version__
 from jobctl.cli import (
+    completion,
     config,
     daemon,
     db,
@@ -54,6 +55,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
+    add_completion=False,
     help="Run the jobs of a server: scheduled and queued, commands and Python functions.",
     epilog="Exit codes: 0, 1 failed, 2 usage, 3 no daemon, 4 no such thing, 69 unreachable, 75 try "
     "again, 77 not allowed, 78 configuration.",
@@ -130,6 +132,7 @@ app.add_typer(exports.app, name="export")
 app.add_typer(takeover.app, name="takeover")
 app.add_typer(db.app, name="db")
 app.command("daemon")(daemon.daemon)
+app.command("completion")(completion.completion)
 app.command("reload")(daemon.reload)
 app.command("stop")(daemon.stop)
 app.add_typer(service.app, name="service")

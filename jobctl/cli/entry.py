@@ -50,13 +50,16 @@ def _drop_output() -> None:
 
 
 def _run(argv: list[str]) -> int:
-    if "_JOBCTL_COMPLETE" not in os.environ:
-        from jobctl.cli import fast
+    if argv[:1] == ["__complete"]:
+        from jobctl.cli import completing
 
-        left = fast.run(argv, os.environ)
-        if isinstance(left, int):
-            return left
-        argv = left
+        return completing.run(argv[1:], os.environ)
+    from jobctl.cli import fast
+
+    left = fast.run(argv, os.environ)
+    if isinstance(left, int):
+        return left
+    argv = left
     from jobctl.cli.app import run
 
     return run(argv)

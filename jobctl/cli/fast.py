@@ -164,7 +164,7 @@ def _is_name(text: str) -> bool:
 
 
 def _answer(line: Line, environ: Mapping[str, str]) -> int:
-    answers = _call(line, environ)
+    answers = call_daemon(line, environ)
     first = next(answers)
     # Only now: a line that is not answered here must not pay for it.
     from jobctl.cli.render import process_screen
@@ -232,7 +232,9 @@ def _show_output(screen: Screen, answer: dict[str, Any], answers: Iterator[dict[
     return 0
 
 
-def _call(line: Line, environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def call_daemon(
+    line: Line, environ: Mapping[str, str], *, patience_s: float = _PATIENCE_S
+) -> Iterator[dict[str, Any]]:
     """Every answer to the request: those with a part of a stream as they come, the final one last."""
     import _socket
 
@@ -246,10 +248,10 @@ def _call(line: Line, environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     # A wait or a followed output lasts as long as the job does.
     lasts = line.request["do"] == "wait" or "follow" in line.request
     try:
-        connection.settimeout(_PATIENCE_S)
+        connection.settimeout(patience_s)
         connection.connect(path)
         connection.sendall(data)
-        connection.settimeout(None if lasts else _PATIENCE_S)
+        connection.settimeout(None if lasts else patience_s)
         buffer = b""
         while True:
             received = connection.recv(1 << 18)

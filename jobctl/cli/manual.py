@@ -7,7 +7,7 @@ kept, so that the help and the manual are one text.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from typer.core import TyperGroup
 from typer.main import get_command
@@ -84,15 +84,26 @@ Both give up when the daemon stays away for half a minute.
 """
 
 
+EXIT_CODES: Final = tuple(
+    (code.strip(), told.strip())
+    for code, told in (
+        row.strip("|").split("|")
+        for row in _HEAD.partition("## Exit codes")[2].partition("`wait`")[0].splitlines()
+        if row.startswith("| ") and not row.startswith("| code")
+    )
+)
+"""Each exit code of jobctl's own, and what it means."""
+
+
 def commands_page() -> str:
     """The whole page, with a final newline. The same in every terminal and locale."""
     parts = [_HEAD]
-    for path, text in _helps(get_command(app), "jobctl", None):
+    for path, text in helps(get_command(app), "jobctl", None):
         parts.append(f"## {path}\n\n```text\n{text}\n```\n")
     return "\n".join(parts)
 
 
-def _helps(command: Any, path: str, parent: Any) -> Iterator[tuple[str, str]]:
+def helps(command: Any, path: str, parent: Any) -> Iterator[tuple[str, str]]:
     """Each command with its help, a group before its members."""
     ctx = command.make_context(
         path.rsplit(" ", 1)[-1], [], parent=parent, resilient_parsing=True, terminal_width=_WIDTH
@@ -101,7 +112,7 @@ def _helps(command: Any, path: str, parent: Any) -> Iterator[tuple[str, str]]:
     yield path, text.strip("\n")
     if isinstance(command, TyperGroup):
         for name in command.list_commands(ctx):
-            yield from _helps(command.get_command(ctx, name), f"{path} {name}", ctx)
+            yield from helps(command.get_command(ctx, name), f"{path} {name}", ctx)
 
 
 if __name__ == "__main__":

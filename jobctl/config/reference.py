@@ -7,7 +7,7 @@ with what this gives.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from jobctl.plan.difference import shown_value
 from jobctl.plan.tables import POOLS, TABLES, Table
@@ -61,6 +61,17 @@ Commands get all of them as variables too: `JOBCTL_ARG_1`, `JOBCTL_ARG_NAME`.
 """
 
 
+VALUES: Final = tuple(
+    (kind.strip(), told.strip())
+    for kind, told in (
+        row.strip("|").split("|")
+        for row in _BEFORE.partition("## How values are written")[2].splitlines()
+        if row.startswith("| ") and not row.startswith("| kind")
+    )
+)
+"""Each kind of value, and how it is written."""
+
+
 def page() -> str:
     """Give the whole page, ending with a newline."""
     parts = [_BEFORE, *(_section(table) for table in TABLES.values()), _AFTER]
@@ -85,7 +96,7 @@ def _section(table: Table) -> str:
 
 def _row(bound: BoundKey, *, has_kinds: bool) -> str:
     key = bound.key
-    cells = [f"`{key.name}`", key.mark.word, key.mark.unit, _default(bound)]
+    cells = [f"`{key.name}`", key.mark.word, key.mark.unit, default_of(bound)]
     if has_kinds:
         cells += [_kinds(bound), _pools(bound)]
     return "| " + " | ".join([*cells, key.help]) + " |"
@@ -107,7 +118,8 @@ def _pools(bound: BoundKey) -> str:
     return "all" if len(kept) == len(POOLS) else ", ".join(f"`{pool}`" for pool in kept)
 
 
-def _default(bound: BoundKey) -> str:
+def default_of(bound: BoundKey) -> str:
+    """What stands for a key that is not written, for people; nothing where that is nothing."""
     if bound.required:
         return "must be written"
     if bound.key.default_text:
