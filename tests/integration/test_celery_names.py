@@ -346,3 +346,18 @@ def test_what_the_page_shows_runs(shop: Shop) -> None:
 def test_every_setting_that_is_used_stands_on_the_page() -> None:
     page = (ROOT / "docs/how-to/from-celery.md").read_text()
     assert [name for name in settings.USED if f"`{name}`" not in page] == []
+
+
+def test_an_entry_of_installed_apps_may_name_a_class(
+    clean: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "shop_of_classes"
+    package.mkdir()
+    (package / "apps.py").write_text("class ShopConfig:\n    name = 'shop_of_classes'\n")
+    (package / "tasks.py").write_text(
+        "from jobctl.contrib.celery import task\n@task\ndef found(): ...\n"
+    )
+    app = Celery("demo")
+    app.autodiscover_tasks(lambda: ["shop_of_classes.apps.ShopConfig"], force=True)
+    assert list(tasks._tasks) == ["shop_of_classes.tasks.found"]

@@ -47,6 +47,9 @@ from jobctl.errors import RemoteError
 subtask = signature
 """Celery's older name for it."""
 
+task = shared_task
+"""The name that it had in Celery 3."""
+
 __all__ = [
     "AsyncResult",
     "Celery",
@@ -72,6 +75,7 @@ __all__ = [
     "signature",
     "solar",
     "subtask",
+    "task",
     "xmap",
     "xstarmap",
 ]

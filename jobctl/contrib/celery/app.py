@@ -332,7 +332,8 @@ class Celery:
 
         def find() -> None:
             named = packages() if callable(packages) else packages
-            autodiscover(_django_apps() if named is None else named, related_name)
+            searched = _django_apps() if named is None else map(_package_of, named)
+            autodiscover(searched, related_name)
 
         if force:
             find()
@@ -521,6 +522,15 @@ def _names(named: object) -> tuple[str, ...]:
     if isinstance(named, str):
         return (named,)
     return tuple(str(name) for name in named) if isinstance(named, (list, tuple, set)) else ()
+
+
+def _package_of(named: str) -> str:
+    """The package that an entry of Django's ``INSTALLED_APPS`` means: one of them may name a class."""
+    module, _, name = named.rpartition(".")
+    if not name[:1].isupper():
+        return named
+    kind = getattr(importlib.import_module(module), name, None)
+    return str(getattr(kind, "name", named))
 
 
 def _django_apps() -> list[str]:
