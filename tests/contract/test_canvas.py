@@ -7,6 +7,7 @@ the whole module: a daemon there, a worker of Celery here.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -17,7 +18,9 @@ import pytest
 from jobctl.api import tasks as declared
 from jobctl.api.session import session
 from tests.contract.canvas import CASES
+from tests.contract.canvas.cases import SAME
 from tests.contract.canvas.library import Library
+from tests.contract.canvas.page import page
 from tests.contract.canvas.tasks import text
 from tests.support.celery_worker import Worker, two_databases
 from tests.support.daemon import running_daemon
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from tests.contract.canvas.cases import Case
+
+ROOT = Path(__file__).parents[2]
 
 
 def imported(folder: Path, name: str, library: str, settings: str = "") -> ModuleType:
@@ -103,3 +108,20 @@ def test_jobctl(jobctl_library: Library, case: Case) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_celery(celery_library: Library, case: Case) -> None:
     assert case.run(celery_library) == case.expected_of("celery")
+
+
+def test_the_page_says_what_the_cases_say() -> None:
+    told = ROOT / "docs/reference/celery-canvas.md"
+    expected = page()
+    if os.environ.get("JOBCTL_REWRITE_SNAPSHOTS") and (
+        not told.exists() or told.read_text() != expected
+    ):
+        told.write_text(expected)
+        pytest.fail("the page was written anew: look at it, then run again without rewriting")
+    assert told.read_text() == expected
+
+
+def test_there_are_many_cases_and_each_difference_is_explained() -> None:
+    assert len(CASES) >= 80
+    assert len({case.id for case in CASES}) == len(CASES)
+    assert all(bool(case.why) == (case.celery is not SAME) for case in CASES)

@@ -114,17 +114,13 @@ def _(c: Library) -> Any:
 
 case(
     "forget() forgets all of it",
-    [None, None],
-    celery=["PENDING"] * 2,
-    why="What was forgotten has still succeeded.",
+    ["SUCCESS", "SUCCESS"],
+    celery=["PENDING", "PENDING"],
+    why="What was forgotten has succeeded all the same: its state stays, its result is None.",
 )(
-    lambda c: (
-        lambda r: (
-            c.value(r),
-            r.forget(),
-            [x.state if c.name == "celery" else x.result for x in r.results],
-        )[2]
-    )(c.group(c.t.identity.s(1), c.t.identity.s(2)).delay())
+    lambda c: (lambda r: (c.value(r), r.forget(), [c.state_of(x.id) for x in r.results])[2])(
+        c.group(c.t.identity.s(1), c.t.identity.s(2)).delay()
+    )
 )
 simple(
     "skew() delays one after the other",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,13 +66,9 @@ class Library:
             return "refused"
         return "accepted"
 
-    def ended(self, result: Any) -> str:
-        """Its state at its end."""
-        deadline = time.monotonic() + LIMIT_S
-        while not result.ready():
-            assert time.monotonic() < deadline
-            result.get(timeout=LIMIT_S, propagate=False)
-        return str(result.state)
+    def state_of(self, id: Any) -> str:
+        """The state of a job by its id, as a program asks that did not submit it."""
+        return str(self.t.app.AsyncResult(id).state)
 
 
 def error_of(error: BaseException) -> list[str]:
