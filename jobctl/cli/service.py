@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -329,21 +330,34 @@ def _service(
     if is_strict and instance is None:
         raise UsageError("--strict is for an application", hint="Give --instance USER with it.")
     found = own_program() if program is None else Path(program)
+    version = _version() if must_write else 0
     if not found.is_absolute() or not os.access(found, os.X_OK):
         raise UsageError(
             f"{found} is no program with its whole path", hint="--program /usr/bin/jobctl"
         )
     uid = os.geteuid()
     if is_user:
-        return user_service(found, session.environ, uid, with_socket=with_socket)
+        return user_service(found, session.environ, uid, with_socket=with_socket, systemd=version)
     if must_write and uid != 0:
         raise NotAllowed(
             "only root may change the services of the system",
             hint="sudo jobctl service …, or --user for a daemon of your own.",
         )
     if instance is None:
-        return system_service(found, with_socket=with_socket)
-    return instance_service(found, instance, with_socket=with_socket, is_strict=is_strict)
+        return system_service(found, with_socket=with_socket, systemd=version)
+    return instance_service(
+        found, instance, with_socket=with_socket, is_strict=is_strict, systemd=version
+    )
+
+
+def _version() -> int:
+    """The version of this host's systemd, whether it runs or not; 0 when there is none."""
+    program = shutil.which("systemctl")
+    if program is None:
+        return 0
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    told = done.stdout.split()
+    return int(told[1]) if len(told) > 1 and told[1].isdecimal() else 0
 
 
 def _refuse_others(files: Sequence[UnitFile]) -> None:

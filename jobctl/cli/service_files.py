@@ -33,6 +33,11 @@ _SHIPPED_PROGRAM: Final = "/usr/bin/jobctl"
 _MARK: Final = re.compile(
     r'# Written by "jobctl service install", digest ([0-9a-f]{32}): change it with "systemctl edit"\.\n'
 )
+_KNOWS_SUBGROUPS: Final = 254
+_SUBGROUP: Final = """\
+# The daemon in a group of its own in it, so that limits of jobs can be in it too; older versions do not know it.
+DelegateSubgroup=daemon
+"""
 _STRICT: Final = "strict.conf"
 _UNSET: Final = ("JOBCTL_CONFIG", "JOBCTL_SOCKET", "STATE_DIRECTORY", "RUNTIME_DIRECTORY")
 """What a service does not see of the environment of who installs it."""
@@ -83,8 +88,8 @@ class Service:
         return self.booted.exists()
 
 
-def system_service(program: Path, *, with_socket: bool = True) -> Service:
-    """The daemon of the whole system."""
+def system_service(program: Path, *, with_socket: bool = True, systemd: int = 0) -> Service:
+    """The daemon of the whole system. ``systemd`` is the version that is to read the units, 0 an unknown one."""
     return _service(
         program,
         "jobctl",
@@ -94,11 +99,17 @@ def system_service(program: Path, *, with_socket: bool = True) -> Service:
         state_dir=Path("/var/lib/jobctl"),
         socket=Path("/run/jobctl/jobctl.sock"),
         with_socket=with_socket,
+        systemd=systemd,
     )
 
 
 def instance_service(
-    program: Path, user: str, *, with_socket: bool = True, is_strict: bool = False
+    program: Path,
+    user: str,
+    *,
+    with_socket: bool = True,
+    is_strict: bool = False,
+    systemd: int = 0,
 ) -> Service:
     """The daemon of one application, which runs as ``user``. Raises UsageError: no user has such a name."""
     if not re.fullmatch(r"[a-z_][a-z0-9_-]*", user, re.ASCII | re.IGNORECASE):
@@ -112,12 +123,18 @@ def instance_service(
         state_dir=Path(f"/var/lib/jobctl-{user}"),
         socket=Path(f"/run/jobctl-{user}/jobctl.sock"),
         with_socket=with_socket,
+        systemd=systemd,
         is_strict=is_strict,
     )
 
 
 def user_service(
-    program: Path, environ: Mapping[str, str], uid: int, *, with_socket: bool = True
+    program: Path,
+    environ: Mapping[str, str],
+    uid: int,
+    *,
+    with_socket: bool = True,
+    systemd: int = 0,
 ) -> Service:
     """The daemon of the user ``uid``. Raises UsageError: root has none."""
     if uid == 0:
@@ -143,6 +160,7 @@ def user_service(
         booted=runtime / "systemd",
         systemctl=("systemctl", "--user"),
         with_socket=with_socket,
+        systemd=systemd,
     )
 
 
@@ -156,6 +174,7 @@ def _service(
     state_dir: Path,
     socket: Path,
     with_socket: bool,
+    systemd: int,
     shipped: Path = UNITS,
     is_strict: bool = False,
     systemctl: tuple[str, ...] = ("systemctl",),
@@ -166,7 +185,7 @@ def _service(
     files = [
         UnitFile(
             path=folder / f"{template}{at}.{kind}",
-            text=_marked(shipped / f"{template}{at}.{kind}", program),
+            text=_marked(shipped / f"{template}{at}.{kind}", program, systemd),
             is_shared=bool(instance),
         )
         for kind in kinds
@@ -174,7 +193,9 @@ def _service(
     if is_strict:
         source = UNITS / "jobctl@.service.d" / _STRICT
         files.append(
-            UnitFile(path=folder / f"{name}.service.d" / _STRICT, text=_marked(source, program))
+            UnitFile(
+                path=folder / f"{name}.service.d" / _STRICT, text=_marked(source, program, systemd)
+            )
         )
     return Service(
         program=program,
@@ -190,10 +211,12 @@ def _service(
     )
 
 
-def _marked(shipped: Path, program: Path) -> str:
+def _marked(shipped: Path, program: Path, systemd: int) -> str:
     text = shipped.read_text(encoding="utf-8").replace(
         f"={_SHIPPED_PROGRAM} ", f"={quoted(str(program))} "
     )
+    if systemd >= _KNOWS_SUBGROUPS:
+        text = text.replace("\nDelegate=yes\n", f"\nDelegate=yes\n{_SUBGROUP}")
     mark = f'# Written by "jobctl service install", digest {_digest(text)}: change it with "systemctl edit".\n'
     return mark + text
 

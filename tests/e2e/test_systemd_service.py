@@ -39,6 +39,8 @@ def test_the_daemon_of_the_system_is_installed_changed_and_removed_under_a_runni
     # As an earlier installation did, which had no socket unit.
     box.jobctl("service", "install", "--no-socket-unit")
     assert state(box) == {"running": True, "enabled": "enabled", "active": "active"}
+    if int(box.run("systemctl", "--version").stdout.split()[1]) >= 254:
+        assert box.shows("DelegateSubgroup") == "daemon"
     job = box.begin("wait_for_go; exit 9")
 
     steps = done(box, "install")

@@ -81,7 +81,9 @@ def test_install_writes_units_and_a_configuration_and_says_what_is_left(
     unit = (home / SERVICE).read_text()
     assert f"ExecStart={PROGRAM} daemon\n" in unit
     shipped = (UNITS / "user/jobctl.service").read_text()
-    assert unit.partition("\n")[2] == shipped.replace("/usr/bin/jobctl ", f"{PROGRAM} ")
+    added = {"# The daemon in a group of its own in it", "DelegateSubgroup=daemon"}
+    written = [line for line in unit.splitlines()[1:] if line.partition(",")[0] not in added]
+    assert written == shipped.replace("/usr/bin/jobctl ", f"{PROGRAM} ").splitlines()
     # A daemon can start with it.
     assert load(home / CONFIG).problems == ()
 
@@ -287,6 +289,16 @@ def test_a_program_with_blanks_and_percents_is_quoted_for_systemd(tmp_path: Path
     written = tmp_path / "unit"
     written.write_text(text)
     assert owner_of(written) is Owner.US
+
+
+def test_a_unit_says_what_the_systemd_that_reads_it_knows() -> None:
+    def delegation(version: int) -> list[str]:
+        files = instance_service(PROGRAM, "shop", is_strict=True, systemd=version).files
+        lines = [line for file in files for line in file.text.splitlines()]
+        return [line for line in lines if line.startswith("Delegate")]
+
+    assert delegation(253) == delegation(0) == ["Delegate=yes"]
+    assert delegation(254) == ["Delegate=yes", "DelegateSubgroup=daemon"]
 
 
 def test_the_strict_drop_in_goes_to_its_instance_alone() -> None:
