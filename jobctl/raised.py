@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -113,12 +113,13 @@ class Replaced(Retry):
 
     It travels as what the function asks for, like a retry: the transaction that ends the attempt makes the
     jobs. ``work``: ``jobs``, ``steps`` and ``shape`` as of a submitted workflow; with ``gathers`` there is one
-    step more, which takes the results of the others.
+    step more, which takes the results of the others. ``here`` makes the work in place, and gives its result.
     """
 
-    def __init__(self, work: Mapping[str, Any]) -> None:
+    def __init__(self, work: Mapping[str, Any], *, here: Callable[[], Any] | None = None) -> None:
         super().__init__("the function asked to be replaced")
         self.work = work
+        self.here = here
 
     def to_json(self) -> str:
         """Give ``replace``: the work."""

@@ -16,15 +16,13 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, cast
 
-from jobctl.api import workflows
 from jobctl.api.compiling import parts_of
+from jobctl.api.group_results import GroupResult
 from jobctl.api.signatures import Signature, signature
 from jobctl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from jobctl.api.group_results import GroupResult
 
 
 class _Combined(Signature[Any]):
@@ -123,7 +121,9 @@ class group(_Combined):  # noqa: N801 -- Celery's name
                     f"{name} is for single tasks, and this is a group",
                     hint="A chord has a task after a group; link_error() of the group links each of it.",
                 )
-        return cast("GroupResult", workflows.submit(self.clone(args, kwargs, **options)))
+        if not self.tasks:
+            return GroupResult([], id=0)
+        return cast("GroupResult", super().apply_async(args, kwargs, **options))
 
     def delay(self, *args: Any, **kwargs: Any) -> GroupResult:  # type: ignore[override]
         """`apply_async` with these arguments."""

@@ -19,7 +19,7 @@ from jobctl.api.running import Attempt, ExceptionInfo, Request, Runnable
 from jobctl.api.session import session
 from jobctl.errors import InvalidArguments, RemoteError
 from jobctl.job import Reason, State
-from jobctl.raised import Ignore, Reject, Retry, name_of
+from jobctl.raised import Ignore, Reject, Replaced, Retry, name_of
 from jobctl.retry import RetryRule
 from jobctl.task import Task, make_task
 from jobctl.task.keys import keys_of
@@ -136,6 +136,8 @@ def apply(
             value = json.loads(json.dumps(_value_of(attempt)))
             answer["result"] = None if job.get("ignore_result") else value
         except Exception as error:  # noqa: BLE001 -- whatever the function raises is its outcome
+            if isinstance(error, Replaced) and error.here is not None:
+                return _replaced(answer, error.here())
             if isinstance(error, Ignore):
                 ended = {"state": State.REVOKED.value, "reason": Reason.IGNORED.value}
                 return EagerResult({**answer, **ended}, error)
@@ -152,6 +154,20 @@ def apply(
             return EagerResult({**answer, "state": State.FAILURE.value}, cause)
         return EagerResult({**answer, "state": State.SUCCESS.value}, None)
     raise AssertionError("an iteration without an end has ended")
+
+
+def _replaced(answer: dict[str, Any], by: Any) -> EagerResult[Any]:
+    """The result of a job in whose place others were made: what they came to."""
+    if isinstance(by, EagerResult):
+        told = {
+            name: by._answer.get(name) for name in ("state", "reason", "result", "error", "cause")
+        }
+        return EagerResult({**answer, **told}, by._cause)
+    try:
+        return EagerResult({**answer, "state": State.SUCCESS.value, "result": by.get()}, None)
+    except RemoteError as error:
+        told = {"type": error.type, "message": error.text, "traceback": error.traceback}
+        return EagerResult({**answer, "state": State.FAILURE.value, "error": told}, error.__cause__)
 
 
 _ARGUMENTS: Final[tuple[tuple[str, Any], ...]] = (("args", []), ("kwargs", {}))

@@ -158,6 +158,9 @@ class Signature(dict[str, Any], Generic[R]):
         Raises as `jobctl.api.send_task` does.
         """
         call = self.clone(args, kwargs, **options) if args or kwargs or options else self
+        task = _find_task(workflows.first_task(call))
+        if task is not None and task.is_made_in_place:
+            return cast("AsyncResult[R]", workflows.apply(call, _find_task))
         if workflows.is_one_job(call):
             return submit(call)
         return cast("AsyncResult[R]", workflows.submit(call))

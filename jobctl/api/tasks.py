@@ -344,15 +344,22 @@ class FunctionTask(Generic[P, R]):
 
         The job waits again: what it comes to is what ``sig`` comes to, of a group the list of its results; who
         waits for the job, or takes its result, waits for that. The transaction that ends the attempt stores
-        all of it. Called directly, or in place, ``sig`` is made in place and its result given back.
+        all of it. Called directly, ``sig`` is made in place and its result given back.
 
         Raises:
-            Replaced: always, in a worker. UsageError, InvalidArguments: a signature that cannot be submitted.
+            Replaced: always, while a job runs. UsageError, InvalidArguments: a signature that cannot be submitted.
         """
         request = self.request
-        if request.called_directly or request.is_eager:
+        if request.called_directly:
             return workflows.apply(sig, registered_task).get()
+        if request.is_eager:
+            raise Replaced({}, here=lambda: workflows.apply(sig, registered_task))
         raise Replaced(workflows.work_of(sig))
+
+    @property
+    def is_made_in_place(self) -> bool:
+        """Its jobs are made where they are submitted, because the application says so."""
+        return False
 
     def map(self, values: Iterable[Any], **options: Unpack[CallOptions]) -> list[AsyncResult[R]]:
         """Submit a job for each value, which is its one argument: ``send.map(addresses, queue="bulk")``.

@@ -28,6 +28,17 @@ def is_one_job(sig: Mapping[str, Any]) -> bool:
     return sig["subtask_type"] is None and not (options.get("link") or options.get("link_error"))
 
 
+def first_task(sig: Mapping[str, Any]) -> str:
+    """The name of a task of which it has jobs; empty for one without any."""
+    kind, parts = sig.get("subtask_type"), sig.get("kwargs") or {}
+    if kind not in ("chain", "group", "chord"):
+        return str(sig["task"])
+    header = parts.get("header")
+    tasks = parts["tasks"] if kind != "chord" else [header, parts.get("body")]
+    named = (first_task(part) for part in tasks if isinstance(part, dict))
+    return next(filter(None, named), "")
+
+
 def submit(sig: Mapping[str, Any]) -> Result:
     """Submit a workflow; gives the result of its last step. Raises as `jobctl.api.send_task` does."""
     if (here := instead()) is not None:

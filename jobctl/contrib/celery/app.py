@@ -131,7 +131,7 @@ class Task(DjangoTask[P, R]):
     ) -> _AsyncResult[R]:
         """See `FunctionTask.apply_async`; with ``task_always_eager`` it is made in place."""
         conf = self.app.conf
-        if not conf.task_always_eager:
+        if not conf.task_always_eager or options.get("link") or options.get("link_error"):
             return super().apply_async(args or (), kwargs, **options)
         result = self.apply(args or (), kwargs)
         if conf.task_eager_propagates:
@@ -141,6 +141,11 @@ class Task(DjangoTask[P, R]):
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> _AsyncResult[R]:
         """`apply_async` with these arguments."""
         return self.apply_async(args, kwargs)
+
+    @property
+    def is_made_in_place(self) -> bool:
+        """As ``task_always_eager`` says."""
+        return bool(self.app.conf.task_always_eager)
 
     def map(self, values: Iterable[Any], **options: Any) -> Any:
         """One job that calls it for each of these, as a signature: ``add.map(values).delay()``."""
