@@ -29,7 +29,7 @@ SLOW := slow or celery or fault
 PROCESS_TESTS := $(wildcard $(addprefix tests/,integration e2e faults))
 CHECKED := $(wildcard jobctl tests benchmarks examples supervisor)
 
-.PHONY: help setup demo run test test-slow flaky kill restarts kill-beat lint types layers docs bench bench-smoke bench-guard
+.PHONY: help setup demo run test test-slow flaky kill restarts kill-beat lint types layers docs pages deb bench bench-smoke bench-guard
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -104,6 +104,18 @@ layers: $(READY)  ## who may import whom
 
 docs: $(READY)  ## the manual and the examples in docstrings
 	$(PYTEST) tests/docs
+
+# Each in a file of its own first: a maker that fails leaves the page as it was.
+pages: $(READY)  ## the pages and tables that are made from the commands and keys
+	@make_page() { $(BIN)/python -m "$$1" > "$$2.new" && mv "$$2.new" "$$2" || { rm -f "$$2.new"; exit 1; }; }; \
+	make_page jobctl.cli.manual docs/reference/commands.md; \
+	make_page jobctl.config.reference docs/reference/configuration.md; \
+	make_page jobctl.cli.completion_maker jobctl/cli/completion.json; \
+	make_page jobctl.cli.man man/jobctl.1; \
+	make_page jobctl.config.man man/jobctl.toml.5
+
+deb: $(READY)  ## a Debian package in dist/
+	packaging/build-deb
 
 bench: $(READY)  ## the budgets, side by side with peers; BENCH='name …' for some of them
 	$(BIN)/python -m benchmarks $(BENCH)

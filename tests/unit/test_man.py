@@ -23,11 +23,11 @@ def test_the_kept_page_of_commands_is_the_one_that_is_made(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
 
-    assert commands.page() == PAGES[0].read_text(), "python -m jobctl.cli.man > man/jobctl.1"
+    assert commands.page() == PAGES[0].read_text(), "make pages"
 
 
 def test_the_kept_page_of_the_configuration_is_the_one_that_is_made() -> None:
-    assert keys.page() == PAGES[1].read_text(), "python -m jobctl.config.man > man/jobctl.toml.5"
+    assert keys.page() == PAGES[1].read_text(), "make pages"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -142,9 +142,7 @@ def test_a_shell_that_asks_nonsense_is_told_nothing(run: Run, argv: list[str]) -
 def test_the_table_is_the_one_that_the_commands_give() -> None:
     kept = json.loads(Path(completing.__file__).with_name("completion.json").read_text())
 
-    assert completion_table() == kept, (
-        "python -m jobctl.cli.completion_maker > completion.json; mv completion.json jobctl/cli/"
-    )
+    assert completion_table() == kept, "make pages"
 
 
 # -- in the shells ----------------------------------------------------------------------------------
