@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from jobctl.contrib.django.settings import read_settings
 from jobctl.contrib.django.workers import VARIABLE
@@ -23,11 +23,14 @@ class Command(BaseCommand):  # type: ignore[misc]  # Django has no types
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """See `BaseCommand`."""
-        self.stdout.write(configuration(), ending="")
+        module = os.environ.get(VARIABLE)
+        if module is None:
+            raise CommandError(f"workers find the settings by {VARIABLE}, which is not set here")
+        self.stdout.write(configuration(module), ending="")
 
 
-def configuration() -> str:
-    """TOML with the interpreter, the folder and the user of this process."""
+def configuration(module: str) -> str:
+    """TOML with the interpreter, the folder and the user of this process, and this module of settings."""
     read = read_settings(settings)
     daemon: dict[str, Any] = {"imports": ["jobctl.contrib.django.worker"]}
     if read.state_dir is not None:
@@ -41,7 +44,7 @@ def configuration() -> str:
         # A daemon of root imports no code as root that it was not told to.
         group["user"] = pwd.getpwuid(0).pw_name
     lines = ["[daemon]", *_lines(daemon), "", "[workers.default]", *_lines(group)]
-    lines.append(f"env = {{ {VARIABLE} = {_written(os.environ[VARIABLE])} }}")
+    lines.append(f"env = {{ {VARIABLE} = {_written(module)} }}")
     return "\n".join([*lines, ""])
 
 
