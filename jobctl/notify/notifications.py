@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from jobctl.clock import SECOND, earliest
+from jobctl.errors import StorageError
 from jobctl.job import Change, Reason, State
 from jobctl.logs import fields, logger
 from jobctl.notify.notice import head_and_tail, one_line, readable, to_text
@@ -30,10 +32,11 @@ from jobctl.store import jobs as job_rows
 from jobctl.store import lates as late_rows
 from jobctl.store import notices as notice_rows
 from jobctl.store import troubles as trouble_rows
+from jobctl.store.database import Refused
 from jobctl.store.lates import Late
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from jobctl.clock import Clock, Moment
@@ -160,6 +163,10 @@ class Notifications:
 
     def begun(self, job: Claimed, now: Moment) -> None:
         """An attempt of one of `starts` was claimed."""
+        with _harmless(job.id):
+            self._tell_begin(job, now)
+
+    def _tell_begin(self, job: Claimed, now: Moment) -> None:
         task = self._plan.find(job.task) if self._plan and job.task else None
         for route in self._of(task, job.queue):
             if task is not None and "start" in route.events:
@@ -175,6 +182,12 @@ class Notifications:
         """An attempt has ended, in this transaction, and this became of its job."""
         if not self._routes and not self._troubles:
             return
+        with _harmless(running.id):
+            self._tell_end(running, task, change, outcome, now)
+
+    def _tell_end(
+        self, running: Running, task: Task | None, change: Change, outcome: Outcome, now: Moment
+    ) -> None:
         if task is not None and route_of(task.name) is not None:
             self._sent(running, change, outcome)
             return
@@ -477,6 +490,17 @@ class Notifications:
             return ""
         finally:
             os.close(fd)
+
+
+@contextmanager
+def _harmless(job_id: int) -> Iterator[None]:
+    """What has begun or ended has done so, whatever becomes of telling it: only a store that refuses undoes it."""
+    try:
+        yield
+    except (Refused, StorageError):
+        raise
+    except Exception:  # noqa: BLE001 -- a fault of ours in a message must not cost an outcome
+        logger.exception("people could not be told", extra=fields(job=job_id))
 
 
 def _is_late(row: Mapping[str, Any]) -> bool:

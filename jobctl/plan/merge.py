@@ -46,7 +46,13 @@ from jobctl.plan.check import (
 from jobctl.plan.force import Plan
 from jobctl.plan.handover import handover_faults
 from jobctl.plan.routes import route_faults
-from jobctl.plan.senders import group_of_senders, name_faults, queue_of_messages, task_of
+from jobctl.plan.senders import (
+    group_of_senders,
+    is_ours,
+    name_faults,
+    queue_of_messages,
+    task_of,
+)
 from jobctl.plan.tables import implicit_group, implicit_queue, read_task_table
 from jobctl.steps import Steps, at_once, parts
 from jobctl.task import UNKNOWN_SOURCE, Source, Task
@@ -443,12 +449,13 @@ def check_schedule(plan: Plan, spec: ScheduleSpec, *, now: Moment, replaces: boo
         zoned = dataclasses.replace(spec, timezone=spec.timezone or plan.settings.timezone)
         of_rule.extend(moment_faults(zoned, path, now))
     faults.extend(of_rule)
-    task = plan.find(spec.task)
+    task = None if is_ours(spec.task) else plan.find(spec.task)
     if task is not None:
         faults.extend(argument_faults(spec, task, plan.parameters.get(task.name), path))
         faults.extend(overlap_faults(spec, task, path))
     elif spec.task not in plan.unavailable:
-        faults.extend(task_reference_faults([spec], [*plan.tasks, *plan.aliases], {}))
+        known = [name for name in (*plan.tasks, *plan.aliases) if not is_ours(name)]
+        faults.extend(task_reference_faults([spec], known, {}))
     if faults:
         raise PlanRefused(tuple(_problem_of(fault) for fault in faults))
 

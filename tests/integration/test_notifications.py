@@ -13,6 +13,7 @@ from jobctl.dispatcher import Dispatcher
 from jobctl.dispatcher.allowances import Allowances
 from jobctl.dispatcher.orders import Orders
 from jobctl.engine.base import Done, Settled
+from jobctl.errors import NotFound
 from jobctl.notify.notifications import Notifications
 from jobctl.plan import DaemonSettings
 from jobctl.plan.routes import Route, build_route
@@ -424,3 +425,18 @@ def test_a_busy_host_tells_all_the_same(database: Database, tmp_path: Path) -> N
 
     assert allowances.of(ready_line("command", "default")) == 0
     assert allowances.of(ready_line("command", QUEUE)) > 0
+
+
+def test_an_end_is_stored_although_it_cannot_be_told(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = telling(database, tmp_path)
+
+    def fail(_route: str, _notice: str) -> NewJob:
+        raise NotFound("there is no such task any more")
+
+    monkeypatch.setattr(bench, "make", fail)
+    job = bench.run()
+
+    assert job_rows.state(database, job) == "FAILURE"
+    assert bench.told() == []

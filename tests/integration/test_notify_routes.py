@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jobctl.errors import JobctlError, NotAllowed
 from jobctl.protocol import requests
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.receivers import Hook, Mailbox, Place
@@ -110,6 +111,17 @@ def test_messages_are_no_jobs_of_users(sendmail: Path) -> None:
         queues = daemon.call(requests.Inspect(what="queues"))["queues"]
         tasks = daemon.call(requests.Inspect(what="registered"))["tasks"]
         by_task = daemon.call(requests.List(task="jobctl.notify.ops"))["jobs"]
+        # Nobody else speaks in the daemon's name, or keeps its senders busy.
+        for job_of_ours in (
+            {"task": "jobctl.notify.ops", "kwargs": {"notice": "{}"}},
+            {"command": ["sleep", "1000"], "queue": "jobctl.notify"},
+            {"task": "plain", "queue": "jobctl.notify"},
+        ):
+            with pytest.raises(NotAllowed, match="only the daemon itself"):
+                daemon.submit(**job_of_ours)
+        table = {"task": "jobctl.notify.ops", "every": "1s"}
+        with pytest.raises(JobctlError, match="there is no task"):
+            daemon.call(requests.AddSchedule(name="spam", table=table))
 
     assert [one["id"] for one in listed] == [job]
     assert count == 1

@@ -22,6 +22,7 @@ from jobctl.daemon.station import Pattern
 from jobctl.errors import InvalidArguments, NotAllowed, UsageError
 from jobctl.job import Reason
 from jobctl.plan.gates import gate_of, is_paced, unique_key_of
+from jobctl.plan.senders import is_ours
 from jobctl.protocol.requests import NewJob
 from jobctl.store import jobs as job_rows
 from jobctl.store.jobs import (
@@ -128,6 +129,12 @@ def new_row(station: Station, uid: int, job: NewJob, now: Moment) -> job_rows.Ne
     """
     if (job.task is None) == (job.command is None):
         raise UsageError("a job is either of a task or a command of its own")
+    if is_ours(job.task or "") or is_ours(job.queue or ""):
+        # Who may submit could speak in the name of the daemon, or keep its senders busy.
+        raise NotAllowed(
+            "only the daemon itself makes jobs there: they are its messages to people",
+            hint="jobctl notify test sends one by each route.",
+        )
     if job.task is not None:
         if job.task not in station.plan.tasks:
             # Judged before anybody looks for a similar name, which takes a while with a long one.
