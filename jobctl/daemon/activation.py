@@ -98,6 +98,25 @@ def check_place(listener: socket.socket, expected: Path) -> None:
         )
 
 
+def give_access(path: Path, *, gid: int | None, mode: int) -> None:
+    """Give the manager's socket the group (None: leave it) and the mode that the configuration names.
+
+    Raises:
+        StateDirectoryUnusable: this process may not.
+    """
+    try:
+        # A unit that takes chown(2) away may have made it with that group.
+        if gid is not None and path.stat().st_gid != gid:
+            os.chown(path, -1, gid)
+        path.chmod(mode)
+    except OSError as error:
+        raise StateDirectoryUnusable(
+            f'the service manager\'s socket "{path}" cannot be given the group and mode of the '
+            f"configuration: {error.strerror}",
+            hint="Write the daemon's user as SocketUser=, and the group as SocketGroup=, into the socket unit.",
+        ) from error
+
+
 def _real(path: Path) -> Path:
     """``/var/run`` is another name of ``/run``."""
     return path.parent.resolve() / path.name

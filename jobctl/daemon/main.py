@@ -314,7 +314,8 @@ def build(
     ballast.take()
     made_with = (os.getegid() if gid is None else gid, file_mode(file.settings))
     if listener is not None:
-        # The service manager's socket has the group and the mode of its unit.
+        # The configuration says who may connect, and says it again when it has changed; the unit cannot know.
+        activation.give_access(listen_at, gid=gid, mode=made_with[1])
         found = listen_at.stat()
         made_with = (found.st_gid, stat.S_IMODE(found.st_mode))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobctl.client import Client
-from jobctl.daemon.activation import take_listener
+from jobctl.daemon.activation import give_access, take_listener
 from jobctl.errors import ConfigError, StateDirectoryUnusable
 from jobctl.paths import connect_unix
 from jobctl.protocol import requests
@@ -131,6 +131,29 @@ def test_a_daemon_whose_clients_would_look_elsewhere_is_refused(manager: Manager
     daemon.until("the log", lambda: "clients would look for" in daemon.log())
     assert not daemon.socket.exists()
     daemon.socket = ours
+
+
+@pytest.mark.slow
+def test_the_socket_has_the_group_and_mode_of_each_daemons_configuration(manager: Manager) -> None:
+    daemon = manager.daemon
+    daemon.socket.chmod(0o666)
+    group = os.getegid() if os.geteuid() else 4321
+    modes = []
+    for config in ("[daemon]\n", f'[daemon]\nsocket_group = "{group}"\n', "[daemon]\n"):
+        daemon.config.write_text(config)
+        daemon.start()
+        modes.append(daemon.socket.stat().st_mode & 0o777)
+        daemon.stop()
+
+    assert modes == [0o600, 0o660, 0o600]
+    assert daemon.socket.stat().st_gid == group
+
+
+def test_a_group_that_cannot_be_given_is_told_with_what_to_write_instead(tmp_path: Path) -> None:
+    with pytest.raises(StateDirectoryUnusable, match="cannot be given") as refused:
+        give_access(tmp_path / "gone", gid=None, mode=0o660)
+
+    assert "SocketUser=" in refused.value.hint
 
 
 def test_what_was_handed_to_another_process_is_left_alone() -> None:
