@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jobctl.api.results import AsyncResult
 from jobctl.api.session import session
 from jobctl.errors import JobFailed, NotFound, UsageError, WaitTimedOut
+from jobctl.job import FINAL
 from jobctl.protocol import requests
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class GroupResult:
         for one in self.results:
             left_s = None if ends_at is None else max(ends_at - session.clock.monotonic(), 0.0)
             try:
-                value: Any = one.get(left_s, propagate)  # type: ignore[call-overload]
+                value = _value(one, left_s, propagate)
             except WaitTimedOut:
                 raise WaitTimedOut(
                     f"the group {self.id} has not ended within {timeout:g} s",
@@ -166,6 +167,15 @@ class GroupResult:
 
     def __repr__(self) -> str:
         return f"<GroupResult {self.id}: {self.as_list()}>"
+
+
+def _value(one: AsyncResult[Any] | GroupResult, left_s: float | None, propagate: bool) -> Any:
+    """What one of them came to; one that has ended is asked on the connection that is kept, without a wait."""
+    if isinstance(one, AsyncResult):
+        answer = one._ask()
+        if answer["state"] in FINAL:
+            return one._came_to(answer, left_s, propagate=propagate)
+    return one.get(left_s, propagate)  # type: ignore[call-overload]
 
 
 def _last_group(shape: Any) -> list[Any] | None:

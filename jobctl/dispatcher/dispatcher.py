@@ -884,6 +884,14 @@ class Dispatcher:
         self.effects.stops.append(Stop(worker, token, Verdict.CANCELLED.value, signal))
         return "stopping"
 
+    def cancel_many(self, job_ids: Sequence[int], now: Moment) -> list[int]:
+        """End jobs, as `cancel` does each; those whose attempts must be stopped first."""
+        reason = Reason.CANCELLED.value
+        ended = job_rows.revoke_many(self._database, ids=job_ids, reason=reason, now=now)
+        self.effects.ended += ended
+        left = set(job_ids).difference(ended)
+        return [job_id for job_id in sorted(left) if self.cancel(job_id, now) == "stopping"]
+
     def purge(self, job_ids: Iterable[int], now: Moment) -> int:
         """End those of these jobs that wait; how many they were."""
         ended = [

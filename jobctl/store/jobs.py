@@ -307,6 +307,12 @@ def revoke_waiting(database: Database, *, id: int, reason: str, now: Moment) -> 
     return database.changes() == 1
 
 
+def revoke_many(database: Database, *, ids: Sequence[int], reason: str, now: Moment) -> list[int]:
+    """End those of these jobs that wait; which they were."""
+    bindings = {"ids": dumps([*ids]), "reason": reason, "now": now}
+    return [row[0] for row in database.rows(statement("jobs/revoke_many"), bindings)]
+
+
 def ask_stop(database: Database, *, id: int, reason: str) -> tuple[int, str] | None:
     """Remember that a running attempt shall stop: ``(token, instance)``, or None if none runs."""
     row = database.row(statement("jobs/ask_stop"), {"id": id, "reason": reason})

@@ -81,9 +81,12 @@ def steps_of(database: Database, job_ids: Sequence[int]) -> dict[int, Step]:
     return {row[0]: Step._make(row) for row in rows}
 
 
-def jobs_of(database: Database, workflow: int) -> list[Stand]:
-    """The jobs of a workflow that are still there, by id."""
-    return [Stand._make(row) for row in database.rows(statement("steps/of_workflow"), (workflow,))]
+def jobs_of(
+    database: Database, workflow: int, *, after: int = 0, limit: int = 2**62
+) -> list[Stand]:
+    """The jobs of a workflow that are still there, by id; a slice of them."""
+    bindings = {"workflow": workflow, "after": after, "limit": limit}
+    return [Stand._make(row) for row in database.rows(statement("steps/of_workflow"), bindings)]
 
 
 def is_taken(database: Database, job_id: int) -> bool:

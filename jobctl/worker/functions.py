@@ -366,7 +366,8 @@ class FunctionWorker:
         self._is_disturbed = True
         try:
             function = self._functions[task]
-            if _FORMS.isdisjoint(payload):
+            # Most have arguments and nothing else: how many keys there are says it for less.
+            if len(payload) < 3 or _FORMS.isdisjoint(payload):
                 value = function(*payload.get("args", ()), **payload.get("kwargs", {}))
                 if type(value) is CoroutineType:
                     value = _run_coroutine(value)

@@ -25,7 +25,7 @@ from jobctl.store.workflows import Step
 from jobctl.task import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from jobctl.clock import Moment
     from jobctl.daemon.server import Call
@@ -55,7 +55,7 @@ def submit_workflow(
         digest = Digests()(asked)
         bound = key_rows.find(station.database, uid=call.uid, keys=[checked_key(request.key)])
         if request.key in bound:
-            return _again(station, request.key, bound[request.key], digest)
+            return _again(station, request, bound[request.key], digest)
     now = station.clock.now()
     workflow = station.ids.take()
     made = make_steps(station, call.uid, workflow, request.jobs, request.steps, now)
@@ -70,15 +70,22 @@ def submit_workflow(
     return {"id": workflow, "jobs": ids, "duplicate": False}
 
 
-def _again(station: Station, key: str, known: tuple[int, bytes], digest: bytes) -> dict[str, Any]:
+def _again(
+    station: Station, request: requests.SubmitWorkflow, known: tuple[int, bytes], digest: bytes
+) -> dict[str, Any]:
     """The answer for a key that was used before. Raises Conflict."""
+    key = request.key or ""
     duplicate_of(key, known, digest, job_rows.state(station.database, known[0]))
-    step = workflow_rows.steps_of(station.database, known[:1])[known[0]]
-    jobs = [stand.id for stand in workflow_rows.jobs_of(station.database, step.workflow)]
-    found = workflow_rows.get(station.database, step.workflow)
-    assert found is not None
+    step = workflow_rows.steps_of(station.database, known[:1]).get(known[0])
+    jobs = [] if step is None else workflow_rows.jobs_of(station.database, step.workflow)
     # Without those that came later: what is made on errors, and what replaces a job.
-    return {"id": step.workflow, "jobs": [id for id in jobs if id <= known[0]], "duplicate": True}
+    ids = [stand.id for stand in jobs if stand.id <= known[0]]
+    if step is None or len(ids) != len(request.jobs):
+        raise Conflict(
+            f'the key "{key}" was used for a workflow of which jobs have ended and were removed',
+            hint="Use a new key to do it again.",
+        )
+    return {"id": step.workflow, "jobs": ids, "duplicate": True}
 
 
 class Made:
@@ -255,7 +262,9 @@ def _leaves(shape: Any) -> Iterator[int]:
 # Looking at them.
 
 
-def workflow(station: Station, call: Call, request: requests.Workflow) -> dict[str, Any]:
+def workflow(
+    station: Station, call: Call, request: requests.Workflow
+) -> Generator[None, None, dict[str, Any]]:
     """A workflow by its id, or by that of one of its jobs."""
     found = workflow_rows.get(station.database, request.workflow)
     if found is None:
@@ -269,15 +278,23 @@ def workflow(station: Station, call: Call, request: requests.Workflow) -> dict[s
     return describe_workflow(station, found)
 
 
-def list_workflows(station: Station, call: Call, request: requests.Workflows) -> dict[str, Any]:
+def list_workflows(
+    station: Station, call: Call, request: requests.Workflows
+) -> Generator[None, None, dict[str, Any]]:
     """Workflows, newest first."""
     if not 1 <= request.limit <= MAX_LISTED:
         raise UsageError(f"limit lies between 1 and {MAX_LISTED}")
     before = request.before if request.before is not None else 2**62
     whose = None if call.sees_all else call.uid
     found = workflow_rows.page(station.database, before=before, limit=request.limit + 1, uid=whose)
-    shown = found[: request.limit]
-    return {
-        "workflows": [describe_workflow(station, one) for one in shown],
-        "next": shown[-1].id if len(found) > len(shown) else None,
-    }
+    return _describe_each(station, found[: request.limit], has_more=len(found) > request.limit)
+
+
+def _describe_each(
+    station: Station, shown: Sequence[workflow_rows.Workflow], *, has_more: bool
+) -> Generator[None, None, dict[str, Any]]:
+    described = []
+    for one in shown:
+        described.append((yield from describe_workflow(station, one)))
+        yield
+    return {"workflows": described, "next": shown[-1].id if has_more else None}

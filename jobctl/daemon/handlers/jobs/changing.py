@@ -62,9 +62,7 @@ def _cancel_whole(
         )
     now = station.clock.now()
     unfinished = [stand.id for stand in whole if State(stand.state) not in FINAL]
-    stopping = [
-        job_id for job_id in unfinished if station.dispatcher.cancel(job_id, now) == "stopping"
-    ]
+    stopping = station.dispatcher.cancel_many(unfinished, now)
     if not stopping:
         return _describe_whole(station, request.job)
 
@@ -77,8 +75,11 @@ def _cancel_whole(
 def _describe_whole(station: Station, workflow: int) -> dict[str, Any]:
     """The same keys as of a job; what remains of its jobs together."""
     stands = stands_of(station, workflow) or []
+    # Of those that never began nothing can be left.
     parts = [
-        _describe_cancelled(station, stand.id) for stand in stands if stand.state == State.REVOKED
+        _describe_cancelled(station, stand.id)
+        for stand in stands
+        if stand.state == State.REVOKED and stand.started_at is not None
     ]
     return {
         "id": workflow,

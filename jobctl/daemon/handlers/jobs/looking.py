@@ -172,7 +172,9 @@ def _why_gated(station: Station, gate: str) -> str:
     return f'{most} {jobs} with the key "{key_of_gate(gate)}" may run at once'
 
 
-def status(station: Station, call: Call, request: requests.Status) -> dict[str, Any]:
+def status(
+    station: Station, call: Call, request: requests.Status
+) -> dict[str, Any] | Generator[None, None, dict[str, Any]]:
     """One job whole, with its newest attempts; or a workflow with its jobs."""
     whole = describe_whole(station, request.job)
     if whole is not None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jobctl.job import FINAL, State
 from jobctl.store import jobs as job_rows
 from jobctl.store import workflows as workflow_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable
 
     from jobctl.daemon.station import Station
     from jobctl.store.workflows import Stand
+
+
+SLICE_JOBS: Final = 1000
+"""Jobs of a workflow that are read in one turn."""
 
 
 def stands_of(station: Station, id: int) -> list[Stand] | None:
@@ -41,21 +45,32 @@ def state_of_all(states: Iterable[str]) -> State:
     return State.SUCCESS
 
 
-def describe_whole(station: Station, id: int) -> dict[str, Any] | None:
-    """A workflow by its id, as `jobctl.protocol.requests.Workflow` answers; None when it is not the id of one."""
+def describe_whole(station: Station, id: int) -> Generator[None, None, dict[str, Any]] | None:
+    """A workflow by its id, as `jobctl.protocol.requests.Workflow` answers, in slices; None when it is not the id
+    of one."""
     if job_rows.state(station.database, id) is not None:
         return None
     found = workflow_rows.get(station.database, id)
     return None if found is None else describe_workflow(station, found)
 
 
-def describe_workflow(station: Station, found: workflow_rows.Workflow) -> dict[str, Any]:
+def describe_workflow(
+    station: Station, found: workflow_rows.Workflow
+) -> Generator[None, None, dict[str, Any]]:
     """The same of one that was found."""
-    stands = workflow_rows.jobs_of(station.database, found.id)
+    jobs: list[dict[str, Any]] = []
+    after = 0
+    while True:
+        stands = workflow_rows.jobs_of(station.database, found.id, after=after, limit=SLICE_JOBS)
+        jobs += [stand._asdict() for stand in stands]
+        if len(stands) < SLICE_JOBS:
+            break
+        after = stands[-1].id
+        yield
     return {
         "id": found.id,
-        "state": state_of_all(stand.state for stand in stands).value,
+        "state": state_of_all(job["state"] for job in jobs).value,
         "submitted_at": found.submitted_at,
         "shape": json.loads(found.shape),
-        "jobs": [stand._asdict() for stand in stands],
+        "jobs": jobs,
     }
