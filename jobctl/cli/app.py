@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from jobctl import __version__
 from jobctl.cli import (
+    audit,
     completion,
     config,
     daemon,
@@ -125,6 +126,7 @@ app.add_typer(notify.app, name="notify")
 app.add_typer(inspect.app, name="inspect")
 app.command("metrics")(metrics.metrics)
 app.command("explain")(explain.explain)
+app.command("audit")(audit.audit)
 app.command("check")(config.check)
 app.command("doctor")(doctor.doctor)
 app.add_typer(imports.app, name="import")

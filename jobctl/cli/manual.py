@@ -44,7 +44,7 @@ A command looks for the daemon's socket in this order:
 4. `socket` in the default configuration, or in the one that the variable `JOBCTL_CONFIG` names;
 5. `/run/jobctl/jobctl.sock` for root, else `$XDG_RUNTIME_DIR/jobctl/jobctl.sock`.
 
-When no daemon listens there, commands that only read answer from the state directory and say `daemon: down` on standard error: `status`, `list`, `logs`, `result`, `history`, `next`, `why`, `schedule list`, `schedule show`, `schedule audit` and `db stats`.
+When no daemon listens there, commands that only read answer from the state directory and say `daemon: down` on standard error: `status`, `list`, `logs`, `result`, `history`, `next`, `why`, `schedule list`, `schedule show`, `schedule audit`, `audit` and `db stats`.
 
 ## Exit codes
 

@@ -22,6 +22,7 @@ from jobctl.daemon.roles import Role, authorise
 from jobctl.daemon.server import Encoded
 from jobctl.daemon.slices import Slice, Slices
 from jobctl.daemon.storing import Storing, refuse_fault
+from jobctl.daemon.trail import TRAIL, Noted, note
 from jobctl.errors import JobctlError, PlanError, StorageError, UsageError
 from jobctl.logs import fields, logger
 from jobctl.plan import CodeReport
@@ -235,6 +236,8 @@ class Daemon:
             if call.connection.role is not Role.ADMINISTRATOR:
                 self._authorise(call)
             answer = HANDLERS[type(call.request)](self._station, call, call.request)
+            if type(call.request) in TRAIL:
+                note(self._station.database, self._station.clock.now(), call)
         except StorageError:
             raise
         except JobctlError as refusal:
@@ -248,7 +251,7 @@ class Daemon:
         try:
             if call.connection.role is not Role.ADMINISTRATOR:
                 self._authorise(call)
-            answer = HANDLERS[type(call.request)](self._station, call, call.request)
+            answer = self._ask(call)
             self._take_answer(call, answer)
         except JobctlError as error:
             call.refuse(error)
@@ -258,6 +261,32 @@ class Daemon:
             call.refuse(trouble)
         except Exception:  # noqa: BLE001 -- a fault of ours in one handler is not everybody's
             refuse_fault(call)
+
+    def _ask(self, call: Call) -> Answered:
+        """The handler's answer; what it changes is noted."""
+        noted = TRAIL.get(type(call.request))
+        if noted is None:
+            return HANDLERS[type(call.request)](self._station, call, call.request)
+        station = self._station
+
+        def note_it() -> None:
+            note(station.database, station.clock.now(), call)
+
+        if noted is Noted.IN_STEP:
+            self._storing.along = note_it
+            try:
+                return HANDLERS[type(call.request)](station, call, call.request)
+            finally:
+                self._storing.along = None
+        answer: Answered = HANDLERS[type(call.request)](station, call, call.request)
+        try:
+            with station.database.transaction():
+                note_it()
+        except StorageError as error:
+            # A store in trouble must not keep anybody from stopping the daemon.
+            told = fields(request=call.request.do, uid=call.uid, reason=error.message)
+            logger.warning("a change is not in the audit trail", extra=told)
+        return answer
 
     def _authorise(self, call: Call) -> None:
         """Raises NotAllowed."""

@@ -101,6 +101,7 @@ RIGHTS: Final[Mapping[type[requests.Request], Right]] = {
     requests.Purge: Right.ADMINISTER,
     requests.Scale: Right.ADMINISTER,
     requests.Restart: Right.ADMINISTER,
+    requests.Changes: Right.SEE_ALL,
     requests.Backup: Right.ADMINISTER,
     requests.Prune: Right.ADMINISTER,
     requests.TestRoute: Right.ADMINISTER,

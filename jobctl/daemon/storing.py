@@ -77,6 +77,8 @@ class Storing:
         self._follow = follow
         self._ballast = ballast
         self._heal_at: float | None = None
+        self.along: Callable[[], None] | None = None
+        """What the step of the request in hand does besides."""
         self._waiting: list[Settled] = []
         self._impossible: list[Settled] = []
         self._refusal: StorageError | None = None
@@ -220,7 +222,11 @@ class Storing:
         def begin() -> list[Callable[[], None]]:
             if self._is_stale and self._retry_at is None:
                 self._forget()
-            return work()
+            answers = work()
+            along, self.along = self.along, None
+            if along is not None:
+                along()
+            return answers
 
         try:
             answers = self._transact(begin)

@@ -564,6 +564,16 @@ class Restart(Request):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Changes(Request):
+    """Who has changed what, newest first. Answer: ``changes``: ``id``, ``at``, ``uid``, ``request``, ``subject``,
+    ``detail``; ``next`` (cursor for ``before``, or None)."""
+
+    do: ClassVar[str] = "changes"
+    before: int | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Backup(Request):
     """Copy the store into a file, a slice a turn. Answer, when all of it is copied: ``path`` (the name that it
     gets once it is verified, which is the client's work), ``unfinished`` (where it is), ``pages``.
@@ -652,6 +662,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
         Scale,
         TestRoute,
         Restart,
+        Changes,
         Backup,
         Prune,
         StoreStats,

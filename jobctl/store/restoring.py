@@ -145,7 +145,16 @@ def _take_highest(connection: apsw.Connection) -> int | None:
 TOGETHER: Final = ("schedules", "rules", "fires", "daemons", "sqlite_sequence")
 """Tables whose rows refer to each other: all of the old store or all of the backup."""
 
-ALONE: Final = ("queues", "worker_groups", "rates", "workflows", "troubles", "notices")
+ALONE: Final = (
+    "queues",
+    "worker_groups",
+    "rates",
+    "workflows",
+    "troubles",
+    "notices",
+    "lates",
+    "changes",
+)
 """Tables that are taken whole, each by itself."""
 
 BY_JOB: Final = ("jobs", "attempts", "dependencies", "steps", "keys")

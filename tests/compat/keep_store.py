@@ -16,6 +16,7 @@ import apsw.shell
 from jobctl.result import Outcome, Verdict
 from jobctl.store import (
     attempts,
+    changes,
     dependencies,
     fires,
     keys,
@@ -108,6 +109,9 @@ def fill(database: Database) -> None:
         troubles.put(database, task="backup", route="ops", trouble=trouble)
         lates.add(database, Late(START + HOUR, 1, "ops", START))
         notices.add(database, route="ops", due_at=START + HOUR, notice='{"event":"failure"}')
+        changes.add(
+            database, at=START, uid=1000, request="cancel", subject="6", detail="signal=INT"
+        )
         for name, value in (("state_id", "0123abcd"), ("highest_id", "40")):
             meta.set(database, name, value)
 

@@ -250,6 +250,7 @@ def test_the_page_of_the_protocol_names_every_key_of_the_answers() -> None:
             requests.Scale(group="default"),
             requests.TestRoute(),
             requests.Restart(group="default"),
+            requests.Changes(),
             requests.Backup(),
             requests.Prune(),
             requests.StoreStats(),

@@ -641,6 +641,31 @@ CASES = [
         "queue purge mail",
         purge=lambda frame: {"queue": frame["queue"], "revoked": 3, "until": 9, "next": None},
     ),
+    case(
+        "audit",
+        "audit",
+        changes={
+            "changes": [
+                {
+                    "id": 2,
+                    "at": T0 + SECOND,
+                    "uid": 0,
+                    "request": "add_schedule",
+                    "subject": "nightly",
+                    "detail": 'keys=["cron", "task"]',
+                },
+                {
+                    "id": 1,
+                    "at": T0,
+                    "uid": 4_000_000,
+                    "request": "cancel",
+                    "subject": "17",
+                    "detail": "signal=INT",
+                },
+            ],
+            "next": None,
+        },
+    ),
     case("db-prune", "db prune --keep 1d --keep-jobs 5", prune={"removed": 12}),
     case(
         "db-stats",

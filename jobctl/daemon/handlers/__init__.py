@@ -73,6 +73,7 @@ HANDLERS: dict[type[requests.Request], Handler] = {
     requests.Scale: workers.scale,
     requests.TestRoute: _at_first_use("routes", "test_route"),
     requests.Restart: workers.restart,
+    requests.Changes: _at_first_use("changes", "changes"),
     requests.Backup: _at_first_use("store", "backup"),
     requests.Prune: _at_first_use("store", "prune"),
     requests.StoreStats: _at_first_use("store", "store_stats"),
@@ -115,6 +116,7 @@ READ_ONLY: frozenset[type[requests.Request]] = frozenset(
         requests.Audit,
         requests.ShowSchedule,
         requests.StoreStats,
+        requests.Changes,
     }
 )
 """Requests that write nothing: also answered when no daemon runs."""
