@@ -31,7 +31,7 @@ from jobctl.config.tables import read_table
 from jobctl.errors import ConfigError, Problem
 from jobctl.plan.check import check_file, dotted, subject
 from jobctl.plan.file import MANY, FilePlan, one_to_json
-from jobctl.plan.routes import ROUTE_KEYS, Route, build_route
+from jobctl.plan.routes import ROUTE_KEYS, Route, build_route, faults_of_values
 from jobctl.plan.schedule_table import KINDS, ScheduleSpec, build_schedule
 from jobctl.plan.tables import (
     LATER_TABLES,
@@ -145,7 +145,8 @@ class _Loading:
         values, faults = read_table(table.name, written, damaged=damaged)
         faults = (*faults, *_user_faults(values), *_group_faults(values))
         if table.name == "notify":
-            faults = (*faults, *_host_faults(values))
+            # Both at once: what is missing here hides nothing that is wrong in itself.
+            faults = (*faults, *_host_faults(values), *faults_of_values(values))
         self.tell(file, *(fault.under(*path) for fault in faults))
         place = file.places.of(path, on_key=True)
         source = Source(

@@ -374,14 +374,17 @@ _FOR: Final[Mapping[str, tuple[str, ...]]] = {
 
 def build_route(name: str, values: Mapping[str, Any], *, source: Source) -> Route:
     """Build from values by field. Raises `InvalidValue` with every fault."""
-    faults = [*_faults(values)]
+    faults = [*faults_of_values(values)]
     if faults:
         raise InvalidValue(faults=tuple(faults))
     return Route(name=name, source=source, **values)
 
 
-def _faults(values: Mapping[str, Any]) -> Iterator[Fault]:
-    kind = values["kind"]
+def faults_of_values(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """Judge the keys of a route against each other; ``values`` are by field, only those written."""
+    kind = values.get("kind")
+    if kind is None:
+        return
     for name, kinds in _FOR.items():
         if ROUTE_KEYS[name].field in values and kind not in kinds:
             hint = f"It is for kind = {' or '.join(shown(one) for one in kinds)}."
