@@ -103,7 +103,7 @@ def _gather(database: Database, step: Step, now: Moment) -> None:
     begun = job_rows.begin_here(database, id=step.job_id, now=now)
     assert begun is not None
     token, number = begun
-    (taken,) = json.loads(job_rows.payload(database, step.job_id))["args"]
+    taken, *_ = json.loads(job_rows.payload(database, step.job_id))["args"]
     outcome = Outcome(
         token=token,
         job_id=step.job_id,

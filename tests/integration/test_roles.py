@@ -321,6 +321,10 @@ def test_a_member_of_the_group_submits_as_himself_and_sees_his_own() -> None:
         daemon.folder.chmod(0o755)
         daemon.start()
         roots = daemon.ended(daemon.shell("echo secret"))["id"]
+        pair = requests.SubmitWorkflow(
+            jobs=[{"task": "who"}] * 2, steps=[{}, {"after": [0]}], shape=["chain", 0, 1]
+        )
+        roots_workflow = daemon.call(pair)["id"]
 
         def work() -> None:
             client = Client(daemon.socket, timeout_s=60 * PATIENCE)
@@ -337,7 +341,12 @@ def test_a_member_of_the_group_submits_as_himself_and_sees_his_own() -> None:
                 client.call(requests.Status(job=job))["attempts"][0]["output_tail"] for job in jobs
             ]
             assert tails == [f"{NOBODY}\n", "0\n"]
+            own = client.call(pair)["id"]
+            assert [one["id"] for one in client.call(requests.Workflows())["workflows"]] == [own]
+            assert client.call(requests.Wait(jobs=[own]))["jobs"][0]["state"] == "SUCCESS"
             for request in (
+                requests.Workflow(workflow=roots_workflow),
+                requests.Cancel(job=roots_workflow),
                 requests.Status(job=roots),
                 requests.Cancel(job=roots),
                 requests.Reload(),
