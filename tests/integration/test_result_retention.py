@@ -11,7 +11,7 @@ from jobctl.daemon.result_retention import ANEW_S, BATCH
 from jobctl.daemon.retention import PAUSE_S, Retention
 from jobctl.plan import DaemonSettings
 from jobctl.plan.check import retention_faults
-from jobctl.store import attempts, jobs
+from jobctl.store import attempts, dependencies, jobs
 from jobctl.store.attempts import row_of
 from jobctl.store.database import Database, open_database
 from tests.support.builders import a_job, a_task, an_outcome, claimed, in_state, rows
@@ -103,6 +103,24 @@ def test_the_span_of_all_is_for_tasks_that_say_none(store: Store) -> None:
     store.walk()
 
     assert store.with_result() == [2]
+
+
+def test_what_a_step_takes_that_has_not_begun_stays_with_it(store: Store) -> None:
+    for id in (1, 2, 3):
+        store.add(id)
+    in_state(store.database, "PENDING", id=9, line="after")
+    with store.database.transaction():
+        dependencies.add(store.database, [(9, 2, "success", "met"), (9, 8, "success", "open")])
+    store.set(HOUR)
+    store.clock.advance(2 * HOUR)
+
+    store.walk()
+    assert store.with_result() == [2]
+    with store.database.transaction():
+        jobs.revoke_waiting(store.database, id=9, reason="over", now=store.clock.now())
+    store.walk()
+
+    assert store.with_result() == []
 
 
 def test_where_no_result_expires_nothing_is_walked(store: Store) -> None:

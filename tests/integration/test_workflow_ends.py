@@ -116,3 +116,14 @@ def test_the_cause_of_a_revocation_is_the_job_that_failed_first(bench: Dispatchi
     bench.turns()
     assert [row(bench, id)["state"] for id in (99, 100)] == ["REVOKED", "REVOKED"]
     assert dependencies.cause(bench.database, 100) == 1
+
+
+def test_a_workflow_is_forgotten_with_the_last_of_its_jobs(bench: Dispatching) -> None:
+    begin(bench, 1)
+    wait_for(bench, [1], 1)
+    with bench.database.transaction():
+        workflows.add_steps(bench.database, [Step(1, 98)])
+        workflows.prune(bench.database, [1])
+        assert workflows.get(bench.database, 98) is not None
+        workflows.prune(bench.database, [99, 500])
+    assert workflows.get(bench.database, 98) is None
