@@ -35,6 +35,7 @@ MAY_BE_LOADED = {
     "_socket",
     "jobctl",
     "jobctl.cli",
+    "jobctl.cli.completing",
     "jobctl.cli.entry",
     "jobctl.cli.fast",
     "jobctl.cli.numbers",
@@ -61,6 +62,8 @@ MAY_BE_LOADED = {
         "status 18 --json",
         "wait 18",
         "logs 18",
+        "__complete bash 2 jobctl submit b",
+        "__complete zsh 1 jobctl s",
     ],
 )
 def test_a_hot_verb_loads_neither_typer_nor_the_client(
@@ -68,6 +71,7 @@ def test_a_hot_verb_loads_neither_typer_nor_the_client(
 ) -> None:
     end = {"id": 18, "state": "SUCCESS", "verdict": "success", "exit_code": 0}
     daemon(
+        inspect={"tasks": [{"name": "backup"}]},
         submit={"jobs": [{"id": 21, "state": "PENDING", "duplicate": False}]},
         status=FAILED,
         wait={"jobs": [end], "timed_out": False},
