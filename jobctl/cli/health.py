@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from jobctl.cli import complete, times
-from jobctl.errors import DaemonNotRunning, JobctlError, Unreachable, UsageError
+from jobctl.errors import DaemonNotRunning, JobctlError, StorageError, Unreachable, UsageError
 from jobctl.values import dataclass
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Kind(StrEnum):
 
     DAEMON = "daemon"
     """No daemon runs, or it does not answer."""
+    STORE = "store"
+    """The store takes no writes: nothing begins any more."""
     LATE = "late"
     """An instant of a schedule was due, and nothing became of it."""
     MISSED = "missed"
@@ -53,7 +55,7 @@ class Kind(StrEnum):
     """A task of the plan cannot run: its code cannot be imported."""
 
 
-_ALWAYS_CRITICAL: Final = frozenset({Kind.DAEMON, Kind.LATE})
+_ALWAYS_CRITICAL: Final = frozenset({Kind.DAEMON, Kind.STORE, Kind.LATE})
 
 Late = Annotated[
     str,
@@ -190,6 +192,14 @@ def _look(session: Session, asked: Asked) -> Verdict:
             answer = client.call(request)
     except DaemonNotRunning as absent:
         return _without_daemon(session, asked, request, absent)
+    except StorageError as error:
+        return Verdict(
+            code=CRITICAL,
+            text=f"the store takes no writes, and nothing begins: {error.message}",
+            figures={},
+            daemon="up",
+            counts={Kind.STORE: 1},
+        )
     except Unreachable as error:
         return Verdict(
             code=CRITICAL,
@@ -285,6 +295,7 @@ def _told(
     if count > len(names):
         names.append(f"{count - len(names)} more")
     what = {
+        Kind.STORE: "the store takes no writes",
         Kind.LATE: f"{_many(count, 'schedule')} late",
         Kind.MISSED: f"{_many(count, 'schedule')} missed while no daemon ran",
         Kind.FAILED: f"{_many(count, 'schedule')} failed",

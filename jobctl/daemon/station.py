@@ -64,7 +64,6 @@ class Counters:
     longest_turn_s: float = 0.0
     reloaded_at: Moment | None = None
     is_reload_refused: bool = False
-    is_store_refused: bool = False
 
     def note_commit(self, seconds: float) -> None:
         """A commit took this long, the disk's flush included."""

@@ -277,7 +277,6 @@ class Storing:
             if self._refusal is None or self._refusal.message != error.message:
                 logger.error(error.message, extra=fields(hint=error.hint))
             self._refusal = error
-            self._station.counters.is_store_refused = True
             self._retry_at = self._station.clock.monotonic() + RETRY_S
         if is_damage(error):
             self._latch(error)
@@ -328,7 +327,6 @@ class Storing:
         if self._refusal is not None and self._retry_at is None and self._heal_at is None:
             logger.info("the store takes writes again")
             self._refusal = None
-            self._station.counters.is_store_refused = False
 
     def _piece_by_piece(
         self, calls: Sequence[Call], events: Sequence[Settled], now: Moment

@@ -125,7 +125,9 @@ def _of_daemon(station: Station) -> Iterator[Family]:
         counters.longest_commit_s,
     )
     yield _one(
-        "jobctl_store_refused", "1 while the store takes no writes.", int(counters.is_store_refused)
+        "jobctl_store_refused",
+        "1 while the store takes no writes.",
+        int(station.trouble() is not None),
     )
     sizes = {"database": station.state.database, "log": Path(f"{station.state.database}-wal")}
     yield gauge(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jobctl.errors import StorageError
 from jobctl.protocol import requests
 from tests.support.daemon import running_daemon
 
@@ -60,6 +61,17 @@ def test_a_daemon_that_does_not_answer_is_critical(run: Run, socket_path: Path) 
 
     assert shown.code == 2
     assert shown.out.startswith("JOBCTL CRITICAL - the daemon does not answer as it should: ")
+
+
+def test_a_store_that_takes_no_writes_is_critical(run: Run, daemon: Start) -> None:
+    daemon(health=StorageError("the disk is full"))
+
+    shown = run("status", "--check")
+
+    assert (shown.code, shown.out) == (
+        2,
+        "JOBCTL CRITICAL - the store takes no writes, and nothing begins: the disk is full\n",
+    )
 
 
 def test_no_daemon_and_no_store_is_critical(run: Run) -> None:
