@@ -57,11 +57,15 @@ class Session:
             client.connect()
         except DaemonNotRunning as absent:
             from jobctl.cli.offline import stand_in
+            from jobctl.protocol.requests import Inspect
 
             config = self.config_path()
             named = config if config.exists() else None
             with stand_in(self.state_dir(), named, absent=absent) as stand_in_client:
                 self.screen.note("daemon: down")
+                trouble = stand_in_client.call(Inspect(what="ping")).get("trouble")
+                if trouble:
+                    self.screen.note(f"store: {trouble}")
                 yield stand_in_client
             return
         with client:

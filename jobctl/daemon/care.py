@@ -125,6 +125,8 @@ def back_up(state: StateDirectory, path: Path | None) -> dict[str, Any]:
 def _copy(state: StateDirectory, copy: Path) -> None:
     database = open_database(state.database, is_read_only=True)
     try:
+        if database.damage is not None:
+            raise database.damage
         refuse_without_room(copy.parent, counts.size(database).file_bytes)
         copy_whole(database, copy)
     finally:

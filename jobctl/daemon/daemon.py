@@ -310,7 +310,7 @@ class Daemon:
         if self._slices.wants_turn or self._server.has_calls or self._loading.wants_turn:
             return monotonic
         retry_at = self._storing.deadline()
-        if not self._storing.is_held:
+        if retry_at is None and not self._storing.is_damaged:
             due = earliest(
                 station.dispatcher.next_due(),
                 station.beat.next_due(),

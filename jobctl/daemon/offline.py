@@ -16,6 +16,7 @@ import random
 import socket
 import sys
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from jobctl.daemon.handlers import HANDLERS, READ_ONLY
 from jobctl.daemon.host_load import ProcLoad
 from jobctl.daemon.lock import take_lock
 from jobctl.daemon.loop import Loop
-from jobctl.daemon.main import highest_id, host_zone, state_id
+from jobctl.daemon.main import host_zone, state_id
 from jobctl.daemon.roles import Access, Peer
 from jobctl.daemon.server import Server
 from jobctl.daemon.station import Ids, Station
@@ -45,7 +46,7 @@ from jobctl.notify.notifications import Notifications
 from jobctl.paths import StateDirectory
 from jobctl.plan import FilePlan, merge
 from jobctl.store import jobs as job_rows
-from jobctl.store.database import open_database
+from jobctl.store.database import Refused, open_database, storage_error
 from jobctl.worker.freezer import is_frozen
 from jobctl.worker.instance import boot_id
 
@@ -152,8 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         database = open_database(state.database, is_read_only=True)
         try:
             station = _build(database, state, options.config, clock, uid)
-            database.begin()
-            _add_waiting_outcomes(station)
+            if database.damage is None:
+                database.begin()
+                _add_waiting_outcomes(station)
+            else:
+                told = database.damage.message
+                station.trouble = lambda: told
             server.on_close(lambda _connection: loop.end())
             loop.run(lambda: _turn(station, server))
         finally:
@@ -161,6 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             database.close()
     except JobctlError as error:
         return _refuse_all(loop, server, error)
+    except Refused as error:
+        return _refuse_all(loop, server, storage_error(error, state.database))
     finally:
         lock.release()
         served.close()
@@ -192,7 +199,9 @@ def _build(
     )
     # Not prepared: that writes, and this plan knows nothing of what the code declares.
     dispatcher.go_by(plan)
-    dispatcher.refresh()
+    with suppress(*((Refused,) if database.damage is not None else ())):
+        # Of a damaged store: what it tells of the whole is missing then, not what is asked for.
+        dispatcher.refresh()
     beat = Beat(
         database=database,
         make_job=_make_nothing,
@@ -219,7 +228,8 @@ def _build(
         clock=clock,
         waiters=Waiters(),
         followers=Followers(),
-        ids=Ids(highest_id(database)),
+        # It submits nothing.
+        ids=Ids(0),
         state=state,
         config_path=config,
         plan=plan,
@@ -274,6 +284,9 @@ def _turn(station: Station, server: Server) -> float | None:
             assert not callable(answer), "only what writes has something to do after the commit"
         except JobctlError as error:
             call.refuse(error)
+            continue
+        except Refused as error:
+            call.refuse(storage_error(error))
             continue
         if answer is not None:
             call.answer(answer)

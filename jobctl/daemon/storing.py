@@ -76,6 +76,8 @@ class Storing:
         self._handle = handle
         self._follow = follow
         self._ballast = ballast
+        self.is_damaged = False
+        """Nothing is written any more."""
         self._heal_at: float | None = None
         self.along: Callable[[], None] | None = None
         """What the step of the request in hand does besides."""
@@ -94,11 +96,6 @@ class Storing:
         return bool(self._waiting) and not self.is_damaged
 
     @property
-    def is_damaged(self) -> bool:
-        """Nothing is written any more."""
-        return self._station.database.damage is not None
-
-    @property
     def is_held(self) -> bool:
         """The store is refused: nothing of our own is done, however long it has been due."""
         return self._retry_at is not None or self._heal_at is not None or self.is_damaged
@@ -110,7 +107,7 @@ class Storing:
 
     def deadline(self) -> float | None:
         """When a refused store is tried again, on the monotonic clock; None: it is not."""
-        if self.is_damaged:
+        if self._retry_at is self._heal_at is None or self.is_damaged:
             return None
         return earliest(self._retry_at, self._heal_at)
 
@@ -133,7 +130,8 @@ class Storing:
 
     def wants_turn(self, now: Moment, monotonic: float) -> bool:
         """Something of our own is due."""
-        if self.is_held:
+        # Not `is_held`: this is asked each turn.
+        if self._retry_at is not None or self._heal_at is not None or self.is_damaged:
             return False
         station = self._station
         return (
@@ -294,6 +292,7 @@ class Storing:
             told.__cause__ = error.__cause__
             logger.critical(told.message, extra=fields(hint=told.hint))
             self._refusal = database.damage = told
+            self.is_damaged = True
 
     def note_read(self, error: StorageError) -> None:
         """What was read could not be: damage is no less damage for being found by a reader."""

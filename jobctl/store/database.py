@@ -219,6 +219,9 @@ class Database:
 def open_database(path: Path, *, is_read_only: bool = False) -> Database:
     """Open the store, make or upgrade it where that is needed, and verify its settings.
 
+    ``is_read_only``: for looking at it. It is not made then, and of a damaged one, which has ``damage``, what
+    can be read is read.
+
     Raises:
         StateDirectoryInUse: another process has it open.
         StoreTooNew: a later jobctl wrote it; no byte of it was changed.
@@ -238,7 +241,14 @@ def open_database(path: Path, *, is_read_only: bool = False) -> Database:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(_has_log(path)))
         version = _judge(database)
         _set_up(database)
-        _check(database)
+        try:
+            _check(database)
+        except StorageError as damage:
+            if not is_read_only or version != len(migrations()):
+                raise
+            # What can be read may be looked at; nothing is written, and its log stays what it is.
+            database.damage = damage
+            return database
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         _upgrade(database, version)
     except apsw.Error as error:
@@ -521,8 +531,8 @@ def storage_error(error: apsw.Error, path: Path | None = None) -> StorageError:
 def _damaged(where: str, how: object) -> StorageError:
     return StorageError(
         f"the store{where} is damaged: {how}",
-        hint="Move jobctl.db and jobctl.db-wal aside together, do not delete them, and put a backup in "
-        "their place.",
+        hint="jobctl db restore FILE puts a backup in its place and the damaged files aside; do not delete "
+        "them: what can be read of them is brought in.",
     )
 
 
