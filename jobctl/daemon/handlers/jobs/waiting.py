@@ -11,7 +11,7 @@ from jobctl.daemon.handlers.jobs.looking import (
     cause_of,
     cut,
     end_of,
-    state_of,
+    found,
 )
 from jobctl.daemon.handlers.jobs.wholes import stands_of, state_of_all
 from jobctl.errors import UsageError
@@ -49,11 +49,14 @@ def wait(station: Station, call: Call, request: requests.Wait) -> None:
     unfinished = []
     for id in request.jobs:
         state = job_rows.state(station.database, id)
-        whole = stands_of(station, id) if state is None else None
-        if whole is not None:
-            unfinished += [stand.id for stand in whole if State(stand.state) not in FINAL]
-        elif state_of(station, id) not in FINAL:
-            unfinished.append(id)
+        if state is not None:
+            if state not in FINAL:
+                unfinished.append(id)
+            continue
+        whole = stands_of(station, id)
+        if whole is None:
+            found(station, id)  # raises what is said of a job that is not there
+        unfinished += [stand.id for stand in whole or () if stand.state not in FINAL]
 
     def answer(is_complete: bool) -> None:
         station.go_on(call, _describe_ends(station, request.jobs, is_complete=is_complete))
