@@ -413,7 +413,9 @@ class Loading:
     def status(self) -> str:
         """What is in force, in a few words for whoever supervises the daemon."""
         plan = self._station.plan
-        return f"{len(plan.tasks)} tasks, {len(plan.schedules)} schedules"
+        # What is there for routes is no task of anybody's.
+        tasks = len(plan.tasks) - len(plan.routes)
+        return f"{tasks} tasks, {len(plan.schedules)} schedules"
 
 
 def _reading_reports(reports: Mapping[str, Mapping[str, Any]]) -> Steps[tuple[CodeReport, ...]]:
