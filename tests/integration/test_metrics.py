@@ -333,7 +333,7 @@ def scrape(port: int) -> str:
     return body.decode()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def told() -> dict[str, Any]:
     """What one daemon has told in every way after some runs."""
     with running_daemon(start=False) as daemon:
@@ -344,10 +344,6 @@ def told() -> dict[str, Any]:
             [{"task": "works"}, {"task": "fails"}] + [{"task": "adds", "args": ["1", "2"]}] * 20
         )
         daemon.wait(*jobs, daemon.shell("true"))
-        daemon.until(
-            "an instant to be served",
-            lambda: daemon.call(requests.History(schedule="often"))["fires"],
-        )
         path = daemon.folder / "jobctl.prom"
         daemon.until("the file to be written", path.exists)
         return {
@@ -358,14 +354,9 @@ def told() -> dict[str, Any]:
         }
 
 
-@pytest.mark.parametrize("where", ["socket", "open", "port", "file"])
-def test_each_way_gives_a_well_formed_exposition(told: dict[str, Any], where: str) -> None:
-    found = exposition.read(told[where], is_open=where == "open")
-
-    assert found["jobctl_up"].value() == 1
-
-
-def test_what_has_run_is_counted(told: dict[str, Any]) -> None:
+def test_a_daemon_tells_in_every_way_what_has_run(told: dict[str, Any]) -> None:
+    for where, text in told.items():
+        assert exposition.read(text, is_open=where == "open")["jobctl_up"].value() == 1
     found = exposition.read(told["port"])
 
     runs = found["jobctl_runs_total"]
@@ -379,11 +370,8 @@ def test_what_has_run_is_counted(told: dict[str, Any]) -> None:
     assert found["jobctl_task_last_run_exit_code"].value(task="fails") == 3
     assert found["jobctl_task_last_run_success"].value(task="fails") == 0
     assert found["jobctl_config_last_reload_successful"].value() == 1
-
-
-def test_no_label_holds_what_has_no_bound(told: dict[str, Any]) -> None:
-    found = exposition.read(told["socket"])
-
+    assert found["jobctl_config_last_reload_success_timestamp_seconds"].value() > 0
+    # No label holds what has no bound.
     names = {
         label for family in found.values() for _, labels in family.samples for label, _ in labels
     }
@@ -402,17 +390,20 @@ def metrics_in(text: str) -> set[str]:
     return {re.sub(r"_(bucket|sum|count)$", "", name) for name in found}
 
 
-def exported(told: dict[str, Any]) -> set[str]:
-    return set(exposition.read(told["socket"]))
+@pytest.fixture
+def exported(beating: Beating, asking: Asking) -> set[str]:
+    """The names of everything that is told: the same for each daemon."""
+    beating.take()
+    return set(read(asking))
 
 
-def test_the_dashboard_is_json_and_asks_for_what_there_is(told: dict[str, Any]) -> None:
+def test_the_dashboard_is_json_and_asks_for_what_there_is(exported: set[str]) -> None:
     path = ROOT / "monitoring/grafana-dashboard.json"
     dashboard = json.loads(path.read_text())
 
     asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
     assert len(asked) >= 10
-    assert set().union(*map(metrics_in, asked)) <= exported(told)
+    assert set().union(*map(metrics_in, asked)) <= exported
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
     places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
@@ -422,22 +413,22 @@ def test_the_dashboard_is_json_and_asks_for_what_there_is(told: dict[str, Any]) 
     assert dashboard["schemaVersion"] >= 36
 
 
-def test_the_alerts_ask_for_what_there_is(told: dict[str, Any]) -> None:
+def test_the_alerts_ask_for_what_there_is(exported: set[str]) -> None:
     text = (ROOT / "monitoring/prometheus-alerts.yml").read_text()
 
     names = re.findall(r"^ +- alert: (\w+)$", text, re.MULTILINE)
     expressions = re.findall(r"^ +expr: (.+)$", text, re.MULTILINE)
     assert len(names) == len(set(names)) == len(expressions) >= 8
     for expression in expressions:
-        assert metrics_in(expression) <= exported(told) | {"node_textfile_mtime_seconds"}
+        assert metrics_in(expression) <= exported | {"node_textfile_mtime_seconds"}
         assert expression.count("(") == expression.count(")")
     for part in ("severity:", "summary:", "description:"):
         assert text.count(part) == len(names)
     assert "\t" not in text
 
 
-def test_the_manual_names_every_metric(told: dict[str, Any]) -> None:
+def test_the_manual_names_every_metric(exported: set[str]) -> None:
     page = (ROOT / "docs/reference/metrics.md").read_text()
 
     named = set(re.findall(r"`((?:jobctl|process)_[a-z_]+)`", page))
-    assert named == exported(told)
+    assert named == exported

@@ -140,12 +140,11 @@ def _of_daemon(station: Station) -> Iterator[Family]:
         "0 when the last reload was refused.",
         int(not counters.is_reload_refused),
     )
-    if counters.reloaded_at is not None:
-        yield _one(
-            "jobctl_config_last_reload_success_timestamp_seconds",
-            "When the plan came into force, in Unix time.",
-            counters.reloaded_at / SECOND,
-        )
+    yield gauge(
+        "jobctl_config_last_reload_success_timestamp_seconds",
+        "When the plan came into force, in Unix time.",
+        [] if counters.reloaded_at is None else [((), counters.reloaded_at / SECOND)],
+    )
     due_at = station.beat.next_due()
     lag_us = 0 if due_at is None else max(now - due_at, 0)
     yield _one(
