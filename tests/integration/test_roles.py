@@ -22,6 +22,7 @@ import pytest
 from jobctl.client import Client
 from jobctl.clock import SystemClock
 from jobctl.daemon.handlers import HANDLERS
+from jobctl.daemon.handlers.store import backup
 from jobctl.daemon.loop import Loop
 from jobctl.daemon.roles import LOOKS, RIGHTS, Right, Role, access_by, authorise
 from jobctl.daemon.server import Server
@@ -275,6 +276,13 @@ def test_a_request_that_nobody_has_judged_is_refused() -> None:
     new = SimpleNamespace(do="new")
     with pytest.raises(NotAllowed):
         authorise(None, Role.SEER, 1, new)  # type: ignore[arg-type]
+
+
+def test_a_backup_is_the_owners_and_roots_alone() -> None:
+    """It is a file that the daemon writes with its own rights, wherever its name says."""
+    station, call = SimpleNamespace(uid=OWNER), SimpleNamespace(uid=PEOPLE["administrator"][0])
+    with pytest.raises(NotAllowed):
+        next(backup(station, call, requests.Backup(path="/nowhere")))  # type: ignore[arg-type]
 
 
 def test_the_socket_is_never_open_wider_than_in_the_end(

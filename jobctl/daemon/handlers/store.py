@@ -39,6 +39,12 @@ def backup(
     station: Station, call: Call, request: requests.Backup
 ) -> Generator[None, None, dict[str, Any]]:
     """Copy the store, a slice a turn; the copy is there, unverified, when this is answered."""
+    if call.uid not in (0, station.uid):
+        # The daemon's rights write the file, wherever it is named; and it holds what others have submitted.
+        raise NotAllowed(
+            f"uid {call.uid} may not make a backup",
+            hint="The daemon's user and root may; allow_administer does not give it.",
+        )
     target = _target(station, request)
     unfinished = target.with_name(target.name + UNFINISHED)
     clock = station.clock
