@@ -17,6 +17,7 @@ ROUNDS ?= 20
 BENCH ?=
 RECORD ?=
 KILL ?=
+EVIDENCE ?=
 
 # Written last, so that an installation that was cut short is begun again.
 READY := .venv/.installed
@@ -91,6 +92,9 @@ restarts: $(FRAMEWORKS_READY)  ## restart the daemon 20 times under a pre-forkin
 
 kill-beat: $(READY)  ## kill the daemon 200 times around ticks; KILL='--seed N' plays a run again
 	$(BIN)/python -m tests.faults.kill_beat $(KILL)
+
+evidence: $(READY)  ## run every trial in full and write what they counted; EVIDENCE='--part 0.05' for less
+	$(BIN)/python -m tests.faults.evidence $(EVIDENCE)
 
 lint: $(READY)  ## ruff: rules and format
 	$(BIN)/ruff check .

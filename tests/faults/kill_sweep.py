@@ -41,7 +41,7 @@ from tests.support.daemon import Daemon, running_daemon
 from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 DAEMON_CALLS = (
     "fdatasync",
@@ -162,7 +162,7 @@ class Story:
         attach = [word for pid in pids for word in ("-p", str(pid))]
         command = ["strace", "-f", "-qq", "-o", str(self.trace), *inject, *attach]
         self.tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        until("strace to trace the workers", lambda: all(map(_is_traced, pids)), limit_s=30)
+        until("strace to trace the workers", lambda: all(map(is_traced, pids)), limit_s=30)
 
     def _is_victim_dead(self) -> bool:
         if self.point.who == "daemon":
@@ -345,7 +345,7 @@ class Story:
         )
 
 
-def _is_traced(pid: int) -> bool:
+def is_traced(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text()
     return True
@@ -374,7 +374,13 @@ def try_point(point: Point, findings: Findings, launcher: Sequence[str] | None =
     return story.is_reached
 
 
-def sweep(findings: Findings, *, every: int = 1, seed: int = 0) -> Findings:
+def sweep(
+    findings: Findings,
+    *,
+    every: int = 1,
+    seed: int = 0,
+    tell: Callable[[str], object] | None = None,
+) -> Findings:
     """Every so-manieth call of each kind, from a random one on, until there are no more."""
     rng = random.Random(seed)
     for who, calls in (("daemon", DAEMON_CALLS), ("workers", WORKER_CALLS)):
@@ -382,6 +388,8 @@ def sweep(findings: Findings, *, every: int = 1, seed: int = 0) -> Findings:
             number = rng.randint(1, every)
             while number <= MOST and try_point(Point(who, call, number), findings):
                 number += every
+            if tell is not None:
+                tell(f"{who} {call}: {findings.points[f'{who} {call}']} points")
     return findings
 
 
@@ -399,7 +407,12 @@ def main() -> int:
         who, call, number = text.split(":")
         try_point(Point(who, call, int(number)), findings)
     if not given.point:
-        sweep(findings, every=given.every, seed=given.seed)
+        sweep(
+            findings,
+            every=given.every,
+            seed=given.seed,
+            tell=lambda line: sys.stderr.write(f"{line}\n"),
+        )
     sys.stdout.write(
         f"seed {given.seed}, every {given.every}\n" + "\n".join(findings.lines()) + "\n"
     )
