@@ -179,8 +179,11 @@ def size_of(daemon: Daemon) -> Size:
     )
 
 
-def soak(seconds: float, seed: int, *, code: str = "") -> Findings:
-    """Let everything happen for so long, then compare. ``code`` runs in a daemon that is broken on purpose."""
+def soak(seconds: float, seed: int, *, code: str = "", rest_s: float = 30.0) -> Findings:
+    """Let everything happen for so long, then compare, after a rest of at most ``rest_s``.
+
+    ``code`` runs in a daemon that is broken on purpose.
+    """
     findings = Findings(seed)
     rng = random.Random(seed)
     # Schedules come with the load and go with it: what is measured is a daemon that has nothing to do.
@@ -211,7 +214,7 @@ def soak(seconds: float, seed: int, *, code: str = "") -> Findings:
         daemon.config.write_text(quiet)
         daemon.call(requests.Reload())
         daemon.until("everything to end", lambda: _is_all_over(daemon), limit_s=120)
-        _compare(daemon, findings)
+        _compare(daemon, findings, rest_s)
     return findings
 
 
@@ -242,7 +245,7 @@ def _judge(daemon: Daemon, folder: Path, submitter: Submitter, findings: Finding
     findings.faults += [f"an instant: {violation}" for violation in audit["violations"]]
 
 
-def _compare(daemon: Daemon, findings: Findings) -> None:
+def _compare(daemon: Daemon, findings: Findings, rest_s: float) -> None:
     before = findings.before
     assert before is not None
 
@@ -253,7 +256,7 @@ def _compare(daemon: Daemon, findings: Findings) -> None:
         return findings.after.descriptors <= before.descriptors + 3 * more + 2
 
     with contextlib.suppress(AssertionError):
-        daemon.until("as many descriptors as before", is_as_before, limit_s=30)
+        daemon.until("as many descriptors as before", is_as_before, limit_s=rest_s)
     after = findings.after
     assert after is not None
     if not is_as_before():

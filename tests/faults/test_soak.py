@@ -28,6 +28,6 @@ Daemon._look = leaking
 
 @pytest.mark.timeout(600)
 def test_control_a_daemon_that_leaves_descriptors_open_is_found_out() -> None:
-    findings = soak(seconds=1.0, seed=1, code=_LEAK)
+    findings = soak(seconds=1.0, seed=1, code=_LEAK, rest_s=0.5)
 
     assert "descriptors are left" in findings.faults
