@@ -6,8 +6,11 @@ import ast
 import re
 from pathlib import Path
 
+from tests.faults.evidence import Shown, page
+
 TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "explanation" / "faults.md"
+EVIDENCE = PAGE.with_name("evidence.md")
 ROWS = re.findall(r"^\| (\d+) \| ([^|]+) \| (.+) \|$", PAGE.read_text(), re.MULTILINE)
 
 
@@ -24,6 +27,17 @@ def test_each_row_has_a_test_that_exists_or_says_why_there_is_none() -> None:
         missing += [f"{number}: {name}" for name in named if not exists(name)]
 
     assert not missing
+
+
+def test_the_evidence_tells_what_was_found() -> None:
+    """A page with violations is written too; it is not to be published."""
+    shown = [Shown("power cut", "3 cuts", ["cut 1: n1 is gone"]), Shown("model", "5 steps", [])]
+    told = page(shown, part=0.5, seed=7)
+
+    assert "**1 violations.**" in told
+    assert "| power cut | 3 cuts | 1 |" in told
+    assert "* power cut: cut 1: n1 is gone" in told
+    assert "**0 violations.**" in EVIDENCE.read_text()
 
 
 def exists(name: str) -> bool:
