@@ -274,8 +274,8 @@ class Story:
         return not self.ask(requests.List(states=states, task=None, count=True))["count"]
 
     def _end_tracer(self) -> None:
-        self.is_reached = self._is_victim_dead()
         if self.tracer is not None:
+            self.is_reached = self._is_victim_dead()
             self.tracer.send_signal(signal.SIGTERM)
             self.tracer.wait()
             self.tracer = None

@@ -63,3 +63,13 @@ def test_control_with_the_answer_before_the_commit_an_acknowledged_job_is_lost()
             break
 
     assert any("was acknowledged, but" in fault for fault in findings.faults)
+
+
+def test_a_point_beyond_the_last_call_is_not_counted_as_tried() -> None:
+    findings = Findings()
+
+    is_reached = try_point(Point("daemon", "unlink", 10_000), findings)
+
+    assert not is_reached
+    assert not findings.points
+    assert not findings.faults
