@@ -137,6 +137,9 @@ class Soak:
         self.daemon.config.write_text("[tasks.wrong]\ncomand = 7\n")
         try:
             self.daemon.call(requests.Reload())
+        except JobctlError:
+            pass
+        else:
             self.findings.faults.append("a bad configuration was taken")
         finally:
             self.daemon.config.write_text(self.good)
