@@ -147,6 +147,7 @@ def test_a_workflow_is_tried_again_from_the_step_that_failed(served: Daemon, gat
         served.call(requests.Retry(job=result.workflow or 0))
 
 
+@pytest.mark.slow
 def test_a_workflow_that_was_cancelled_goes_on_where_it_stood(served: Daemon, gate: Path) -> None:
     result = (
         s("add", 1, 1) | signature("shop.wait_for", (str(gate), 7), immutable=True) | s("add", 1)
@@ -162,6 +163,7 @@ def test_a_workflow_that_was_cancelled_goes_on_where_it_stood(served: Daemon, ga
     assert result.get(timeout=LIMIT_S) == 8
 
 
+@pytest.mark.slow
 def test_a_step_is_not_tried_again_alone_without_what_it_takes(served: Daemon, gate: Path) -> None:
     result = (s("needs", str(gate), 1) | s("add", 1)).delay()
     with pytest.raises(RemoteError):
@@ -173,6 +175,7 @@ def test_a_step_is_not_tried_again_alone_without_what_it_takes(served: Daemon, g
     assert result.get(timeout=LIMIT_S) == 2
 
 
+@pytest.mark.slow
 def test_wait_and_status_take_the_id_of_a_workflow(served: Daemon) -> None:
     result = group(s("add", 1, 1), s("add", 2, 2)).delay()
     assert isinstance(result, GroupResult)
@@ -187,6 +190,7 @@ def test_wait_and_status_take_the_id_of_a_workflow(served: Daemon) -> None:
         served.call(requests.Result(job=result.id))
 
 
+@pytest.mark.slow
 def test_the_command_line_shows_the_tree(served: Daemon) -> None:
     result = (s("add", 1, 1) | s("add", 1)).delay()
     result.get(timeout=LIMIT_S)
@@ -200,6 +204,7 @@ def test_the_command_line_shows_the_tree(served: Daemon) -> None:
     assert told["workflows"][0]["shape"] == ["chain", result.parent.id, result.id]
 
 
+@pytest.mark.slow
 def test_a_command_is_a_step_that_takes_nothing(served: Daemon) -> None:
     assert (signature("hello", immutable=True) | s("add", 1, 1).clone(immutable=True)).delay().get(
         timeout=LIMIT_S
