@@ -381,11 +381,12 @@ def sweep(
     seed: int = 0,
     tell: Callable[[str], object] | None = None,
 ) -> Findings:
-    """Every so-manieth call of each kind, from a random one on, until there are no more."""
+    """Every so-manieth call of each kind, from a random one of the first three on, until there are no more."""
     rng = random.Random(seed)
     for who, calls in (("daemon", DAEMON_CALLS), ("workers", WORKER_CALLS)):
         for call in calls:
-            number = rng.randint(1, every)
+            # Of some calls there are few.
+            number = rng.randint(1, min(every, 3))
             while number <= MOST and try_point(Point(who, call, number), findings):
                 number += every
             if tell is not None:
