@@ -515,6 +515,33 @@ def litter(path: Path, number: int) -> None:
                 file.truncate(60 << 20)
 
 
+_FEW_DESCRIPTORS = """
+import errno, os, sys
+
+real = os.pidfd_open
+refusals = [3]
+
+def pidfd_open(pid, flags=0):
+    if refusals[0] and sys._getframe(1).f_code.co_name == "watch":
+        refusals[0] -= 1
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    return real(pid, flags)
+
+os.pidfd_open = pidfd_open
+"""
+
+
+@pytest.mark.slow
+def test_workers_that_are_born_while_no_descriptor_is_free_are_not_taken_for_dead() -> None:
+    """They would live on where no daemon finds them, and hold what they were born for."""
+    with running_daemon(functions(), start=False) as daemon:
+        daemon.launcher = with_patch(_FEW_DESCRIPTORS)
+        daemon.start()
+
+        assert daemon.ended(daemon.submit(task="double", args=[4], typed=True))["result"] == 8
+        assert daemon.ended(daemon.shell("exit 3"))["attempts"][0]["exit_code"] == 3
+
+
 def test_workers_that_end_at_their_birth_come_later_and_later_and_at_last_serve() -> None:
     with running_daemon(start=False) as daemon:
         permit = daemon.folder / "permit"

@@ -41,7 +41,7 @@ _GONE = -1
 _BIRTH_S = 1.0
 """A birth that has taken so long (its process may be stopped) does not hold others up."""
 
-_CONNECT_AGAIN_S = 1.0
+_AGAIN_S = 1.0
 
 IDLE_KEEPERS: Final = 4
 """Keepers of a group that stay when there is nothing to do; on two cores more gain no speed."""
@@ -260,10 +260,16 @@ class Births:
 
     def watch(self, worker: Worker) -> None:
         """Learn of its death from now on, and greet it. Its pid is known."""
+        if worker.phase is Phase.DYING:
+            return
         try:
             worker.pidfd = os.pidfd_open(worker.pid)
-        except OSError:
+        except ProcessLookupError:
             self._deaths.notice(worker)
+            return
+        except OSError:
+            # It lives. What is missing is here, mostly a free descriptor.
+            self._house.timers.after(_AGAIN_S, lambda: self.watch(worker))
             return
         self._house.poller.watch(worker.pidfd, lambda: self._deaths.notice(worker))
         self._connect(worker)
@@ -288,7 +294,7 @@ class Births:
         return {worker.pid} if template is None else {worker.pid, template.pid}
 
     def _connect_later(self, worker: Worker) -> None:
-        self._house.timers.after(_CONNECT_AGAIN_S, lambda: self._connect(worker))
+        self._house.timers.after(_AGAIN_S, lambda: self._connect(worker))
 
     def _miss(self, worker: Worker, reason: str) -> None:
         """Its own user code has destroyed its socket: nobody will ever speak to it again.
