@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # These do their work in this process instead of making a request, some of them to files of this host.
-NOT_TRIED = {"daemon", "check", "import", "export", "takeover"}
+NOT_TRIED = {
+    *("daemon", "check", "import", "export", "takeover"),
+    *("completion", "db", "doctor", "metrics", "service"),
+}
 # What must stand on the line beside an option.
 NEEDED = {
     "submit": ["backup"],

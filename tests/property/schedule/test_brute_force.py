@@ -6,6 +6,7 @@ database with all its changes from 2000 to 2040.
 
 from __future__ import annotations
 
+import pickle
 import random
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -14,6 +15,7 @@ from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
+from filelock import FileLock
 
 from jobctl.schedule import Schedule, parse_schedule
 from tests.property.schedule.expressions import all_shapes
@@ -152,8 +154,23 @@ def test_quiet_days_are_walked_alike() -> None:
             compare(zone, expression, seen, middle, {})
 
 
-@cache
-def all_changes() -> list[tuple[datetime, list[str]]]:
+Changes = list[tuple[datetime, list[str]]]
+
+
+@pytest.fixture(scope="session")
+def all_changes(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Changes:
+    """What `find_all_changes` finds, which takes a minute: found once for all processes of a run."""
+    if worker_id == "master":
+        return find_all_changes()
+    kept = tmp_path_factory.getbasetemp().parent / "changes-of-all-zones"
+    with FileLock(f"{kept}.lock"):
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(find_all_changes()))
+    found: Changes = pickle.loads(kept.read_bytes())
+    return found
+
+
+def find_all_changes() -> Changes:
     """Every change of 2000-2040 with the zones that make it, links told once.
 
     What is around a change depends on nothing but the moments and offsets there, so zones that agree
@@ -184,8 +201,8 @@ PARTS = 60
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_zone_is_walked_alike(part: int) -> None:
-    for middle, zones in all_changes()[part::PARTS]:
+def test_every_zone_is_walked_alike(part: int, all_changes: Changes) -> None:
+    for middle, zones in all_changes[part::PARTS]:
         seen = looks_around(zones[0], middle)
         walked: dict[str, list[int]] = {}
         for zone in zones:
