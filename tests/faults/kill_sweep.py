@@ -125,6 +125,16 @@ class Findings:
         ]
 
 
+def calls_until_ready(call: str) -> int:
+    """How often a daemon makes a system call until it serves, with a store that it has to make."""
+    with running_daemon(configuration("daemon"), start=False) as daemon:
+        trace = daemon.folder / "trace"
+        tracer = ("strace", "-D", "-qq", "-o", str(trace), "-e", f"trace={call}")
+        daemon.launcher = (*tracer, *daemon.launcher)
+        daemon.start()
+        return sum(f"{call}(" in line for line in trace.read_text().splitlines())
+
+
 class Story:
     """One point: a daemon, a client, and a victim."""
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.faults.kill_sweep import Findings, Point, try_point
+from tests.faults.kill_sweep import Findings, Point, calls_until_ready, try_point
 from tests.support.daemon import with_patch
 
 pytestmark = [
@@ -57,7 +57,8 @@ def test_control_with_the_answer_before_the_commit_an_acknowledged_job_is_lost()
     findings = Findings()
 
     # From the first request on each third write: a commit has more.
-    for number in range(60, 200, 3):
+    first = calls_until_ready("pwrite64") + 1
+    for number in range(first, first + 60, 3):
         try_point(Point("daemon", "pwrite64", number), findings, with_patch(_ANSWER_FIRST))
         if findings.faults:
             break
