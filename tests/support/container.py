@@ -195,7 +195,12 @@ class Container:
         return "\n".join(self.out()) + self.err()
 
     def end(self) -> None:
-        """End everything inside."""
+        """End everything inside: with its first process the kernel ends all of a pid namespace.
+
+        What unshare asks the kernel for at its own death is forgotten when the user changes (prctl(2)).
+        """
+        for first in processes.children(self.process.pid):
+            processes.send(first, 9)
         self.process.kill()
         self.process.wait()
 
