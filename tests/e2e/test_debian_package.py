@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.programs import program
 from tests.support.systemd_box import Box, systemd_box
 
 if TYPE_CHECKING:
@@ -18,14 +19,6 @@ ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"
 
 slow = pytest.mark.slow
-
-
-def tool(name: str) -> str:
-    """The path of a program of the host; without it the test is skipped."""
-    found = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
-    if found is None:
-        pytest.skip(f"no {name} here")
-    return found
 
 
 # -- the files --------------------------------------------------------------------------------------
@@ -38,7 +31,7 @@ def test_each_script_is_one_for_a_plain_shell(script: str) -> None:
     path = PACKAGING / script
 
     judged = subprocess.run(
-        [tool("dash"), "-n", str(path)], capture_output=True, text=True, check=False
+        [program("dash"), "-n", str(path)], capture_output=True, text=True, check=False
     )
 
     assert (judged.returncode, judged.stderr) == (0, "")
@@ -50,7 +43,11 @@ def test_the_group_is_made_as_the_file_says(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
 
     subprocess.run(
-        [tool("systemd-sysusers"), f"--root={tmp_path}", str(PACKAGING / "sysusers.d/jobctl.conf")],
+        [
+            program("systemd-sysusers"),
+            f"--root={tmp_path}",
+            str(PACKAGING / "sysusers.d/jobctl.conf"),
+        ],
         check=True,
         capture_output=True,
     )
@@ -71,7 +68,7 @@ def test_the_folders_are_made_with_their_modes(tmp_path: Path) -> None:
     )
 
     made = subprocess.run(
-        [tool("systemd-tmpfiles"), "--create", f"--root={tmp_path}", str(plain)],
+        [program("systemd-tmpfiles"), "--create", f"--root={tmp_path}", str(plain)],
         capture_output=True,
         text=True,
         check=False,
@@ -101,7 +98,7 @@ def test_a_log_is_rotated_under_the_daemon_that_writes_it(tmp_path: Path) -> Non
         writer.flush()
 
         subprocess.run(
-            [tool("logrotate"), "--force", "--state", str(tmp_path / "state"), str(rules)],
+            [program("logrotate"), "--force", "--state", str(tmp_path / "state"), str(rules)],
             check=True,
             capture_output=True,
         )
@@ -117,7 +114,7 @@ def test_a_log_is_rotated_under_the_daemon_that_writes_it(tmp_path: Path) -> Non
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of this tree."""
-    tool("dpkg-deb")
+    program("dpkg-deb")
     folder = tmp_path_factory.mktemp("deb")
     built = subprocess.run(
         [str(PACKAGING / "build-deb"), "--output", str(folder)],

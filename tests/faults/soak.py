@@ -125,6 +125,7 @@ class Soak:
 
     def stop_and_continue(self) -> None:
         self.daemon.signal(signal.SIGSTOP)
+        # How long it stands still is the trial; nothing happens meanwhile that could be waited for.
         time.sleep(self.rng.uniform(0.0, 1.5))
         self.daemon.signal(signal.SIGCONT)
 
@@ -208,6 +209,7 @@ def soak(seconds: float, seed: int, *, code: str = "", rest_s: float = 30.0) -> 
         while (spent := time.monotonic() - began) < seconds:
             submitter.allow(int(jobs * spent / seconds))
             made.act()
+            # A pace: a soak is as long as it was asked for.
             time.sleep(rng.uniform(0.0, 0.2))
         findings.seconds = time.monotonic() - began
         submitter.allow(jobs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from jobctl import roff
 from jobctl.cli import man as commands
 from jobctl.config import man as keys
 from jobctl.plan.tables import TABLES
+from tests.support.programs import program
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "man/jobctl.1", ROOT / "man/jobctl.toml.5"]
@@ -41,21 +41,21 @@ def test_the_kept_page_of_the_configuration_is_the_one_that_is_made() -> None:
     ids=lambda judge: judge[0],
 )
 def test_nobody_who_formats_pages_complains(page: Path, judge: tuple[str, ...]) -> None:
-    if shutil.which(judge[0]) is None:
-        pytest.skip(f"no {judge[0]} here")
+    formatter, *options = judge
 
-    judged = subprocess.run([*judge, str(page)], capture_output=True, text=True, check=False)
+    judged = subprocess.run(
+        [program(formatter), *options, str(page)], capture_output=True, text=True, check=False
+    )
 
-    said = judged.stderr + (judged.stdout if judge[0] == "mandoc" else "")
+    said = judged.stderr + (judged.stdout if formatter == "mandoc" else "")
     # It wants a date in the title; a page that is made anew with each change has none.
     said = "\n".join(line for line in said.splitlines() if "missing date" not in line)
     assert said == ""
 
 
-@pytest.mark.skipif(shutil.which("groff") is None, reason="no groff here")
 def test_each_key_is_there_as_it_is_written() -> None:
     formatted = subprocess.run(
-        ["groff", "-man", "-Tascii", "-P-cbou", str(PAGES[1])],
+        [program("groff"), "-man", "-Tascii", "-P-cbou", str(PAGES[1])],
         capture_output=True,
         text=True,
         check=True,

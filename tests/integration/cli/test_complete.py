@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -18,6 +17,7 @@ from jobctl.cli.completion_maker import completion_table
 from jobctl.errors import StorageError
 from tests.integration.cli.answers import a_job
 from tests.integration.cli.scripted_daemon import BREAK
+from tests.support.programs import program
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -170,9 +170,7 @@ IN_SHELLS = {
 
 @pytest.mark.parametrize("shell", sorted(IN_SHELLS))
 def test_each_shell_gets_its_candidates(shell: str, tmp_path: Path) -> None:
-    program = shutil.which(shell)
-    if program is None:
-        pytest.skip(f"no {shell} here")
+    its_path = program(shell)
     environ = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "HOME": str(tmp_path),
@@ -180,7 +178,7 @@ def test_each_shell_gets_its_candidates(shell: str, tmp_path: Path) -> None:
     }
 
     shown = subprocess.run(
-        [program, "-c", textwrap.dedent(IN_SHELLS[shell])],
+        [its_path, "-c", textwrap.dedent(IN_SHELLS[shell])],
         capture_output=True,
         text=True,
         env=environ,
