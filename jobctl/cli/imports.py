@@ -23,33 +23,37 @@ app = typer.Typer(
 )
 
 
+Place = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODULE[:ATTR]",
+        help="The Celery application, or a module of settings: proj.celery:app.",
+    ),
+]
+Interpreter = Annotated[
+    str | None,
+    typer.Option(
+        "--python", metavar="PATH", help="The application's interpreter; else the daemon's own."
+    ),
+]
+ModulePath = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pythonpath",
+        metavar="DIR",
+        help="Where its modules lie, may be repeated; else the working directory.",
+    ),
+]
+
 app.command("crontab")(import_crontab.crontab)
 
 
 @app.command("celery-beat")
 def celery_beat(
     ctx: typer.Context,
-    place: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODULE[:ATTR]",
-            help="The Celery application, or a module of settings: proj.celery:app.",
-        ),
-    ],
-    python: Annotated[
-        str | None,
-        typer.Option(
-            "--python", metavar="PATH", help="The application's interpreter; else the daemon's own."
-        ),
-    ] = None,
-    pythonpath: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--pythonpath",
-            metavar="DIR",
-            help="Where its modules lie, may be repeated; else the working directory.",
-        ),
-    ] = None,
+    place: Place,
+    python: Interpreter = None,
+    pythonpath: ModulePath = None,
     as_json: options.Json = False,
 ) -> int:
     """Write the beat schedule of a Celery application as TOML.
@@ -79,27 +83,9 @@ def celery_beat(
 @app.command("celery")
 def celery(
     ctx: typer.Context,
-    place: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODULE[:ATTR]",
-            help="The Celery application, or a module of settings: proj.celery:app.",
-        ),
-    ],
-    python: Annotated[
-        str | None,
-        typer.Option(
-            "--python", metavar="PATH", help="The application's interpreter; else the daemon's own."
-        ),
-    ] = None,
-    pythonpath: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--pythonpath",
-            metavar="DIR",
-            help="Where its modules lie, may be repeated; else the working directory.",
-        ),
-    ] = None,
+    place: Place,
+    python: Interpreter = None,
+    pythonpath: ModulePath = None,
     as_json: options.Json = False,
 ) -> int:
     """Tell what of a Celery application's configuration carries over.

@@ -27,7 +27,8 @@ from jobctl.plan.routes import route_faults
 from jobctl.plan.schedule_table import KINDS, TIMING, ScheduleSpec, build_schedule
 from jobctl.plan.senders import name_faults
 from jobctl.plan.tables import TABLES, TASK_KEYS, WorkerGroup
-from jobctl.task import Task, burst_faults
+from jobctl.task import Task
+from jobctl.task.contradictions import burst_faults
 from jobctl.task.keys import keys_of, nearest, read_values
 from jobctl.task.template import read_template
 from jobctl.task.units import Fault, format_size, format_span, shown

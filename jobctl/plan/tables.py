@@ -23,12 +23,12 @@ from jobctl.plan.schedule_table import (
     faults_of_when,
 )
 from jobctl.task import (
-    BODIES,
     UNKNOWN_SOURCE,
     Source,
     Task,
     task_faults,
 )
+from jobctl.task.contradictions import BODIES
 from jobctl.task.keys import (
     ENVIRONMENT,
     FOLDER,

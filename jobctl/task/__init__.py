@@ -15,7 +15,8 @@ from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from jobctl.task.failures import EXCEPTIONS, RETRY_ON, codes_of
+from jobctl.task.contradictions import RETRY_LISTS, faults_between
+from jobctl.task.failures import EXCEPTIONS, RETRY_ON
 from jobctl.task.keys import (
     ARGS,
     ENVIRONMENT,
@@ -54,7 +55,7 @@ from jobctl.task.stop import (
     parse_stop,
 )
 from jobctl.task.template import read_template
-from jobctl.task.units import Fault, InvalidValue, Rate, format_size, format_span, shown
+from jobctl.task.units import Fault, InvalidValue, Rate, shown
 from jobctl.task.usual import LEAST_LIMIT_S, LEAST_SAMPLES, MOST_SAMPLES, TIME_LIMIT, Share
 from jobctl.task.world import (
     ADDRESS_SPACE,
@@ -65,7 +66,6 @@ from jobctl.task.world import (
     INPUT,
     IONICE,
     MEMORY,
-    world_faults,
 )
 from jobctl.values import dataclass
 
@@ -89,9 +89,6 @@ __all__ = [
 DEFAULT_QUEUE: Final = "default"
 DEFAULT_MISSED_LIMIT: Final = 100
 DEFAULT_OUTPUT_CAP_BYTES: Final = 1 << 20
-LONGEST_RESULT_BYTES: Final = 16 << 20
-"""As long as a request may be: a result goes to whoever waits in one piece."""
-
 UNIQUE_WORDS: Final = ("args", "task")
 
 ON_LOST: Final = choice("fail", "retry")
@@ -831,7 +828,7 @@ class Task:
         is_function = self.kind is Kind.FUNCTION
         for name, bound in keys_of(Task).items():
             # Empty lists of what is tried again are no values either: they cannot be written.
-            is_unset = name in _RETRY_LISTS and not getattr(self, name)
+            is_unset = name in RETRY_LISTS and not getattr(self, name)
             if is_unset or (bound.key.commands_only if is_function else bound.key.functions_only):
                 keys.pop(name, None)
         return {"name": self.name, "source": self.source.to_json(), **keys}
@@ -841,12 +838,6 @@ class Task:
         """Take what `to_json` gave. Raises `InvalidValue` for anything else."""
         written = {name: value for name, value in data.items() if name not in ("name", "source")}
         return make_task(data["name"], written, source=Source.from_json(data["source"]))
-
-
-_RETRY_LISTS: Final = ("retry_on", "autoretry_for", "dont_autoretry_for")
-
-BODIES: Final = ("command", "shell", "function")
-"""The keys of which a task has exactly one."""
 
 
 def make_task(name: str, written: Mapping[str, object], *, source: Source = UNKNOWN_SOURCE) -> Task:
@@ -864,144 +855,4 @@ def make_task(name: str, written: Mapping[str, object], *, source: Source = UNKN
 
 def task_faults(values: Mapping[str, object]) -> tuple[Fault, ...]:
     """Judge keys that were read against each other; ``values`` are by field, only those written."""
-    bodies = [body for body in BODIES if values.get(body) is not None]
-    faults = []
-    if not bodies:
-        hint = 'Write command = ["program", "argument"], shell = "line" or function = "module:function".'
-        faults.append(Fault(message="nothing to run: no command, shell or function", hint=hint))
-    faults.extend(
-        Fault(
-            path=(body,),
-            message=f"a task has one of {', '.join(BODIES)}, but {' and '.join(bodies)} are set",
-            hint="Keep one of them.",
-            on_key=True,
-        )
-        for body in bodies[1:]
-    )
-    if bodies:
-        faults.extend(_faults_of_kind(values, is_function=bodies == ["function"]))
-    faults.extend(_faults_of_retries(values))
-    faults.extend(_faults_of_times(values))
-    faults.extend(_faults_of_result(values))
-    faults.extend(_faults_of_limits(values))
-    faults.extend(burst_faults(values))
-    faults.extend(world_faults(values))
-    command = values.get("command")
-    if isinstance(command, tuple) and command and not command[0].strip():
-        faults.append(Fault(path=("command", 0), message="the program has no name"))
-    if values.get("shell") is not None and not str(values["shell"]).strip():
-        faults.append(Fault(path=("shell",), message="the shell line is empty"))
-    return tuple(faults)
-
-
-def burst_faults(values: Mapping[str, object]) -> list[Fault]:
-    """Judge the keys of a rate against each other: of a task's table, or of a queue's."""
-    if values.get("rate_burst") is None or values.get("rate_limit") is not None:
-        return []
-    message = "rate_burst belongs to a rate, but there is no rate_limit"
-    hint = 'Write rate_limit = "10/s" too.'
-    return [Fault(path=("rate_burst",), message=message, hint=hint, on_key=True)]
-
-
-def _faults_of_limits(values: Mapping[str, object]) -> list[Fault]:
-    per_key, limit = values.get("concurrency_per_key"), values.get("concurrency")
-    if per_key is None:
-        return []
-    path = ("concurrency_per_key",)
-    if values.get("concurrency_key") is None:
-        message = "concurrency_per_key limits the jobs of a key, but there is no concurrency_key"
-        hint = 'Write concurrency_key = "{customer}" too, or concurrency for all jobs of the task.'
-        return [Fault(path=path, message=message, hint=hint, on_key=True)]
-    if isinstance(per_key, int) and isinstance(limit, int) and per_key > limit:
-        message = f"{per_key} jobs of one key never run at once: concurrency is {limit}"
-        return [Fault(path=path, message=message, hint="Lower it, or raise concurrency.")]
-    return []
-
-
-def _faults_of_retries(values: Mapping[str, Any]) -> list[Fault]:
-    written = [name for name in _RETRY_LISTS if values.get(name)]
-    faults = []
-    if written and values.get("retries") is None:
-        # A written 0 is no slip: it switches retries off for a while.
-        message = f"{written[0]} says what is tried again, but there are no retries"
-        hint = "Write retries = 3 too."
-        faults.append(Fault(path=(written[0],), message=message, hint=hint, on_key=True))
-    good = set(values.get("success_codes", (0,)))
-    for code in sorted(good & codes_of(values.get("retry_on", ()))):
-        message = f"the exit code {code} counts as success and is never tried again"
-        hint = "Take it out, or write success_codes without it."
-        faults.append(Fault(path=("retry_on",), message=message, hint=hint))
-    for position, name in enumerate(values.get("dont_autoretry_for", ())):
-        if name in values.get("autoretry_for", ()):
-            message = f"{name} stands in autoretry_for too"
-            path = ("dont_autoretry_for", position)
-            faults.append(Fault(path=path, message=message, hint="Keep it in one of them."))
-    return faults
-
-
-def _faults_of_result(values: Mapping[str, Any]) -> list[Fault]:
-    if values.get("ignore_result"):
-        return [
-            Fault(
-                path=(name,),
-                message=f"{name} limits what is stored, and ignore_result stores nothing",
-                hint="Keep one of them.",
-                on_key=True,
-            )
-            for name in ("max_result", "result_expires")
-            if values.get(keys_of(Task)[name].field) is not None
-        ]
-    longest, path = values.get("max_result_bytes"), ("max_result",)
-    if longest is not None and longest > LONGEST_RESULT_BYTES:
-        message = f"no result may be longer than {format_size(LONGEST_RESULT_BYTES)}"
-        return [Fault(path=path, message=message, hint="Write the data to a file.")]
-    return []
-
-
-def _faults_of_times(values: Mapping[str, Any]) -> list[Fault]:
-    soft_s, hard_s = values.get("soft_timeout_s"), values.get("timeout_s")
-    if soft_s is None and values.get("soft_signal") is not None:
-        message = "soft_signal is sent at soft_timeout, but there is none"
-        hint = 'Write soft_timeout = "10m" too.'
-        return [Fault(path=("soft_signal",), message=message, hint=hint, on_key=True)]
-    faults = _faults_of_deadline(values)
-    if soft_s is None or hard_s is None or isinstance(hard_s, Share) or soft_s < hard_s:
-        return faults
-    message = f"it would never be told: timeout ends it after {format_span(hard_s)}"
-    hint = "Make it shorter than timeout."
-    return [*faults, Fault(path=("soft_timeout",), message=message, hint=hint)]
-
-
-def _faults_of_deadline(values: Mapping[str, Any]) -> list[Fault]:
-    """What would never happen, because the deadline comes before."""
-    deadline_s = values.get("deadline_s")
-    if deadline_s is None:
-        return []
-    return [
-        Fault(
-            path=(name,),
-            message=f"it would never be reached: the deadline comes after {format_span(deadline_s)}",
-            hint="Make it shorter than deadline, or leave it out.",
-        )
-        for name in ("timeout", "soft_timeout", "expires")
-        if isinstance(span_s := values.get(f"{name}_s"), int | float) and span_s >= deadline_s
-    ]
-
-
-def _faults_of_kind(values: Mapping[str, object], *, is_function: bool) -> list[Fault]:
-    # An option that is not kept is refused, never ignored.
-    faults = []
-    for name, bound in keys_of(Task).items():
-        if bound.field not in values:
-            continue
-        if is_function and bound.key.commands_only:
-            message = f"{name} belongs to commands, but this task calls a function"
-            of_group = name in ("user", "cwd", "env")
-            hint = "Set it on the worker group that serves its queue." if of_group else "Remove it."
-        elif not is_function and bound.key.functions_only:
-            message = f"{name} belongs to functions, but this task runs a command"
-            hint = "For exit codes write retry_on." if name in _RETRY_LISTS else "Remove it."
-        else:
-            continue
-        faults.append(Fault(path=(name,), message=message, hint=hint, on_key=True))
-    return faults
+    return faults_between(values, keys_of(Task))

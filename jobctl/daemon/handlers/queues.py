@@ -8,7 +8,7 @@ from jobctl.dispatcher.purge import HIGHEST, Position, waiting_in
 from jobctl.errors import NotFound, UsageError
 from jobctl.store import jobs as job_rows
 from jobctl.store import queues as queue_rows
-from jobctl.task import burst_faults
+from jobctl.task.contradictions import burst_faults
 from jobctl.task.keys import write_values
 from jobctl.task.units import InvalidValue
 
