@@ -114,12 +114,13 @@ class House:
     def _serve(self, folder: Path, tell: int) -> None:
         os.chown(folder, OWNER, GROUP)
         folder.chmod(0o711)
-        # The owner may not be able to read this interpreter's files: what it needs is loaded before.
+        # The owner may not be able to read the files of this interpreter and of the store's statements, in a
+        # clone that lies in a private folder: what it needs is loaded, and the store made, before.
         codecs.lookup("unicode_escape")
-        become(OWNER, [GROUP])
         database = open_database(folder / "jobctl.db")
         rows = [a_job(id=job, uid=PEOPLE[name][0]) for name, job in self.jobs.items()]
         submitted(database, *rows)
+        become(OWNER, [GROUP])
         loop = Loop(SystemClock())
         access = access_by(SETTINGS, OWNER, gid=GROUP, mode=0o660)
         server = Server(loop, access=access)
