@@ -30,6 +30,7 @@ from jobctl.errors import JobctlError, NotAllowed, PlanError
 from jobctl.plan import DaemonSettings
 from jobctl.protocol import requests
 from jobctl.protocol.requests import REQUESTS, Hello
+from jobctl.store import statements
 from jobctl.store.database import open_database
 from tests.docs.pages import ROOT
 from tests.support.builders import a_job, submitted
@@ -53,6 +54,8 @@ PEOPLE: dict[str, tuple[int, list[int]]] = {
     "stranger": (41_005, [OTHER_GROUP]),
 }
 """Uid and groups of whom the daemon meets; it is the owner's."""
+
+SQL = Path(statements.__file__).with_name("sql")
 
 SETTINGS = DaemonSettings(
     socket_group=str(GROUP), allow_administer=("41002",), allow_see=(f"@{OTHER_GROUP}",)
@@ -117,6 +120,8 @@ class House:
         # The owner may not be able to read the files of this interpreter and of the store's statements, in a
         # clone that lies in a private folder: what it needs is loaded, and the store made, before.
         codecs.lookup("unicode_escape")
+        for file in SQL.rglob("*.sql"):
+            statements.statement(str(file.relative_to(SQL).with_suffix("")))
         database = open_database(folder / "jobctl.db")
         rows = [a_job(id=job, uid=PEOPLE[name][0]) for name, job in self.jobs.items()]
         submitted(database, *rows)
